@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/**
+ * DOC: catalogs
+ *
+ * What a READY pool holds: tensors and the files they came from, found by any process with no parsing of the files.
+ * The catalog lies in the pool behind the content, ends at its capacity (docs/catalog.md gives the layout) and is
+ * checked whole before it is used: a damaged one is refused, never believed.
+ */
+#ifndef PINPOOL_CATALOG_H
+#define PINPOOL_CATALOG_H
+
+#include <pinpool/dtype.h>
+#include <pinpool/pool.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Most dimensions of a tensor. */
+#define PINPOOL_NDIM_MAX 16
+
+struct pinpool_catalog;
+
+/**
+ * pinpool_catalog_open - find and check the catalog of a READY pool
+ * @pool: the pool; mapped if it is not yet; must outlive the catalog
+ * @out: receives the catalog, given back with pinpool_catalog_close()
+ *
+ * May be used from several threads at once. Return: 0, -ENODATA (pool not READY), -ENOENT (a pool without a catalog),
+ * -EBADMSG (damaged), -EOPNOTSUPP (a newer layout), -ENOMEM. Since 0.1.
+ */
+PINPOOL_API int pinpool_catalog_open(struct pinpool_pool *pool, struct pinpool_catalog **out, struct pinpool_diag *diag);
+PINPOOL_API void pinpool_catalog_close(struct pinpool_catalog *catalog);
+
+/**
+ * struct pinpool_tensor - one tensor where it lies
+ * @size: sizeof(struct pinpool_tensor), set by the caller
+ * @name: its name
+ * @dtype: type of an element
+ * @ndim: number of dimensions, 0 for a scalar
+ * @shape: @ndim extents, row-major, outermost first
+ * @offset: bytes from the start of the pool
+ * @bytes: length
+ * @data: address in this process
+ * @source: index of the file it came from
+ * @has_digest: @digest is valid
+ * @digest: XXH3-128, canonical byte order
+ *
+ * Pointers live as long as the catalog. @data has the alignment that the file gave it, which may be 1.
+ */
+struct pinpool_tensor {
+	size_t size;
+	const char *name;
+	enum pinpool_dtype dtype;
+	uint32_t ndim;
+	const uint64_t *shape;
+	uint64_t offset;
+	uint64_t bytes;
+	const void *data;
+	uint32_t source;
+	bool has_digest;
+	uint8_t digest[PINPOOL_DIGEST_BYTES];
+};
+
+PINPOOL_API size_t pinpool_catalog_tensor_count(const struct pinpool_catalog *catalog);
+/* Tensors in order of their offset. Return: 0, -ENOENT (no such index). */
+PINPOOL_API int pinpool_catalog_tensor(const struct pinpool_catalog *catalog, size_t index, struct pinpool_tensor *tensor);
+/* By exact name, in logarithmic time. Return: 0, -ENOENT. */
+PINPOOL_API int pinpool_catalog_find(const struct pinpool_catalog *catalog, const char *name, struct pinpool_tensor *tensor);
+
+/**
+ * struct pinpool_source - one file whose bytes the pool holds
+ * @size: sizeof(struct pinpool_source), set by the caller
+ * @path: absolute path at the time of the load
+ * @format: "safetensors"
+ * @offset: bytes from the start of the pool to the file's first byte
+ * @bytes: length of the file
+ * @inode: inode number at the time of the load
+ * @mtime_ns: modification time at the time of the load, CLOCK_REALTIME nanoseconds
+ * @has_digest: @digest is valid
+ * @digest: XXH3-128 of the file
+ */
+struct pinpool_source {
+	size_t size;
+	const char *path;
+	const char *format;
+	uint64_t offset;
+	uint64_t bytes;
+	uint64_t inode;
+	uint64_t mtime_ns;
+	bool has_digest;
+	uint8_t digest[PINPOOL_DIGEST_BYTES];
+};
+
+PINPOOL_API size_t pinpool_catalog_source_count(const struct pinpool_catalog *catalog);
+PINPOOL_API int pinpool_catalog_source(const struct pinpool_catalog *catalog, size_t index, struct pinpool_source *source);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/**
+ * DOC: matrix products on weights where they lie
+ *
+ * Y[M,N] = X[M,K] * W[N,K]^T, all row-major: W as a checkpoint stores a linear layer, [out, in]. Activations and
+ * results are f32; weights are f32, bf16 or f16. Accumulation is f32.
+ */
+#ifndef PINPOOL_MATH_H
+#define PINPOOL_MATH_H
+
+#include <pinpool/dtype.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * enum pinpool_isa - instruction set of the kernels
+ * @PINPOOL_ISA_AUTO: the best this processor has
+ * @PINPOOL_ISA_PORTABLE: C, every processor
+ * @PINPOOL_ISA_AVX2: AVX2, FMA, F16C
+ * @PINPOOL_ISA_AVX512: AVX-512 F, BW, DQ, VL
+ */
+enum pinpool_isa {
+	PINPOOL_ISA_AUTO = 0,
+	PINPOOL_ISA_PORTABLE = 1,
+	PINPOOL_ISA_AVX2 = 2,
+	PINPOOL_ISA_AVX512 = 3,
+	PINPOOL_ISA_COUNT
+};
+
+/* "portable", "avx2", "avx512", "auto"; NULL for a value that is none of them. */
+PINPOOL_API const char *pinpool_isa_name(enum pinpool_isa isa);
+/* True if this library has kernels for it and this processor and system can run them. */
+PINPOOL_API bool pinpool_isa_available(enum pinpool_isa isa);
+
+struct pinpool_math;
+
+/**
+ * struct pinpool_math_opts - threads and kernels of a context
+ * @size: sizeof(struct pinpool_math_opts)
+ * @threads: threads in all, the caller's included; 0 for one per processor this process may use
+ * @isa: kernels to use; AUTO takes the environment variable PINPOOL_ISA if it is set, else the best
+ */
+struct pinpool_math_opts {
+	size_t size;
+	uint32_t threads;
+	enum pinpool_isa isa;
+};
+
+/**
+ * pinpool_math_new - start the threads of a context
+ * @out: receives the context, given back with pinpool_math_free()
+ *
+ * Contexts share nothing; several may live in one process. Return: 0, -EOPNOTSUPP (that ISA cannot run here), -EINVAL,
+ * -ENOMEM, -EAGAIN. Since 0.1.
+ */
+PINPOOL_API int pinpool_math_new(struct pinpool_math **out, const struct pinpool_math_opts *opts, struct pinpool_diag *diag);
+PINPOOL_API void pinpool_math_free(struct pinpool_math *math);
+PINPOOL_API enum pinpool_isa pinpool_math_isa(const struct pinpool_math *math);
+PINPOOL_API uint32_t pinpool_math_threads(const struct pinpool_math *math);
+
+/**
+ * struct pinpool_matmul_args - one product
+ * @size: sizeof(struct pinpool_matmul_args)
+ * @m: rows of X and Y, at least 1
+ * @n: rows of W, columns of Y, at least 1
+ * @k: columns of X and W, at least 1
+ * @x: activations, f32, aligned to 4 bytes
+ * @ldx: elements from one row of X to the next, at least @k; 0 for @k
+ * @w: weights; any alignment
+ * @w_dtype: PINPOOL_DTYPE_F32, _BF16 or _F16
+ * @ldw: elements from one row of W to the next, at least @k; 0 for @k
+ * @y: results, f32, aligned to 4 bytes, written, never read; must not overlap @x or @w
+ * @ldy: elements from one row of Y to the next, at least @n; 0 for @n
+ */
+struct pinpool_matmul_args {
+	size_t size;
+	uint64_t m;
+	uint64_t n;
+	uint64_t k;
+	const float *x;
+	uint64_t ldx;
+	const void *w;
+	enum pinpool_dtype w_dtype;
+	uint64_t ldw;
+	float *y;
+	uint64_t ldy;
+};
+
+/**
+ * pinpool_matmul - Y = X * W^T with the context's threads and kernels
+ *
+ * One call at a time per context. The result has the same bits whatever the number of threads. NaN and infinities
+ * follow IEEE arithmetic. Each element differs from the exact sum by at most PINPOOL_MATMUL_BUDGET(k) times the sum of
+ * the products' magnitudes. Return: 0, -EINVAL (dimension, stride, null, overlap, overflow), -EOPNOTSUPP (no kernel
+ * for the type; @diag names it), -ENOMEM. Since 0.1.
+ */
+PINPOOL_API int pinpool_matmul(struct pinpool_math *math, const struct pinpool_matmul_args *args, struct pinpool_diag *diag);
+
+/* The same, one thread, portable, accumulating in double: what the kernels are tested against. */
+PINPOOL_API int pinpool_matmul_reference(const struct pinpool_matmul_args *args, struct pinpool_diag *diag);
+
+/*
+ * Error budget of f32 accumulation: (k + 2) rounding errors of 2^-24 bounds any order of summation (Higham, Accuracy
+ * and Stability of Numerical Algorithms, 2nd ed., section 3.1).
+ */
+#define PINPOOL_MATMUL_BUDGET(k) (((double)(k) + 2.0) * 0x1p-24)
+
+#ifdef __cplusplus
+}
+#endif
+#endif

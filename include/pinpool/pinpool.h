@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/* Everything libpinpool offers. */
+#ifndef PINPOOL_PINPOOL_H
+#define PINPOOL_PINPOOL_H
+
+#include <pinpool/block.h>
+#include <pinpool/catalog.h>
+#include <pinpool/common.h>
+#include <pinpool/dtype.h>
+#include <pinpool/load.h>
+#include <pinpool/math.h>
+#include <pinpool/pool.h>
+
+#endif

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/**
+ * DOC: pools
+ *
+ * A pool is a named range of resident pages. It is EMPTY, then LOADING under one writer, then READY and read-only.
+ * The states and calls are the same on every backend. A writer that goes away without commit leaves EMPTY.
+ */
+#ifndef PINPOOL_POOL_H
+#define PINPOOL_POOL_H
+
+#include <linux/pinpool.h>
+#include <pinpool/common.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct pinpool_pool;
+
+/**
+ * struct pinpool_create_opts - a new pool
+ * @size: sizeof(struct pinpool_create_opts)
+ * @capacity: bytes wanted, rounded up to the page size; not 0
+ * @numa_node: 0 any node, else node number + 1 that every page must come from
+ * @mode: permission bits of the node or file, 0 for 0600
+ * @owner: true if @uid and @gid are given
+ * @uid: owner
+ * @gid: group
+ */
+struct pinpool_create_opts {
+	size_t size;
+	uint64_t capacity;
+	uint32_t numa_node;
+	mode_t mode;
+	bool owner;
+	uid_t uid;
+	gid_t gid;
+};
+
+/**
+ * pinpool_pool_create - make an EMPTY pool, all of its pages or nothing
+ *
+ * Return: 0, -EEXIST, -EINVAL (name, capacity, node), -ENOMEM (too few free pages: @diag says how many there are and
+ * the command that adds them), -ENOSPC (limit), -EPERM or -EACCES (@diag names the node or group), -EINTR. Since 0.1.
+ */
+PINPOOL_API int pinpool_pool_create(struct pinpool_ctx *ctx, const char *name, const struct pinpool_create_opts *opts,
+				    struct pinpool_diag *diag);
+
+/* Removes the name; pages go with the last user. Return: 0, -ENOENT, -EPERM, -EINVAL. Since 0.1. */
+PINPOOL_API int pinpool_pool_destroy(struct pinpool_ctx *ctx, const char *name, struct pinpool_diag *diag);
+
+enum pinpool_open_mode {
+	PINPOOL_OPEN_READ = 0, /* info, wait, read, map once READY */
+	PINPOOL_OPEN_WRITE = 1, /* also begin, map writable, commit */
+};
+
+/**
+ * pinpool_pool_open - open a pool in any state
+ * @out: receives the pool, owned by the caller, given back with pinpool_pool_close()
+ *
+ * Return: 0, -ENOENT, -EACCES, -EINVAL, -ENOMEM. Since 0.1.
+ */
+PINPOOL_API int pinpool_pool_open(struct pinpool_ctx *ctx, const char *name, enum pinpool_open_mode mode,
+				  struct pinpool_pool **out, struct pinpool_diag *diag);
+/* Unmaps, aborts a load that was not committed, closes. NULL is fine. */
+PINPOOL_API void pinpool_pool_close(struct pinpool_pool *pool);
+
+/* LOADING under this handle. Return: 0, -EBUSY (another writer), -EROFS (READY), -EBADF (not opened for writing). */
+PINPOOL_API int pinpool_pool_begin(struct pinpool_pool *pool, struct pinpool_diag *diag);
+
+/**
+ * struct pinpool_commit_opts - what is published
+ * @size: sizeof(struct pinpool_commit_opts)
+ * @length: bytes of content, 1 to capacity
+ * @digest_kind: enum pinpool_digest_kind
+ * @digest: the digest, ignored for PINPOOL_DIGEST_NONE
+ */
+struct pinpool_commit_opts {
+	size_t size;
+	uint64_t length;
+	enum pinpool_digest_kind digest_kind;
+	uint8_t digest[PINPOOL_DIGEST_BYTES];
+};
+
+/**
+ * pinpool_pool_commit - publish: LOADING -> READY
+ *
+ * The writable mapping of this handle is undone first (pointers into it die). Return: 0, -EBUSY (others still hold
+ * pages writable; the load goes on), -EBADF (this handle is not the writer), -EINVAL. Since 0.1.
+ */
+PINPOOL_API int pinpool_pool_commit(struct pinpool_pool *pool, const struct pinpool_commit_opts *opts, struct pinpool_diag *diag);
+/* LOADING -> EMPTY; the writable mapping is undone. Return: 0, -EBADF. */
+PINPOOL_API int pinpool_pool_abort(struct pinpool_pool *pool);
+
+/* Waits until READY. @timeout_ms < 0: for ever. Return: 0, -ETIMEDOUT, -ENOENT if the pool is destroyed meanwhile, -EINTR. */
+PINPOOL_API int pinpool_pool_wait(struct pinpool_pool *pool, int timeout_ms);
+
+/**
+ * pinpool_pool_map - the content, read-only
+ * @addr: receives the address, aligned to the page size, valid until pinpool_pool_close()
+ * @bytes: receives the capacity (all of it is mapped), or NULL
+ *
+ * Mapped once per handle; later calls give the same address. Return: 0, -ENODATA (not READY), -ENOMEM. Since 0.1.
+ */
+PINPOOL_API int pinpool_pool_map(struct pinpool_pool *pool, const void **addr, size_t *bytes);
+/* The same for the writer, writable, valid until commit, abort or close. Return: 0, -EBADF (not the writer), -ENOMEM. */
+PINPOOL_API int pinpool_pool_map_writable(struct pinpool_pool *pool, void **addr, size_t *bytes);
+
+/* Descriptor of the pool's file, for poll, passing to another process or registering; owned by the pool. */
+PINPOOL_API int pinpool_pool_fd(const struct pinpool_pool *pool);
+
+/* A count that this backend cannot know. */
+#define PINPOOL_UNKNOWN UINT64_MAX
+
+/**
+ * struct pinpool_info - one pool, taken at one moment
+ * @size: sizeof(struct pinpool_info), set by the caller
+ * @name: its name
+ * @backend: who owns the pages
+ * @state: enum pinpool_state
+ * @capacity: bytes reserved
+ * @length: bytes published, 0 unless READY
+ * @page_size: bytes of one page
+ * @huge_pages: huge pages held, 0 on shm
+ * @numa_node: node bound to, -1 if none
+ * @mappings: live mappings, or PINPOOL_UNKNOWN
+ * @openers: open files, or PINPOOL_UNKNOWN
+ * @faults: page faults served, or PINPOOL_UNKNOWN
+ * @bytes_written: bytes taken by write(), or PINPOOL_UNKNOWN
+ * @created_ns: CLOCK_REALTIME nanoseconds
+ * @committed_ns: likewise, 0 unless READY
+ * @digest_kind: enum pinpool_digest_kind
+ * @digest: digest given at commit
+ * @uid: owner
+ * @gid: group
+ * @mode: permission bits
+ */
+struct pinpool_info {
+	size_t size;
+	char name[PINPOOL_NAME_MAX + 1];
+	enum pinpool_backend backend;
+	enum pinpool_state state;
+	uint64_t capacity;
+	uint64_t length;
+	uint64_t page_size;
+	uint64_t huge_pages;
+	int32_t numa_node;
+	uint64_t mappings;
+	uint64_t openers;
+	uint64_t faults;
+	uint64_t bytes_written;
+	uint64_t created_ns;
+	uint64_t committed_ns;
+	enum pinpool_digest_kind digest_kind;
+	uint8_t digest[PINPOOL_DIGEST_BYTES];
+	uid_t uid;
+	gid_t gid;
+	mode_t mode;
+};
+
+PINPOOL_API int pinpool_pool_get_info(struct pinpool_pool *pool, struct pinpool_info *info);
+/* The same by name, without opening the pool: works for pools the caller may not open. Return: 0, -ENOENT, -EINVAL. */
+PINPOOL_API int pinpool_pool_stat(struct pinpool_ctx *ctx, const char *name, struct pinpool_info *info, struct pinpool_diag *diag);
+
+/**
+ * pinpool_pool_list - names of all pools, sorted
+ * @names: receives an array of @count strings in one allocation, freed by the caller with free()
+ *
+ * Return: 0, -ENOMEM, or what reading the directory gave. Since 0.1.
+ */
+PINPOOL_API int pinpool_pool_list(struct pinpool_ctx *ctx, char ***names, size_t *count);
+
+/* "EMPTY", "LOADING", "READY"; NULL for a value that is none of them. */
+PINPOOL_API const char *pinpool_state_name(enum pinpool_state state);
+/* 0 if @name is a valid pool name, else -EINVAL. */
+PINPOOL_API int pinpool_name_check(const char *name);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/*
+ * Building the catalog of a pool that is being loaded. Sizes are known before a byte is read, so that the pool can be
+ * made large enough; digests are filled in as they become known; writing is the last thing before commit.
+ */
+#ifndef PINPOOL_POOL_CATALOG_WRITER_H
+#define PINPOOL_POOL_CATALOG_WRITER_H
+
+#include <pinpool/catalog.h>
+
+struct catalog_writer;
+
+int catalog_writer_new(struct catalog_writer **out);
+void catalog_writer_free(struct catalog_writer *writer);
+
+/* Copies @source, @tensor (their size, data fields are ignored). Returns the index or -ENOMEM, -EOVERFLOW, -EINVAL. */
+int catalog_writer_add_source(struct catalog_writer *writer, const struct pinpool_source *source);
+int catalog_writer_add_tensor(struct catalog_writer *writer, const struct pinpool_tensor *tensor);
+void catalog_writer_source_digest(struct catalog_writer *writer, size_t index, const uint8_t digest[PINPOOL_DIGEST_BYTES]);
+void catalog_writer_tensor_digest(struct catalog_writer *writer, size_t index, const uint8_t digest[PINPOOL_DIGEST_BYTES]);
+
+/*
+ * Orders the tensors by name. Returns 0, or -EEXIST and the name in *@duplicate if two have the same (owned by the
+ * writer). Indices given by add stay valid.
+ */
+int catalog_writer_seal(struct catalog_writer *writer, const char **duplicate);
+
+/* Smallest capacity that holds @length bytes of content and the catalog, before rounding to pages. After seal. */
+uint64_t catalog_writer_capacity(const struct catalog_writer *writer, uint64_t length);
+
+/* Writes the catalog into the mapping @base of @capacity bytes behind @length bytes of content. Returns 0, -ENOSPC. */
+int catalog_writer_write(const struct catalog_writer *writer, void *base, uint64_t capacity, uint64_t length);
+
+#endif
