@@ -1,5 +1,25 @@
 # SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
-# every test
+# Every test. Each target ends with the line `N passed, N failed, N skipped` and fails unless all that had to run did.
 
-.PHONY: check
+export BUILD CACHE
+
+.PHONY: check check-lib check-cli check-vm
 check:
+	$(Q)scripts/deps build check
+	$(Q)$(MAKE) --no-print-directory all selftests
+	$(Q)selftests/run lib cli vm
+
+check-lib: $(LIB_A)
+	$(Q)$(MAKE) --no-print-directory -C selftests/lib
+	$(Q)selftests/run lib
+
+check-cli: lib tools
+	$(Q)selftests/run cli
+
+check-vm: lib tools selftests
+	$(Q)selftests/run vm
+
+.PHONY: selftests
+selftests: $(LIB_A)
+	$(Q)$(MAKE) --no-print-directory -C selftests/lib
+	$(Q)$(MAKE) --no-print-directory -C selftests/kmod

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
+# What every selftest folder shares, on top of kselftest's lib.mk: `make check` runs them, and in each folder `make`
+# and `make run_tests` work alone. A folder lists its programs before including this file; *_test.c becomes a program
+# linked with the archive, headers are found as <pinpool/...>, <linux/pinpool.h> and "kselftest_harness.h".
+
+TOP := $(abspath $(dir $(lastword $(MAKEFILE_LIST)))..)
+BUILD ?= build
+BUILD_DIR := $(if $(filter /%,$(BUILD)),$(BUILD),$(TOP)/$(BUILD))
+CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/pinpool
+KSELFTEST ?= $(shell $(TOP)/scripts/fetch-kselftest $(CACHE))
+ifeq ($(KSELFTEST),)
+$(error no kselftest)
+endif
+OUTPUT := $(BUILD_DIR)/selftests/$(notdir $(CURDIR))
+$(shell mkdir -p $(OUTPUT))
+
+PKG_CONFIG ?= pkg-config
+PACKAGES := liburing jansson libxxhash
+LIB_A := $(BUILD_DIR)/lib/libpinpool.a
+
+CFLAGS ?= -O2 -g
+# Without -Wextra and friends on the harness's own macros: it is a system header here.
+override CFLAGS += -std=gnu11 -D_FILE_OFFSET_BITS=64 -pthread -Wall -Wstrict-prototypes -Wmissing-prototypes -Wshadow \
+		   -Wpointer-arith $(if $(WERROR),-Werror) -I$(TOP)/include -I$(TOP)/include/uapi -I$(TOP)/lib \
+		   -isystem $(KSELFTEST) $(shell $(PKG_CONFIG) --cflags $(PACKAGES))
+LDLIBS += $(shell $(PKG_CONFIG) --libs $(PACKAGES)) -lm
+LOCAL_HDRS += $(wildcard *.h $(TOP)/include/pinpool/*.h $(TOP)/include/uapi/linux/*.h)
+
+include $(KSELFTEST)/lib.mk
+
+# lib.mk hands the prerequisites that are no headers to the linker: the archive is one.
+$(TEST_GEN_PROGS): $(LIB_A)
