@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/*
+ * What a path stands for. A directory is taken as model.safetensors, else model.safetensors.index.json, else the only
+ * index in it, else the only .safetensors file in it: the order in which model hubs lay checkpoints out.
+ */
+#include "base/diag.h"
+#include "format/internal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define FILE_SUFFIX  ".safetensors"
+#define INDEX_SUFFIX ".safetensors.index.json"
+
+static bool ends_with(const char *name, const char *suffix)
+{
+	size_t n = strlen(name), s = strlen(suffix);
+
+	return n > s && !strcmp(name + n - s, suffix);
+}
+
+/* What a directory has to offer. */
+struct folder {
+	bool model;
+	bool model_index;
+	size_t files;
+	size_t indexes;
+	char file[NAME_MAX + 1];
+	char index[NAME_MAX + 1];
+};
+
+static int scan_folder(struct folder *folder, const char *path, struct pinpool_diag *diag)
+{
+	struct dirent *entry;
+	DIR *dir;
+	int err;
+
+	*folder = (struct folder){0};
+	dir = opendir(path);
+	if (!dir)
+		return diag_errno(diag, -errno, path);
+	for (errno = 0; (entry = readdir(dir)); errno = 0) {
+		folder->model |= !strcmp(entry->d_name, "model" FILE_SUFFIX);
+		folder->model_index |= !strcmp(entry->d_name, "model" INDEX_SUFFIX);
+		if (ends_with(entry->d_name, FILE_SUFFIX)) {
+			folder->files++;
+			strcpy(folder->file, entry->d_name);
+		} else if (ends_with(entry->d_name, INDEX_SUFFIX)) {
+			folder->indexes++;
+			strcpy(folder->index, entry->d_name);
+		}
+	}
+	err = errno ? diag_errno(diag, -errno, path) : 0;
+	closedir(dir);
+	return err;
+}
+
+/* Path of the file in directory @path to open; the caller frees it. */
+static int choose(const char *path, char **out, struct pinpool_diag *diag)
+{
+	struct folder folder;
+	const char *name;
+	int err;
+
+	err = scan_folder(&folder, path, diag);
+	if (err)
+		return err;
+	if (folder.model)
+		name = "model" FILE_SUFFIX;
+	else if (folder.model_index)
+		name = "model" INDEX_SUFFIX;
+	else if (folder.indexes == 1)
+		name = folder.index;
+	else if (!folder.indexes && folder.files == 1)
+		name = folder.file;
+	else if (folder.indexes || folder.files)
+		return diag_set(diag, -ENOENT, path, "name the file or the index to load",
+				"holds %zu .safetensors files and %zu indexes, and none is called model", folder.files,
+				folder.indexes);
+	else
+		return diag_set(diag, -ENOENT, path, "name a .safetensors file, an index, or a directory with either",
+				"holds no checkpoint");
+	if (asprintf(out, "%s/%s", path, name) < 0)
+		return diag_errno(diag, -ENOMEM, path);
+	return 0;
+}
+
+static int open_single(struct checkpoint *checkpoint, const char *path, struct pinpool_diag *diag)
+{
+	int err;
+
+	checkpoint->files = calloc(1, sizeof(*checkpoint->files));
+	if (!checkpoint->files)
+		return diag_errno(diag, -ENOMEM, path);
+	err = safetensors_open(checkpoint->files, path, diag);
+	if (err)
+		return err;
+	checkpoint->count = 1;
+	return 0;
+}
+
+int checkpoint_open(struct checkpoint *checkpoint, const char *path, struct pinpool_diag *diag)
+{
+	char *chosen = NULL;
+	struct stat st;
+	int err;
+
+	*checkpoint = (struct checkpoint){0};
+	if (!stat(path, &st) && S_ISDIR(st.st_mode)) {
+		err = choose(path, &chosen, diag);
+		if (err)
+			return err;
+		path = chosen;
+	}
+	if (ends_with(path, ".json"))
+		err = index_open(checkpoint, path, diag);
+	else
+		err = open_single(checkpoint, path, diag);
+	free(chosen);
+	if (err)
+		checkpoint_close(checkpoint);
+	return err;
+}
+
+void checkpoint_close(struct checkpoint *checkpoint)
+{
+	for (size_t i = 0; i < checkpoint->count; i++)
+		format_file_close(&checkpoint->files[i]);
+	free(checkpoint->files);
+	*checkpoint = (struct checkpoint){0};
+}

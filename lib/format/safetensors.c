@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/*
+ * safetensors, one file: eight bytes of header length N, little-endian; N bytes of JSON, an object, padded with
+ * spaces; the tensors' bytes. What must hold:
+ *
+ *  - N is at most 100 MB and ends within the file; the header begins with '{'; no key appears twice;
+ *  - "__metadata__", if there, maps strings to strings; every other key names a tensor with dtype, shape and
+ *    data_offsets [begin, end), counted from the first byte behind the header;
+ *  - end - begin is the product of the shape times the bits of the dtype, a whole number of bytes;
+ *  - the tensors cover the rest of the file exactly: no hole, no overlap, no byte left over.
+ *
+ * A tensor may be empty or a scalar. Keys of a tensor besides the three are ignored, as the reference does.
+ */
+#include "base/diag.h"
+#include "format/internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pinpool/catalog.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LENGTH_BYTES 8u
+
+/* A broken rule of one tensor: "FILE: tensor NAME". */
+__attribute__((format(printf, 4, 5))) static int bad(const struct source *source, const char *name,
+						     struct pinpool_diag *diag, const char *fmt, ...)
+{
+	char object[512], cause[384], quoted[FORMAT_QUOTE_MAX];
+	va_list ap;
+
+	snprintf(object, sizeof(object), "%s: tensor %s", source->path, format_quote(quoted, sizeof(quoted), name));
+	va_start(ap, fmt);
+	vsnprintf(cause, sizeof(cause), fmt, ap);
+	va_end(ap);
+	diag_set(diag, -EBADMSG, object, NULL, "%s", cause);
+	return -EBADMSG;
+}
+
+/* A JSON integer that is not negative. The format's numbers fit 63 bits: a file is no longer. */
+static int get_count(const json_t *value, uint64_t *out)
+{
+	if (!json_is_integer(value) || json_integer_value(value) < 0)
+		return -EBADMSG;
+	*out = (uint64_t)json_integer_value(value);
+	return 0;
+}
+
+static int parse_metadata(const struct source *source, json_t *value, struct pinpool_diag *diag)
+{
+	const char *key;
+	json_t *item;
+
+	if (!json_is_object(value))
+		return bad(source, "__metadata__", diag, "is not an object of strings");
+	json_object_foreach(value, key, item) if (!json_is_string(item)) return bad(source, "__metadata__", diag,
+										    "a value is not a string");
+	return 0;
+}
+
+/* Bytes that dtype and shape ask for. */
+static int tensor_bytes(const struct source *source, const struct format_tensor *tensor, uint64_t *bytes,
+			struct pinpool_diag *diag)
+{
+	unsigned int bits = pinpool_dtype_bits(tensor->dtype);
+	uint64_t product = 1;
+
+	for (uint32_t i = 0; i < tensor->ndim; i++)
+		if (__builtin_mul_overflow(product, tensor->shape[i], &product))
+			return bad(source, tensor->name, diag, "the product of its shape overflows");
+	if (__builtin_mul_overflow(product, (uint64_t)bits, &product))
+		return bad(source, tensor->name, diag, "shape times dtype overflows");
+	if (product % 8)
+		return bad(source, tensor->name, diag, "its %" PRIu64 " bits are not whole bytes", product);
+	*bytes = product / 8;
+	return 0;
+}
+
+static int parse_tensor(const struct format_file *file, struct format_tensor *tensor, const char *name, json_t *value,
+			struct pinpool_diag *diag)
+{
+	const struct source *source = &file->source;
+	const uint64_t space = source->size - file->data;
+	const json_t *shape = json_object_get(value, "shape");
+	const json_t *offsets = json_object_get(value, "data_offsets");
+	const char *dtype = json_string_value(json_object_get(value, "dtype"));
+	char quoted[FORMAT_QUOTE_MAX];
+	uint64_t bytes = 0;
+	int err;
+
+	if (!json_is_object(value))
+		return bad(source, name, diag, "is not described by an object");
+	if (!dtype || !json_is_array(shape) || !json_is_array(offsets))
+		return bad(source, name, diag, "lacks a string dtype, an array shape or an array data_offsets");
+	if (json_array_size(shape) > PINPOOL_NDIM_MAX) {
+		bad(source, name, diag, "has %zu dimensions; this library takes %d", json_array_size(shape),
+		    PINPOOL_NDIM_MAX);
+		return -EOPNOTSUPP;
+	}
+	tensor->ndim = (uint32_t)json_array_size(shape);
+	tensor->shape = malloc(tensor->ndim * sizeof(*tensor->shape) + strlen(name) + 1);
+	if (!tensor->shape)
+		return diag_errno(diag, -ENOMEM, source->path);
+	tensor->name = strcpy((char *)(tensor->shape + tensor->ndim), name);
+
+	tensor->dtype = pinpool_dtype_from_name(dtype);
+	if (tensor->dtype == PINPOOL_DTYPE_INVALID)
+		return bad(source, name, diag, "unknown dtype %s", format_quote(quoted, sizeof(quoted), dtype));
+	for (uint32_t i = 0; i < tensor->ndim; i++)
+		if (get_count(json_array_get(shape, i), &tensor->shape[i]))
+			return bad(source, name, diag, "extent %u of its shape is not a count", i);
+	if (json_array_size(offsets) != 2 || get_count(json_array_get(offsets, 0), &tensor->begin) ||
+	    get_count(json_array_get(offsets, 1), &tensor->end))
+		return bad(source, name, diag, "data_offsets are not two counts");
+	if (tensor->begin > tensor->end)
+		return bad(source, name, diag, "data_offsets [%" PRIu64 ", %" PRIu64 ") end before they begin",
+			   tensor->begin, tensor->end);
+	err = tensor_bytes(source, tensor, &bytes, diag);
+	if (err)
+		return err;
+	if (tensor->end - tensor->begin != bytes)
+		return bad(source, name, diag, "data_offsets span %" PRIu64 " bytes, %s and shape ask for %" PRIu64,
+			   tensor->end - tensor->begin, pinpool_dtype_name(tensor->dtype), bytes);
+	if (tensor->end > space) {
+		bad(source, name, diag, "ends at offset %" PRIu64 ", the file at %" PRIu64, file->data + tensor->end,
+		    source->size);
+		diag_change(diag, "the file is truncated: fetch it again");
+		return -EBADMSG;
+	}
+	tensor->begin += file->data;
+	tensor->end += file->data;
+	return 0;
+}
+
+static int by_place(const void *left, const void *right)
+{
+	const struct format_tensor *a = left, *b = right;
+
+	if (a->begin != b->begin)
+		return a->begin < b->begin ? -1 : 1;
+	if (a->end != b->end)
+		return a->end < b->end ? -1 : 1;
+	return strcmp(a->name, b->name);
+}
+
+static int check_cover(const struct format_file *file, struct pinpool_diag *diag)
+{
+	const struct source *source = &file->source;
+	uint64_t next = file->data;
+	char at[512];
+
+	for (size_t i = 0; i < file->count; i++) {
+		const struct format_tensor *tensor = &file->tensors[i];
+
+		if (tensor->begin < next)
+			return bad(source, tensor->name, diag,
+				   "begins at offset %" PRIu64 ", inside the tensor before it, which ends at %" PRIu64,
+				   tensor->begin, next);
+		if (tensor->begin > next)
+			return bad(source, tensor->name, diag,
+				   "begins at offset %" PRIu64 ", leaving a hole of %" PRIu64 " bytes", tensor->begin,
+				   tensor->begin - next);
+		next = tensor->end;
+	}
+	if (next != source->size)
+		return diag_set(diag, -EBADMSG, source_at(source, next, at, sizeof(at)), NULL,
+				"%" PRIu64 " bytes belong to no tensor", source->size - next);
+	return 0;
+}
+
+static int parse_header(struct format_file *file, json_t *header, struct pinpool_diag *diag)
+{
+	const char *name;
+	json_t *value;
+	int err;
+
+	file->tensors = calloc(json_object_size(header) + 1, sizeof(*file->tensors));
+	if (!file->tensors)
+		return diag_errno(diag, -ENOMEM, file->source.path);
+	json_object_foreach(header, name, value)
+	{
+		if (!strcmp(name, "__metadata__"))
+			err = parse_metadata(&file->source, value, diag);
+		else
+			err = parse_tensor(file, &file->tensors[file->count++], name, value, diag);
+		if (err)
+			return err;
+	}
+	qsort(file->tensors, file->count, sizeof(*file->tensors), by_place);
+	return check_cover(file, diag);
+}
+
+/* Length of the header, checked against file and format. */
+static int read_length(const struct source *source, uint64_t *length, struct pinpool_diag *diag)
+{
+	uint8_t raw[LENGTH_BYTES];
+	int err;
+
+	if (source->size < LENGTH_BYTES)
+		return diag_set(diag, -EBADMSG, source->path, "the file is truncated or no safetensors file",
+				"%" PRIu64 " bytes are too few for a safetensors header", source->size);
+	err = source_read(source, raw, sizeof(raw), 0, diag);
+	if (err)
+		return err;
+	for (size_t i = LENGTH_BYTES; i-- > 0;)
+		*length = *length << 8 | raw[i];
+	if (*length > FORMAT_JSON_MAX)
+		return diag_set(diag, -EBADMSG, source->path, "probably no safetensors file",
+				"header length %" PRIu64 " is over the format's limit of %u", *length, FORMAT_JSON_MAX);
+	if (*length > source->size - LENGTH_BYTES)
+		return diag_set(diag, -EBADMSG, source->path, "the file is truncated or no safetensors file",
+				"header of %" PRIu64 " bytes ends beyond the file, which has %" PRIu64, *length,
+				source->size);
+	return 0;
+}
+
+int safetensors_open(struct format_file *file, const char *path, struct pinpool_diag *diag)
+{
+	json_t *header = NULL;
+	uint64_t length = 0;
+	int err;
+
+	*file = (struct format_file){.format = "safetensors"};
+	err = source_open(&file->source, path, diag);
+	if (err)
+		return err;
+	err = read_length(&file->source, &length, diag);
+	if (err)
+		goto err_file;
+	file->data = LENGTH_BYTES + length;
+	err = format_read_json(&file->source, LENGTH_BYTES, length, &header, diag);
+	if (err)
+		goto err_file;
+	err = parse_header(file, header, diag);
+	json_decref(header);
+	if (err)
+		goto err_file;
+	return 0;
+
+err_file:
+	format_file_close(file);
+	return err;
+}
+
+void format_file_close(struct format_file *file)
+{
+	for (size_t i = 0; i < file->count; i++)
+		free(file->tensors[i].shape);
+	free(file->tensors);
+	file->tensors = NULL;
+	file->count = 0;
+	source_close(&file->source);
+}
