@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/*
+ * Pools on tmpfs, in the state directory itself. Base pages, which the kernel may swap out and migrate: it works
+ * everywhere, and is told apart by the page size of the pool and huge_pages of 0.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/diag.h"
+#include "base/sysfile.h"
+#include "pool/file_pool.h"
+#include "pool/numa.h"
+
+#define MIB (1UL << 20)
+
+/* Bytes that can be allocated without making the kernel kill somebody, on the host or on one node. */
+static int read_available(int32_t node, uint64_t *bytes)
+{
+	uint64_t available = 0, swap = 0;
+	char path[64], key[32];
+	int err;
+
+	if (node < 0) {
+		err = sysfile_read_key("/proc/meminfo", "MemAvailable", &available);
+		if (!err)
+			err = sysfile_read_key("/proc/meminfo", "SwapFree", &swap);
+	} else {
+		snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/meminfo", node);
+		snprintf(key, sizeof(key), "Node %d MemFree", node);
+		err = sysfile_read_key(path, key, &available);
+	}
+	*bytes = (available + swap) << 10;
+	return err;
+}
+
+static int too_big(struct file_store *store, int fd, const struct pool_create *create, struct pinpool_diag *diag)
+{
+	struct statfs fs;
+	struct stat st;
+	uint64_t missing, block;
+
+	if (fstatfs(fd, &fs) || fstat(fd, &st))
+		return diag_errno(diag, -ENOSPC, store->data_path);
+	block = (uint64_t)fs.f_bsize;
+	missing = create->capacity - (uint64_t)st.st_blocks * 512;
+	diag_set(diag, -ENOSPC, store->data_path, NULL, "%llu MiB needed, %llu MiB free on this tmpfs",
+		 (unsigned long long)((create->capacity + MIB - 1) / MIB),
+		 (unsigned long long)((uint64_t)fs.f_bavail * block / MIB));
+	diag_change(diag, "mount -o remount,size=%lluM on its mount point",
+		    (unsigned long long)(((fs.f_blocks - fs.f_bavail) * block + missing + MIB - 1) / MIB));
+	return -ENOSPC;
+}
+
+static int allocate(struct file_store *store, int fd, const struct pool_create *create, struct pinpool_diag *diag)
+{
+	struct numa_saved saved;
+	uint64_t available, missing;
+	struct stat st;
+	int err;
+
+	if (fstat(fd, &st))
+		return diag_errno(diag, -errno, create->name);
+	missing = create->capacity - (uint64_t)st.st_blocks * 512;
+	if (create->numa_node >= 0) {
+		err = numa_bind_thread(create->numa_node, &saved);
+		if (err)
+			return diag_set(diag, err, create->name, NULL, "pages of NUMA node %d cannot be asked for",
+					create->numa_node);
+	}
+	/* tmpfs would go on until the kernel kills a process to make room. */
+	if (!read_available(create->numa_node, &available) && missing > available) {
+		err = diag_set(diag, -ENOMEM, create->name, "free memory or choose a smaller capacity",
+			       "%llu MiB of memory needed, %llu MiB available", (unsigned long long)(missing / MIB),
+			       (unsigned long long)(available / MIB));
+	} else if (fallocate(fd, 0, 0, (off_t)create->capacity)) {
+		err = -errno;
+		err = err == -ENOSPC ? too_big(store, fd, create, diag) : diag_errno(diag, err, create->name);
+	} else {
+		err = 0;
+	}
+	if (create->numa_node >= 0)
+		numa_restore_thread(&saved);
+	return err;
+}
+
+static int shm_open_store(struct pinpool_ctx *ctx, const struct pinpool_ctx_opts *opts, struct pinpool_diag *diag)
+{
+	struct file_store *store = calloc(1, sizeof(*store));
+	int err;
+
+	if (!store)
+		return diag_errno(diag, -ENOMEM, "shm");
+	store->ctx = ctx;
+	store->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
+	store->allocate = allocate;
+	snprintf(store->tag, sizeof(store->tag), "shm");
+	err = file_store_open_state(store, opts, diag);
+	if (err)
+		goto err_store;
+	store->data_dir = fcntl(store->state_dir, F_DUPFD_CLOEXEC, 0);
+	if (store->data_dir < 0) {
+		err = diag_errno(diag, -errno, store->state_path);
+		goto err_state_dir;
+	}
+	memcpy(store->data_path, store->state_path, sizeof(store->data_path));
+	ctx->store = store;
+	return 0;
+
+err_state_dir:
+	close(store->state_dir);
+err_store:
+	free(store);
+	return err;
+}
+
+static int shm_info(struct pinpool_ctx *ctx, struct pinpool_ctx_info *info)
+{
+	struct file_store *store = ctx->store;
+	uint64_t available;
+	struct statfs fs;
+	int err;
+
+	if (fstatfs(store->data_dir, &fs))
+		return -errno;
+	err = read_available(-1, &available);
+	if (err)
+		return err;
+	info->page_size = store->page_size;
+	info->free_bytes = available;
+	/* A tmpfs without size= says 0 blocks. */
+	if (fs.f_blocks > 0) {
+		info->limit_bytes = (uint64_t)fs.f_blocks * (uint64_t)fs.f_bsize;
+		if (info->free_bytes > (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize)
+			info->free_bytes = (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize;
+	}
+	snprintf(info->location, sizeof(info->location), "%s", store->data_path);
+	return file_store_used(store, &info->used_bytes, &info->pools);
+}
+
+const struct backend_ops backend_shm = {
+	.kind = PINPOOL_BACKEND_SHM,
+	.open = shm_open_store,
+	.close = file_store_close,
+	.info = shm_info,
+	.create = file_store_create,
+	.destroy = file_store_destroy,
+	.stat = file_store_stat,
+	.list = file_store_list,
+	.pool_open = file_pool_open,
+	.pool_close = file_pool_close,
+	.pool_info = file_pool_info,
+	.pool_begin = file_pool_begin,
+	.pool_commit = file_pool_commit,
+	.pool_abort = file_pool_abort,
+	.pool_wait = file_pool_wait,
+};
