@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/* A run from its plan to its end: choices and fallbacks, errors, progress; see internal.h. */
+#include "base/diag.h"
+#include "pool/ctx.h"
+#include "stream/internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CHUNK_MIN (64u << 10)
+#define CHUNK_MAX (16u << 20)
+#define DEPTH_MAX 1024u
+
+/*
+ * Measured: a virtual disk and a loop device give their best between 1 and 4 MiB in flight 8 to 32 deep
+ * (docs/loading.md). Threads are dearer than ring entries and reach their best with fewer.
+ */
+#define CHUNK_DEFAULT	(1u << 20)
+#define DEPTH_DEFAULT	32u
+#define THREADS_DEFAULT 8u
+
+const char *pinpool_io_name(enum pinpool_io io)
+{
+	switch (io) {
+	case PINPOOL_IO_AUTO:
+		return "auto";
+	case PINPOOL_IO_URING_FIXED:
+		return "io_uring, fixed buffers";
+	case PINPOOL_IO_URING:
+		return "io_uring";
+	case PINPOOL_IO_PREAD:
+		return "pread threads";
+	}
+	return NULL;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+bool cursor_next(const struct run *run, struct cursor *cursor, struct request *request)
+{
+	const struct stream_job *job = run->job;
+	uint64_t size, memory, room;
+
+	while (cursor->file < job->count && cursor->offset == job->files[cursor->file].source->size) {
+		cursor->file++;
+		cursor->offset = 0;
+	}
+	if (cursor->file == job->count)
+		return false;
+	size = job->files[cursor->file].source->size;
+	memory = job->files[cursor->file].offset + cursor->offset;
+	room = run->chunk - memory % run->chunk;
+	*request = (struct request){
+		.index = cursor->index++,
+		.file = cursor->file,
+		.offset = cursor->offset,
+		.bytes = (uint32_t)(size - cursor->offset < room ? size - cursor->offset : room),
+		.memory = memory,
+	};
+	cursor->offset += request->bytes;
+	return true;
+}
+
+void run_complete(struct run *run, const struct request *request)
+{
+	pthread_mutex_lock(&run->lock);
+	run->complete[request->index] = 1;
+	run->bytes_read += request->bytes;
+	if (request->file > run->file)
+		run->file = request->file;
+	if (request->index == run->digest_next)
+		pthread_cond_signal(&run->wake_digest);
+	pthread_mutex_unlock(&run->lock);
+}
+
+void run_fail(struct run *run, int err, const struct request *request, const struct pinpool_diag *why)
+{
+	char at[512];
+
+	pthread_mutex_lock(&run->lock);
+	if (!run->error) {
+		run->error = err;
+		if (why)
+			run->why = *why;
+		else if (request)
+			diag_errno(&run->why, err,
+				   source_at(run->job->files[request->file].source, request->offset, at, sizeof(at)));
+		else
+			diag_errno(&run->why, err, "load");
+	}
+	run->stop = true;
+	pthread_cond_signal(&run->wake_digest);
+	pthread_cond_signal(&run->wake_caller);
+	pthread_mutex_unlock(&run->lock);
+}
+
+void run_fail_eof(struct run *run, const struct request *request, uint64_t offset)
+{
+	const struct source *source = run->job->files[request->file].source;
+	struct pinpool_diag why;
+	char at[512];
+	int err;
+
+	memset(&why, 0, sizeof(why));
+	err = source_check(source, &why);
+	if (!err)
+		err = diag_set(&why, -ENODATA, source_at(source, offset, at, sizeof(at)), NULL,
+			       "the file ends here, its size says %" PRIu64, source->size);
+	run_fail(run, err, request, &why);
+}
+
+bool run_stopped(struct run *run)
+{
+	bool stop;
+
+	pthread_mutex_lock(&run->lock);
+	stop = run->stop;
+	pthread_mutex_unlock(&run->lock);
+	return stop;
+}
+
+static int report_progress(struct run *run, uint64_t now)
+{
+	const struct pinpool_load_opts *opts = run->job->opts;
+	struct pinpool_progress progress;
+
+	if (!opts->progress)
+		return 0;
+	pthread_mutex_lock(&run->lock);
+	progress = (struct pinpool_progress){
+		.done = opts->no_digest ? run->bytes_read : run->bytes_digested,
+		.total = run->total_bytes,
+		.elapsed_ns = now - run->start_ns,
+		.file = run->job->count ? run->job->files[run->file].source->path : NULL,
+	};
+	pthread_mutex_unlock(&run->lock);
+	return opts->progress(opts->progress_arg, &progress);
+}
+
+void run_tick(struct run *run)
+{
+	const struct pinpool_load_opts *opts = run->job->opts;
+	bool cancel = opts->cancel && *opts->cancel;
+	uint64_t now = now_ns();
+
+	if (!cancel && now - run->progress_ns < TICK_NS)
+		return;
+	run->progress_ns = now;
+	if (!cancel)
+		cancel = report_progress(run, now);
+	if (cancel)
+		run_fail(run, -ECANCELED, NULL, NULL);
+}
+
+void run_wait(struct run *run)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += TICK_NS;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
+	pthread_cond_timedwait(&run->wake_caller, &run->lock, &until);
+	pthread_mutex_unlock(&run->lock);
+	run_tick(run);
+	pthread_mutex_lock(&run->lock);
+}
+
+static int make_plan(struct run *run, struct pinpool_diag *diag)
+{
+	const struct pinpool_load_opts *opts = run->job->opts;
+	struct cursor cursor = {0};
+	struct request request;
+
+	run->chunk = opts->chunk_bytes ? opts->chunk_bytes : CHUNK_DEFAULT;
+	if (run->chunk < CHUNK_MIN || run->chunk > CHUNK_MAX || (run->chunk & (run->chunk - 1)))
+		return diag_set(diag, -EINVAL, "chunk size", "use a power of two from 64 KiB to 16 MiB",
+				"%u bytes are no valid chunk", run->chunk);
+	if (opts->queue_depth > DEPTH_MAX)
+		return diag_set(diag, -EINVAL, "queue depth", "use 1 to 1024", "%u requests are too many",
+				opts->queue_depth);
+	while (cursor_next(run, &cursor, &request))
+		run->total_bytes += request.bytes;
+	run->total_requests = cursor.index;
+	run->complete = calloc(run->total_requests + 1, 1);
+	if (!run->complete)
+		return diag_errno(diag, -ENOMEM, "load");
+	return 0;
+}
+
+/* Opens the files past the page cache. One that cannot be is read through it, which is said. */
+static int open_direct(const struct stream_job *job, bool *all, struct pinpool_diag *diag)
+{
+	*all = !job->opts->buffered;
+	for (size_t i = 0; i < job->count && !job->opts->buffered; i++) {
+		struct source *source = job->files[i].source;
+		int err;
+
+		if (!source->size)
+			continue;
+		err = source_open_direct(source, (char *)job->base + job->files[i].offset, diag);
+		if (err == -EOPNOTSUPP) {
+			ctx_log(job->ctx, PINPOOL_LOG_INFO,
+				"%s: the file system takes no O_DIRECT reads; reading through the page cache",
+				source->path);
+			*all = false;
+		} else if (err) {
+			return err;
+		}
+	}
+	return 0;
+}
+
+/* What lies between the end of a file and the next block: the rest of its last block on disk, whatever that had. */
+static void zero_gaps(const struct stream_job *job)
+{
+	for (size_t i = 0; i < job->count; i++) {
+		uint64_t end = job->files[i].offset + job->files[i].source->size;
+		uint64_t rest = -end % SOURCE_DIRECT_ALIGN;
+
+		memset((char *)job->base + end, 0, rest);
+	}
+}
+
+static uint32_t depth_for(const struct run *run, enum pinpool_io io)
+{
+	if (run->job->opts->queue_depth)
+		return run->job->opts->queue_depth;
+	return io == PINPOOL_IO_PREAD ? THREADS_DEFAULT : DEPTH_DEFAULT;
+}
+
+/* Reads everything with the first path that works here, or with the forced one. */
+static int read_all(struct run *run, struct stream_result *result, struct pinpool_diag *diag)
+{
+	enum pinpool_io io = run->job->opts->io;
+	struct pinpool_diag why = {0};
+	int err;
+
+	if (io != PINPOOL_IO_PREAD) {
+		bool may_fall_back = io == PINPOOL_IO_AUTO;
+
+		run->depth = depth_for(run, PINPOOL_IO_URING);
+		err = read_uring(run, may_fall_back ? PINPOOL_IO_URING_FIXED : io, may_fall_back, result, &why);
+		if (err != -EOPNOTSUPP || !may_fall_back) {
+			if (err && diag)
+				*diag = why;
+			return err;
+		}
+		ctx_log(run->job->ctx, PINPOOL_LOG_WARN, "%s: %s; reading with threads", why.object, why.cause);
+	}
+	run->depth = depth_for(run, PINPOOL_IO_PREAD);
+	err = read_threads(run, result);
+	return err ? diag_errno(diag, err, "reader threads") : 0;
+}
+
+int stream_run(const struct stream_job *job, struct stream_result *result, struct pinpool_diag *diag)
+{
+	struct run run = {.job = job};
+	struct digester *digester = NULL;
+	pthread_condattr_t attr;
+	int err;
+
+	*result = (struct stream_result){0};
+	if (job->opts->io > PINPOOL_IO_PREAD)
+		return diag_set(diag, -EINVAL, "I/O path", NULL, "no path has number %d", (int)job->opts->io);
+	err = make_plan(&run, diag);
+	if (err)
+		return err;
+	err = open_direct(job, &result->direct, diag);
+	if (err)
+		goto out_plan;
+
+	pthread_mutex_init(&run.lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&run.wake_digest, &attr);
+	pthread_cond_init(&run.wake_caller, &attr);
+	pthread_condattr_destroy(&attr);
+
+	if (!job->opts->no_digest) {
+		err = digester_start(&run, &digester);
+		if (err) {
+			diag_errno(diag, err, "digest thread");
+			goto out_sync;
+		}
+	}
+	run.start_ns = run.progress_ns = now_ns();
+	err = read_all(&run, result, diag);
+	if (err)
+		run_fail(&run, err, NULL, diag);
+	if (digester)
+		digester_join(digester);
+	if (!run.error && report_progress(&run, now_ns()))
+		run_fail(&run, -ECANCELED, NULL, NULL);
+	if (run.error && diag)
+		*diag = run.why;
+	err = run.error;
+	if (!err)
+		zero_gaps(job);
+	result->chunk_bytes = run.chunk;
+	result->queue_depth = run.depth;
+	ctx_log(job->ctx, PINPOOL_LOG_INFO, "I/O path: %s, %s%s, %u requests of %u KiB", pinpool_io_name(result->io),
+		result->direct ? "O_DIRECT" : "page cache", result->fixed_files ? ", fixed files" : "", run.depth,
+		run.chunk >> 10);
+out_sync:
+	pthread_cond_destroy(&run.wake_caller);
+	pthread_cond_destroy(&run.wake_digest);
+	pthread_mutex_destroy(&run.lock);
+out_plan:
+	free(run.complete);
+	return err;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/*
+ * Files into memory: each file's bytes to its place, as fast as the storage gives them, digested on the way. The
+ * engine knows nothing of pools and formats: it is given memory, files and the ranges of them to digest.
+ */
+#ifndef PINPOOL_STREAM_STREAM_H
+#define PINPOOL_STREAM_STREAM_H
+
+#include "stream/source.h"
+
+#include <pinpool/load.h>
+
+struct pinpool_ctx;
+
+/* A part of a file with a digest of its own. */
+struct stream_range {
+	uint64_t begin;
+	uint64_t end;
+	uint8_t digest[PINPOOL_DIGEST_BYTES]; /* result */
+};
+
+/**
+ * struct stream_file - one file and where it goes
+ * @source: the file, open; the engine opens its direct_fd
+ * @offset: where its first byte goes, from the base; a multiple of SOURCE_DIRECT_ALIGN
+ * @ranges: ascending, without overlap; may be empty ranges
+ * @range_count: number of @ranges
+ * @digest: result
+ */
+struct stream_file {
+	struct source *source;
+	uint64_t offset;
+	struct stream_range *ranges;
+	size_t range_count;
+	uint8_t digest[PINPOOL_DIGEST_BYTES];
+};
+
+/**
+ * struct stream_job - what to do
+ * @ctx: where messages go
+ * @base: the memory, aligned to SOURCE_DIRECT_ALIGN
+ * @capacity: its length, a multiple of SOURCE_DIRECT_ALIGN. Between the end of a file and the next multiple the engine
+ *	writes zeroes.
+ * @files: by ascending offset, without overlap
+ * @count: number of @files
+ * @opts: how; sizes are checked, zero means the default
+ */
+struct stream_job {
+	const struct pinpool_ctx *ctx;
+	void *base;
+	uint64_t capacity;
+	struct stream_file *files;
+	size_t count;
+	const struct pinpool_load_opts *opts;
+};
+
+/**
+ * struct stream_result - what was done
+ * @io: path taken
+ * @direct: every file was read with O_DIRECT
+ * @fixed_files: files were registered with the ring
+ * @chunk_bytes: bytes of one request
+ * @queue_depth: requests in flight
+ * @requests: read requests submitted
+ */
+struct stream_result {
+	enum pinpool_io io;
+	bool direct;
+	bool fixed_files;
+	uint32_t chunk_bytes;
+	uint32_t queue_depth;
+	uint64_t requests;
+};
+
+/*
+ * Runs a job to its end. When this returns, whatever it returns, nothing writes to the memory any more and no page of
+ * it is pinned by this process, except that the kernel may drop the last pins of direct reads a moment later.
+ *
+ * Returns 0, -EINVAL (option out of range), -EOPNOTSUPP (the forced path does not work here), -ECANCELED, -ENODATA (a
+ * file ended early), -ESTALE (it was replaced or became shorter), -EIO, -ENOMEM, ...
+ */
+int stream_run(const struct stream_job *job, struct stream_result *result, struct pinpool_diag *diag);
+
+#endif

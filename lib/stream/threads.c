@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/* The reader for hosts without io_uring: as many threads as requests in flight, each with one read at a time. */
+#include "stream/internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct readers {
+	struct run *run;
+	/* Below: under the run's lock. */
+	struct cursor cursor;
+	uint32_t active;
+};
+
+/* False at the end or when the run stopped. */
+static bool take_request(struct readers *readers, struct request *request)
+{
+	struct run *run = readers->run;
+	bool more;
+
+	pthread_mutex_lock(&run->lock);
+	more = !run->stop && cursor_next(run, &readers->cursor, request);
+	if (more)
+		run->submitted++;
+	pthread_mutex_unlock(&run->lock);
+	return more;
+}
+
+static void read_request(struct run *run, const struct request *request)
+{
+	const struct source *source = run->job->files[request->file].source;
+	bool direct = source->direct_fd >= 0;
+	uint32_t done = 0;
+
+	while (done < request->bytes) {
+		uint32_t want = request->bytes - done;
+		ssize_t got;
+
+		if (direct)
+			want = (want + SOURCE_DIRECT_ALIGN - 1) & -SOURCE_DIRECT_ALIGN;
+		got = pread(direct ? source->direct_fd : source->fd, run_memory(run, request->memory + done), want,
+			    (off_t)(request->offset + done));
+		if (got < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		if (got < 0) {
+			run_fail(run, -errno, request, NULL);
+			return;
+		}
+		if (!got) {
+			run_fail_eof(run, request, request->offset + done);
+			return;
+		}
+		done += (uint32_t)got;
+		/* A direct read that ended off a block goes on through the page cache. */
+		if (got % SOURCE_DIRECT_ALIGN)
+			direct = false;
+	}
+	run_complete(run, request);
+}
+
+static void *reader_main(void *arg)
+{
+	struct readers *readers = arg;
+	struct run *run = readers->run;
+	struct request request;
+
+	while (take_request(readers, &request))
+		read_request(run, &request);
+	pthread_mutex_lock(&run->lock);
+	readers->active--;
+	pthread_cond_signal(&run->wake_caller);
+	pthread_mutex_unlock(&run->lock);
+	return NULL;
+}
+
+int read_threads(struct run *run, struct stream_result *result)
+{
+	struct readers readers = {.run = run};
+	uint32_t wanted = run->depth < run->total_requests ? run->depth : (uint32_t)run->total_requests;
+	pthread_t *threads = calloc(wanted + 1, sizeof(*threads));
+	uint32_t started = 0;
+
+	if (!threads)
+		return -ENOMEM;
+	pthread_mutex_lock(&run->lock);
+	while (started < wanted && !pthread_create(&threads[started], NULL, reader_main, &readers))
+		started++;
+	readers.active = started;
+	while (readers.active)
+		run_wait(run);
+	pthread_mutex_unlock(&run->lock);
+	for (uint32_t i = 0; i < started; i++)
+		pthread_join(threads[i], NULL);
+	free(threads);
+	if (wanted && !started)
+		return -EAGAIN;
+	run->depth = started;
+	result->io = PINPOOL_IO_PREAD;
+	result->requests = run->submitted;
+	return 0;
+}
