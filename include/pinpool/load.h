@@ -19,7 +19,7 @@ extern "C" {
  * @PINPOOL_IO_AUTO: the first of the following that works here
  * @PINPOOL_IO_URING_FIXED: io_uring, registered files and buffers, O_DIRECT where the file system takes it
  * @PINPOOL_IO_URING: io_uring without registered buffers
- * @PINPOOL_IO_PREAD: preadv from threads
+ * @PINPOOL_IO_PREAD: pread from threads
  */
 enum pinpool_io {
 	PINPOOL_IO_AUTO = 0,
@@ -111,15 +111,16 @@ struct pinpool_load_report {
 /**
  * pinpool_load - load a checkpoint into a pool and publish it
  * @name: pool; made if it does not exist, used if it is EMPTY and large enough
- * @path: a .safetensors file, a model.safetensors.index.json, or a directory that holds either
+ * @path: a safetensors file, a model.safetensors.index.json, or a directory that holds either
  * @opts: options or NULL
  * @report: receives what was done, or NULL
  *
  * On failure nothing is published: a pool that this call made is removed again, one that existed is EMPTY.
  *
  * Return: 0; -EBADMSG (the file breaks its format), -ESTALE (it changed meanwhile), -ENODATA (it ended early), -EIO,
- * -EEXIST (the pool is READY), -EBUSY (it is being loaded), -ENOSPC (it is too small), -ECANCELED, and what creating,
- * opening and reading give. Since 0.1.
+ * -EEXIST (the pool is READY), -EBUSY (it is being loaded), -ENOSPC (it is too small), -EOPNOTSUPP (the forced path
+ * does not work here, or a tensor has more than PINPOOL_NDIM_MAX dimensions), -EINVAL (an option, or not a regular
+ * file), -ECANCELED, and what creating, opening and reading give. Since 0.1.
  */
 PINPOOL_API int pinpool_load(struct pinpool_ctx *ctx, const char *name, const char *path, const struct pinpool_load_opts *opts,
 			     struct pinpool_load_report *report, struct pinpool_diag *diag);

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/*
+ * A load from path to published pool: plan, take the pool, stream, catalog, commit. Until the commit nothing is
+ * visible; whatever goes wrong before it, the pool is EMPTY or gone afterwards.
+ */
+#include "base/diag.h"
+#include "base/opts.h"
+#include "load/plan.h"
+#include "pool/ctx.h"
+#include "stream/digest.h"
+#include "stream/stream.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+/* The kernel drops the pins of direct reads a moment after it reports their end; so long a commit is tried again. */
+#define COMMIT_WAIT_NS 2000000000u
+#define COMMIT_STEP_NS 1000000
+
+struct load {
+	struct pinpool_ctx *ctx;
+	const char *name;
+	struct pinpool_load_opts opts;
+	struct plan plan;
+	struct pinpool_pool *pool;
+	bool created;
+	uint64_t create_ns;
+	uint64_t start_ns;
+	void *base;
+	size_t capacity;
+	struct stream_result result;
+	struct pinpool_commit_opts commit;
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static int too_small(const struct load *load, uint64_t capacity, struct pinpool_diag *diag)
+{
+	diag_set(diag, -ENOSPC, load->name, NULL,
+		 "the pool holds %" PRIu64 " bytes, the checkpoint and its catalog need %" PRIu64, capacity,
+		 load->plan.capacity);
+	diag_change(diag, "give a capacity of at least %" PRIu64, load->plan.capacity);
+	return -ENOSPC;
+}
+
+static int create_pool(struct load *load, struct pinpool_diag *diag)
+{
+	struct pinpool_create_opts create;
+	uint64_t start = now_ns();
+	int err;
+
+	err = opts_read(&create, sizeof(create), load->opts.create);
+	if (err)
+		return diag_set(diag, err, "pinpool_create_opts", NULL, "options this library does not know");
+	if (!create.capacity)
+		create.capacity = load->plan.capacity;
+	if (create.capacity < load->plan.capacity)
+		return too_small(load, create.capacity, diag);
+	err = pinpool_pool_create(load->ctx, load->name, &create, diag);
+	if (!err) {
+		load->created = true;
+		load->create_ns = now_ns() - start;
+	}
+	/* Made by somebody else since we looked; whether it can be used shows below. */
+	return err == -EEXIST ? 0 : err;
+}
+
+/* The pool, in state LOADING and mapped. */
+static int take_pool(struct load *load, struct pinpool_diag *diag)
+{
+	int err;
+
+	err = pinpool_pool_open(load->ctx, load->name, PINPOOL_OPEN_WRITE, &load->pool, diag);
+	if (err == -ENOENT) {
+		err = create_pool(load, diag);
+		if (!err)
+			err = pinpool_pool_open(load->ctx, load->name, PINPOOL_OPEN_WRITE, &load->pool, diag);
+	}
+	if (err)
+		return err;
+	err = pinpool_pool_begin(load->pool, diag);
+	if (err == -EROFS)
+		return diag_set(diag, -EEXIST, load->name, "choose another name, or remove the pool first",
+				"a pool of this name is READY");
+	if (err)
+		return err;
+	err = pinpool_pool_map_writable(load->pool, &load->base, &load->capacity);
+	if (err)
+		return diag_errno(diag, err, load->name);
+	return load->capacity < load->plan.capacity ? too_small(load, load->capacity, diag) : 0;
+}
+
+static int stream_files(struct load *load, struct pinpool_diag *diag)
+{
+	struct stream_job job = {
+		.ctx = load->ctx,
+		.base = load->base,
+		.capacity = load->capacity,
+		.files = load->plan.files,
+		.count = load->plan.checkpoint.count,
+		.opts = &load->opts,
+	};
+	int err;
+
+	load->start_ns = now_ns();
+	err = stream_run(&job, &load->result, diag);
+	for (size_t i = 0; i < job.count && !err; i++)
+		err = source_check(job.files[i].source, diag);
+	return err;
+}
+
+/* What is published: one file's digest is that of the content, several make a list. */
+static void make_commit(struct load *load)
+{
+	const struct plan *plan = &load->plan;
+	struct pinpool_commit_opts *commit = &load->commit;
+
+	*commit = (struct pinpool_commit_opts){.size = sizeof(*commit), .length = plan->length};
+	if (load->opts.no_digest)
+		return;
+	if (plan->checkpoint.count == 1) {
+		commit->digest_kind = PINPOOL_DIGEST_XXH3_128;
+		memcpy(commit->digest, plan->files[0].digest, sizeof(commit->digest));
+		return;
+	}
+	commit->digest_kind = PINPOOL_DIGEST_XXH3_128_LIST;
+	digest_of_list((const uint8_t(*)[PINPOOL_DIGEST_BYTES])plan->digests, plan->checkpoint.count, commit->digest);
+}
+
+static int publish(struct load *load, struct pinpool_diag *diag)
+{
+	const struct timespec step = {.tv_nsec = COMMIT_STEP_NS};
+	uint64_t start;
+	int err;
+
+	if (!load->opts.no_digest)
+		plan_store_digests(&load->plan);
+	err = catalog_writer_write(load->plan.catalog, load->base, load->capacity, load->plan.length);
+	if (err)
+		return diag_errno(diag, err, load->name);
+	make_commit(load);
+	start = now_ns();
+	do {
+		err = pinpool_pool_commit(load->pool, &load->commit, diag);
+		if (err == -EBUSY)
+			nanosleep(&step, NULL);
+	} while (err == -EBUSY && now_ns() - start < COMMIT_WAIT_NS);
+	return err;
+}
+
+static void undo(struct load *load)
+{
+	if (load->pool)
+		pinpool_pool_close(load->pool);
+	if (load->created && pinpool_pool_destroy(load->ctx, load->name, NULL))
+		ctx_log(load->ctx, PINPOOL_LOG_WARN, "%s: the pool made for the load could not be removed", load->name);
+}
+
+static int fill_report(const struct load *load, struct pinpool_load_report *report)
+{
+	struct pinpool_load_report result = {
+		.size = sizeof(result),
+		.elapsed_ns = now_ns() - load->start_ns,
+		.create_ns = load->create_ns,
+		.files = (uint32_t)load->plan.checkpoint.count,
+		.io = load->result.io,
+		.direct = load->result.direct,
+		.fixed_files = load->result.fixed_files,
+		.chunk_bytes = load->result.chunk_bytes,
+		.queue_depth = load->result.queue_depth,
+		.requests = load->result.requests,
+		.digest_kind = load->commit.digest_kind,
+	};
+
+	for (size_t i = 0; i < load->plan.checkpoint.count; i++) {
+		result.bytes += load->plan.checkpoint.files[i].source.size;
+		result.tensors += (uint32_t)load->plan.checkpoint.files[i].count;
+	}
+	memcpy(result.digest, load->commit.digest, sizeof(result.digest));
+	return opts_write(report, &result, sizeof(result));
+}
+
+int pinpool_load(struct pinpool_ctx *ctx, const char *name, const char *path, const struct pinpool_load_opts *opts,
+		 struct pinpool_load_report *report, struct pinpool_diag *diag)
+{
+	struct load load = {.ctx = ctx, .name = name};
+	int err;
+
+	err = opts_read(&load.opts, sizeof(load.opts), opts);
+	if (err)
+		return diag_set(diag, err, "pinpool_load_opts", NULL, "options this library does not know");
+	if (report && report->size < sizeof(report->size))
+		return diag_set(diag, -EINVAL, "pinpool_load_report", NULL, "its size is not set");
+	err = pinpool_name_check(name);
+	if (err)
+		return diag_set(diag, err, name, "use 1 to 63 of letters, digits, '.', '_' and '-'", "is no pool name");
+	err = plan_make(&load.plan, path, diag);
+	if (err)
+		return err;
+	err = take_pool(&load, diag);
+	if (!err)
+		err = stream_files(&load, diag);
+	if (!err)
+		err = publish(&load, diag);
+	if (err)
+		undo(&load);
+	else
+		pinpool_pool_close(load.pool);
+	if (!err && report)
+		err = fill_report(&load, report);
+	plan_free(&load.plan);
+	return err;
+}
