@@ -13,22 +13,30 @@ struct catalog_writer;
 int catalog_writer_new(struct catalog_writer **out);
 void catalog_writer_free(struct catalog_writer *writer);
 
-/* Copies @source, @tensor (their size, data fields are ignored). Returns the index or -ENOMEM, -EOVERFLOW, -EINVAL. */
+/*
+ * Copies @source, @tensor (their size, data fields are ignored); a tensor's source comes before it. Returns the index,
+ * -EINVAL (a name that is no UTF-8, a shape that is not the bytes, bytes outside the source), -ENOMEM, -EOVERFLOW.
+ */
 int catalog_writer_add_source(struct catalog_writer *writer, const struct pinpool_source *source);
 int catalog_writer_add_tensor(struct catalog_writer *writer, const struct pinpool_tensor *tensor);
-void catalog_writer_source_digest(struct catalog_writer *writer, size_t index, const uint8_t digest[PINPOOL_DIGEST_BYTES]);
-void catalog_writer_tensor_digest(struct catalog_writer *writer, size_t index, const uint8_t digest[PINPOOL_DIGEST_BYTES]);
+void catalog_writer_source_digest(struct catalog_writer *writer, size_t index,
+				  const uint8_t digest[PINPOOL_DIGEST_BYTES]);
+void catalog_writer_tensor_digest(struct catalog_writer *writer, size_t index,
+				  const uint8_t digest[PINPOOL_DIGEST_BYTES]);
 
 /*
- * Orders the tensors by name. Returns 0, or -EEXIST and the name in *@duplicate if two have the same (owned by the
- * writer). Indices given by add stay valid.
+ * Orders the tensors by offset and by name; nothing is added afterwards. Returns 0, -ENOMEM, -EOVERFLOW, or -EEXIST and
+ * the name in *@duplicate if two have the same (owned by the writer). Indices given by add stay valid.
  */
 int catalog_writer_seal(struct catalog_writer *writer, const char **duplicate);
 
 /* Smallest capacity that holds @length bytes of content and the catalog, before rounding to pages. After seal. */
 uint64_t catalog_writer_capacity(const struct catalog_writer *writer, uint64_t length);
 
-/* Writes the catalog into the mapping @base of @capacity bytes behind @length bytes of content. Returns 0, -ENOSPC. */
+/*
+ * Writes the catalog into the mapping @base of @capacity bytes behind @length bytes of content. Returns 0, -ENOSPC (too
+ * small), -EINVAL (a source reaches beyond @length), -ENOMEM.
+ */
 int catalog_writer_write(const struct catalog_writer *writer, void *base, uint64_t capacity, uint64_t length);
 
 #endif

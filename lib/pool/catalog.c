@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/*
+ * Reading a catalog. It is copied out of the pool first and everything is checked in the copy, so that nobody can
+ * change it between the check and the use; after that no access needs a check of its own.
+ */
+#include <pinpool/catalog.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "base/diag.h"
+#include "base/opts.h"
+#include "base/utf8.h"
+#include "pool/backend.h"
+#include "pool/catalog_layout.h"
+#include "pool/catalog_rules.h"
+
+/* More sections than any version will have; bounds the walk over the table. */
+#define SECTIONS_MAX 1024
+
+/* One known section in the copy. Entries may be longer than this version knows, never shorter. */
+struct section {
+	const char *at;
+	size_t stride;
+	size_t count;
+};
+
+struct pinpool_catalog {
+	const char *content; /* the pool, mapped */
+	uint64_t length;
+	char *bytes; /* the copy */
+	size_t size;
+	struct section sections[CATALOG_SECTION_TYPES]; /* by type; the first is unused */
+};
+
+static int refuse(struct pinpool_diag *diag, const char *pool, const char *cause)
+{
+	return diag_set(diag, -EBADMSG, pool, "load the checkpoint again", "damaged catalog: %s", cause);
+}
+
+static int newer(struct pinpool_diag *diag, const char *pool)
+{
+	return diag_set(diag, -EOPNOTSUPP, pool, "use a newer pinpool", "its catalog has a newer layout");
+}
+
+static const void *entry(const struct pinpool_catalog *catalog, enum catalog_section_type type, size_t index)
+{
+	const struct section *section = &catalog->sections[type];
+
+	return section->at + index * section->stride;
+}
+
+static const char *string(const struct pinpool_catalog *catalog, const struct catalog_string *at)
+{
+	return catalog->sections[CATALOG_STRINGS].at + at->offset;
+}
+
+static const uint64_t *shape(const struct pinpool_catalog *catalog, const struct catalog_tensor *tensor)
+{
+	return entry(catalog, CATALOG_EXTENTS, tensor->extents);
+}
+
+static bool all_zero(const char *at, size_t bytes)
+{
+	return !bytes || (!*at && !memcmp(at, at + 1, bytes - 1));
+}
+
+/* Finds the catalog behind @info->length. -ENOENT if there is none. */
+static int read_footer(const char *base, const struct pinpool_info *info, struct catalog_footer *footer,
+		       struct pinpool_diag *diag)
+{
+	char bytes[CATALOG_FOOTER_BYTES];
+	uint64_t end = info->capacity - CATALOG_FOOTER_BYTES;
+
+	if (info->capacity < CATALOG_FOOTER_BYTES || info->length > end)
+		goto no_catalog;
+	memcpy(bytes, base + end, sizeof(bytes));
+	if (all_zero(bytes, sizeof(bytes)))
+		goto no_catalog;
+	memcpy(footer, bytes, sizeof(*footer));
+	if (memcmp(footer->magic, CATALOG_FOOTER_MAGIC, sizeof(footer->magic)))
+		return refuse(diag, info->name, "no footer at the end of the pool");
+	if (footer->footer_bytes < sizeof(*footer) || footer->footer_bytes > sizeof(bytes) ||
+	    footer->checksum != XXH3_64bits(footer, offsetof(struct catalog_footer, checksum)) ||
+	    !all_zero(bytes + footer->footer_bytes, sizeof(bytes) - footer->footer_bytes))
+		return refuse(diag, info->name, "the footer does not match its checksum");
+	if (footer->version > CATALOG_VERSION)
+		return newer(diag, info->name);
+	if (footer->version != CATALOG_VERSION || footer->footer_bytes != sizeof(*footer))
+		return refuse(diag, info->name, "a footer of no known version");
+	if (footer->catalog_offset < info->length || footer->catalog_offset % CATALOG_ALIGN ||
+	    !catalog_range_within(footer->catalog_offset, footer->catalog_bytes, end) ||
+	    footer->catalog_bytes > CATALOG_BYTES_MAX || footer->catalog_bytes < sizeof(struct catalog_header))
+		return refuse(diag, info->name, "it does not lie between the content and the footer");
+	return 0;
+
+no_catalog:
+	return diag_set(diag, -ENOENT, info->name, "make the pool with pinpool load", "a pool without a catalog");
+}
+
+static int copy_catalog(struct pinpool_catalog *catalog, const struct pinpool_info *info, struct pinpool_diag *diag)
+{
+	struct catalog_footer footer;
+	XXH128_canonical_t digest;
+	int err;
+
+	err = read_footer(catalog->content, info, &footer, diag);
+	if (err)
+		return err;
+	catalog->size = footer.catalog_bytes;
+	catalog->bytes =
+		aligned_alloc(CATALOG_ALIGN, (catalog->size + CATALOG_ALIGN - 1) / CATALOG_ALIGN * CATALOG_ALIGN);
+	if (!catalog->bytes)
+		return diag_errno(diag, -ENOMEM, info->name);
+	memcpy(catalog->bytes, catalog->content + footer.catalog_offset, catalog->size);
+	XXH128_canonicalFromHash(&digest, XXH3_128bits(catalog->bytes, catalog->size));
+	if (memcmp(digest.digest, footer.digest, sizeof(footer.digest)))
+		return refuse(diag, info->name, "it does not match its digest");
+	return 0;
+}
+
+/* Bytes of an entry that this version knows, by type. */
+static const size_t entry_sizes[CATALOG_SECTION_TYPES] = {
+	[CATALOG_TENSORS] = sizeof(struct catalog_tensor),
+	[CATALOG_NAME_ORDER] = sizeof(uint32_t),
+	[CATALOG_EXTENTS] = sizeof(uint64_t),
+	[CATALOG_SOURCES] = sizeof(struct catalog_source),
+	[CATALOG_STRINGS] = 1,
+};
+
+static int check_section(struct pinpool_catalog *catalog, const struct catalog_section *section, size_t table_end,
+			 const char *pool, struct pinpool_diag *diag)
+{
+	struct section *known;
+
+	if (!catalog_range_within(section->offset, section->bytes, catalog->size) || section->offset < table_end ||
+	    section->offset % CATALOG_ALIGN)
+		return refuse(diag, pool, "a section lies outside of it");
+	if (!section->type || section->type >= CATALOG_SECTION_TYPES) {
+		if (section->flags & CATALOG_SECTION_REQUIRED)
+			return newer(diag, pool);
+		return 0;
+	}
+	known = &catalog->sections[section->type];
+	if (known->at)
+		return refuse(diag, pool, "a section appears twice");
+	/* Arrays of plain numbers and bytes are read as such; only structs may grow, and they keep their alignment. */
+	if (entry_sizes[section->type] <= sizeof(uint64_t)
+		    ? section->entry_bytes != entry_sizes[section->type]
+		    : section->entry_bytes < entry_sizes[section->type] || section->entry_bytes % sizeof(uint64_t))
+		return refuse(diag, pool, "entries of a section have an impossible size");
+	if ((uint64_t)section->entry_bytes * section->entry_count != section->bytes)
+		return refuse(diag, pool, "a section is not as long as its entries");
+	known->at = catalog->bytes + section->offset;
+	known->stride = section->entry_bytes;
+	known->count = section->entry_count;
+	return 0;
+}
+
+static int check_sections(struct pinpool_catalog *catalog, const char *pool, struct pinpool_diag *diag)
+{
+	struct catalog_section section;
+	struct catalog_header header;
+	size_t table_end;
+	int err;
+
+	memcpy(&header, catalog->bytes, sizeof(header));
+	if (memcmp(header.magic, CATALOG_MAGIC, sizeof(header.magic)))
+		return refuse(diag, pool, "no header");
+	if (header.version > CATALOG_VERSION)
+		return newer(diag, pool);
+	if (header.version != CATALOG_VERSION || header.header_bytes < sizeof(header) ||
+	    header.header_bytes > catalog->size || header.header_bytes % sizeof(uint64_t) ||
+	    header.bytes != catalog->size || header.section_bytes < sizeof(section) ||
+	    header.section_bytes > catalog->size || header.section_count > SECTIONS_MAX)
+		return refuse(diag, pool, "an impossible header");
+	if (header.content_bytes != catalog->length)
+		return refuse(diag, pool, "it describes content of another length");
+	if (!catalog_range_within(header.header_bytes, (uint64_t)header.section_bytes * header.section_count,
+				  catalog->size))
+		return refuse(diag, pool, "the table of sections lies outside of it");
+	table_end = header.header_bytes + (size_t)header.section_bytes * header.section_count;
+
+	for (size_t i = 0; i < header.section_count; i++) {
+		memcpy(&section, catalog->bytes + header.header_bytes + i * header.section_bytes, sizeof(section));
+		err = check_section(catalog, &section, table_end, pool, diag);
+		if (err)
+			return err;
+	}
+	for (size_t i = 1; i < CATALOG_SECTION_TYPES; i++)
+		if (!catalog->sections[i].at)
+			return refuse(diag, pool, "a section is missing");
+	return 0;
+}
+
+/* Inside the strings, with a NUL behind it and none in it. */
+static bool string_is_good(const struct pinpool_catalog *catalog, const struct catalog_string *at)
+{
+	const struct section *strings = &catalog->sections[CATALOG_STRINGS];
+
+	return catalog_range_within(at->offset, (uint64_t)at->bytes + 1, strings->count) &&
+	       strnlen(strings->at + at->offset, (size_t)at->bytes + 1) == at->bytes;
+}
+
+static int check_sources(const struct pinpool_catalog *catalog, const char *pool, struct pinpool_diag *diag)
+{
+	for (size_t i = 0; i < catalog->sections[CATALOG_SOURCES].count; i++) {
+		const struct catalog_source *source = entry(catalog, CATALOG_SOURCES, i);
+
+		if (!string_is_good(catalog, &source->path) || !string_is_good(catalog, &source->format))
+			return refuse(diag, pool, "a source's path or format is no string");
+		if (!catalog_range_within(source->offset, source->bytes, catalog->length))
+			return refuse(diag, pool, "a source lies outside the content");
+	}
+	return 0;
+}
+
+static int check_tensor(const struct pinpool_catalog *catalog, const struct catalog_tensor *tensor, const char *pool,
+			struct pinpool_diag *diag)
+{
+	const struct catalog_source *source;
+
+	if (!string_is_good(catalog, &tensor->name) ||
+	    !utf8_is_valid(string(catalog, &tensor->name), tensor->name.bytes))
+		return refuse(diag, pool, "a tensor's name is no string of UTF-8");
+	if (tensor->dtype >= PINPOOL_DTYPE_COUNT)
+		return newer(diag, pool);
+	if (tensor->ndim > PINPOOL_NDIM_MAX ||
+	    !catalog_range_within(tensor->extents, tensor->ndim, catalog->sections[CATALOG_EXTENTS].count))
+		return refuse(diag, pool, "a tensor's shape lies outside of it");
+	if (!catalog_shape_fills((enum pinpool_dtype)tensor->dtype, tensor->ndim, shape(catalog, tensor),
+				 tensor->bytes))
+		return refuse(diag, pool, "a tensor's type and shape do not make its length");
+	if (tensor->source >= catalog->sections[CATALOG_SOURCES].count)
+		return refuse(diag, pool, "a tensor comes from no source");
+	source = entry(catalog, CATALOG_SOURCES, tensor->source);
+	/* And so inside the content, too. */
+	if (tensor->offset < source->offset ||
+	    !catalog_range_within(tensor->offset - source->offset, tensor->bytes, source->bytes))
+		return refuse(diag, pool, "a tensor lies outside its source");
+	return 0;
+}
+
+static const struct catalog_tensor *tensor_by_name(const struct pinpool_catalog *catalog, size_t index)
+{
+	return entry(catalog, CATALOG_TENSORS, *(const uint32_t *)entry(catalog, CATALOG_NAME_ORDER, index));
+}
+
+static int check_tensors(const struct pinpool_catalog *catalog, const char *pool, struct pinpool_diag *diag)
+{
+	size_t count = catalog->sections[CATALOG_TENSORS].count;
+	uint64_t offset = 0;
+	int err;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct catalog_tensor *tensor = entry(catalog, CATALOG_TENSORS, i);
+
+		err = check_tensor(catalog, tensor, pool, diag);
+		if (err)
+			return err;
+		if (tensor->offset < offset)
+			return refuse(diag, pool, "tensors are not in order of their offset");
+		offset = tensor->offset;
+	}
+	if (catalog->sections[CATALOG_NAME_ORDER].count != count)
+		return refuse(diag, pool, "not every tensor has its place in the order of names");
+	for (size_t i = 0; i < count; i++)
+		if (*(const uint32_t *)entry(catalog, CATALOG_NAME_ORDER, i) >= count)
+			return refuse(diag, pool, "a name belongs to no tensor");
+	/* Strictly ascending means that no name, and so no tensor, is there twice. */
+	for (size_t i = 1; i < count; i++)
+		if (strcmp(string(catalog, &tensor_by_name(catalog, i - 1)->name),
+			   string(catalog, &tensor_by_name(catalog, i)->name)) >= 0)
+			return refuse(diag, pool, "names are not in order, or one is there twice");
+	return 0;
+}
+
+int pinpool_catalog_open(struct pinpool_pool *pool, struct pinpool_catalog **out, struct pinpool_diag *diag)
+{
+	struct pinpool_info info = {.size = sizeof(info)};
+	struct pinpool_catalog *catalog;
+	const void *content;
+	int err;
+
+	err = pinpool_pool_get_info(pool, &info);
+	if (err)
+		return diag_errno(diag, err, pool->name);
+	if (info.state != PINPOOL_STATE_READY)
+		return diag_set(diag, -ENODATA, pool->name, "wait until it is READY", "%s",
+				pinpool_state_name(info.state));
+	err = pinpool_pool_map(pool, &content, NULL);
+	if (err)
+		return diag_errno(diag, err, pool->name);
+	catalog = calloc(1, sizeof(*catalog));
+	if (!catalog)
+		return diag_errno(diag, -ENOMEM, pool->name);
+	catalog->content = content;
+	catalog->length = info.length;
+	err = copy_catalog(catalog, &info, diag);
+	if (!err)
+		err = check_sections(catalog, pool->name, diag);
+	if (!err)
+		err = check_sources(catalog, pool->name, diag);
+	if (!err)
+		err = check_tensors(catalog, pool->name, diag);
+	if (err) {
+		pinpool_catalog_close(catalog);
+		return err;
+	}
+	*out = catalog;
+	return 0;
+}
+
+void pinpool_catalog_close(struct pinpool_catalog *catalog)
+{
+	if (!catalog)
+		return;
+	free(catalog->bytes);
+	free(catalog);
+}
+
+static int export_tensor(const struct pinpool_catalog *catalog, const struct catalog_tensor *from,
+			 struct pinpool_tensor *tensor)
+{
+	struct pinpool_tensor result = {
+		.size = sizeof(result),
+		.name = string(catalog, &from->name),
+		.dtype = (enum pinpool_dtype)from->dtype,
+		.ndim = from->ndim,
+		.shape = shape(catalog, from),
+		.offset = from->offset,
+		.bytes = from->bytes,
+		.data = catalog->content + from->offset,
+		.source = from->source,
+		.has_digest = from->flags & CATALOG_HAS_DIGEST,
+	};
+
+	memcpy(result.digest, from->digest, sizeof(result.digest));
+	return opts_write(tensor, &result, sizeof(result));
+}
+
+size_t pinpool_catalog_tensor_count(const struct pinpool_catalog *catalog)
+{
+	return catalog->sections[CATALOG_TENSORS].count;
+}
+
+int pinpool_catalog_tensor(const struct pinpool_catalog *catalog, size_t index, struct pinpool_tensor *tensor)
+{
+	if (index >= catalog->sections[CATALOG_TENSORS].count)
+		return -ENOENT;
+	return export_tensor(catalog, entry(catalog, CATALOG_TENSORS, index), tensor);
+}
+
+int pinpool_catalog_find(const struct pinpool_catalog *catalog, const char *name, struct pinpool_tensor *tensor)
+{
+	size_t low = 0, high = catalog->sections[CATALOG_TENSORS].count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		const struct catalog_tensor *at = tensor_by_name(catalog, middle);
+		int order = strcmp(name, string(catalog, &at->name));
+
+		if (!order)
+			return export_tensor(catalog, at, tensor);
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return -ENOENT;
+}
+
+size_t pinpool_catalog_source_count(const struct pinpool_catalog *catalog)
+{
+	return catalog->sections[CATALOG_SOURCES].count;
+}
+
+int pinpool_catalog_source(const struct pinpool_catalog *catalog, size_t index, struct pinpool_source *source)
+{
+	struct pinpool_source result = {.size = sizeof(result)};
+	const struct catalog_source *from;
+
+	if (index >= catalog->sections[CATALOG_SOURCES].count)
+		return -ENOENT;
+	from = entry(catalog, CATALOG_SOURCES, index);
+	result.path = string(catalog, &from->path);
+	result.format = string(catalog, &from->format);
+	result.offset = from->offset;
+	result.bytes = from->bytes;
+	result.inode = from->inode;
+	result.mtime_ns = from->mtime_ns;
+	result.has_digest = from->flags & CATALOG_HAS_DIGEST;
+	memcpy(result.digest, from->digest, sizeof(result.digest));
+	return opts_write(source, &result, sizeof(result));
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/*
+ * The catalog's bytes, as docs/catalog.md describes them: what the writer writes and the reader checks. All numbers are
+ * little-endian; offsets count from the start of the catalog unless they say otherwise.
+ */
+#ifndef PINPOOL_POOL_CATALOG_LAYOUT_H
+#define PINPOOL_POOL_CATALOG_LAYOUT_H
+
+#include <pinpool/common.h>
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the catalog is read in place: this needs a little-endian host"
+#endif
+
+#define CATALOG_MAGIC	     "PINPCAT\n"
+#define CATALOG_FOOTER_MAGIC "PINPEND\n"
+#define CATALOG_VERSION	     1
+/* Sections begin at multiples of this. */
+#define CATALOG_ALIGN	     64
+/* The footer has the last bytes of the capacity to itself. */
+#define CATALOG_FOOTER_BYTES 4096
+
+/* Most bytes of a catalog: some ten million tensors. Bounds what a damaged one can make a reader allocate. */
+#define CATALOG_BYTES_MAX (1ULL << 30)
+
+/* A reader that does not know a section skips it, unless this is set. */
+#define CATALOG_SECTION_REQUIRED 1U
+
+enum catalog_section_type {
+	CATALOG_TENSORS = 1, /* struct catalog_tensor, in order of offset */
+	CATALOG_NAME_ORDER = 2, /* uint32_t numbers of tensors, in strict order of the bytes of their names */
+	CATALOG_EXTENTS = 3, /* uint64_t, the shapes of all tensors */
+	CATALOG_SOURCES = 4, /* struct catalog_source */
+	CATALOG_STRINGS = 5, /* bytes, each string with a NUL behind it */
+	CATALOG_SECTION_TYPES /* one more than the last one known */
+};
+
+struct catalog_header {
+	char magic[8];
+	uint32_t version;
+	uint32_t header_bytes; /* of this struct; the section table follows */
+	uint64_t bytes; /* of the whole catalog */
+	uint64_t content_bytes; /* length of the pool that it describes */
+	uint32_t section_count;
+	uint32_t section_bytes; /* of one entry of the section table */
+	uint64_t reserved;
+};
+
+struct catalog_section {
+	uint32_t type;
+	uint32_t flags;
+	uint64_t offset;
+	uint64_t bytes;
+	uint32_t entry_bytes;
+	uint32_t entry_count;
+};
+
+struct catalog_string {
+	uint32_t offset; /* in CATALOG_STRINGS */
+	uint32_t bytes; /* without the NUL */
+};
+
+/* In the flags of tensors and sources. */
+#define CATALOG_HAS_DIGEST 1U
+
+struct catalog_tensor {
+	struct catalog_string name; /* UTF-8 */
+	uint32_t dtype; /* enum pinpool_dtype */
+	uint32_t ndim;
+	uint64_t extents; /* index of the first in CATALOG_EXTENTS */
+	uint64_t offset; /* from the start of the pool */
+	uint64_t bytes;
+	uint32_t source;
+	uint32_t flags;
+	uint8_t digest[PINPOOL_DIGEST_BYTES];
+};
+
+struct catalog_source {
+	struct catalog_string path; /* any bytes but NUL */
+	struct catalog_string format;
+	uint64_t offset; /* from the start of the pool */
+	uint64_t bytes;
+	uint64_t inode;
+	uint64_t mtime_ns;
+	uint32_t flags;
+	uint32_t reserved;
+	uint8_t digest[PINPOOL_DIGEST_BYTES];
+};
+
+/* At capacity - CATALOG_FOOTER_BYTES; the rest of those bytes is zero. */
+struct catalog_footer {
+	char magic[8];
+	uint32_t version;
+	uint32_t footer_bytes; /* of this struct */
+	uint64_t catalog_offset; /* from the start of the pool */
+	uint64_t catalog_bytes;
+	uint8_t digest[PINPOOL_DIGEST_BYTES]; /* XXH3-128 of the catalog, canonical byte order */
+	uint64_t checksum; /* XXH3-64 of the footer before it */
+};
+
+_Static_assert(sizeof(struct catalog_header) == 48, "no holes");
+_Static_assert(sizeof(struct catalog_section) == 32, "no holes");
+_Static_assert(sizeof(struct catalog_tensor) == 64, "no holes");
+_Static_assert(sizeof(struct catalog_source) == 72, "no holes");
+_Static_assert(sizeof(struct catalog_footer) == 56, "no holes");
+
+#endif

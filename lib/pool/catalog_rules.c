@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/* What must hold of a tensor; see catalog_rules.h. */
+#include "pool/catalog_rules.h"
+
+bool catalog_shape_fills(enum pinpool_dtype dtype, uint32_t ndim, const uint64_t *shape, uint64_t bytes)
+{
+	uint64_t bits = pinpool_dtype_bits(dtype);
+	bool empty = false;
+
+	if (!bits || ndim > PINPOOL_NDIM_MAX)
+		return false;
+	/* An extent of zero makes the tensor empty however large the others are. */
+	for (uint32_t i = 0; i < ndim; i++)
+		empty |= !shape[i];
+	if (empty)
+		return !bytes;
+	for (uint32_t i = 0; i < ndim; i++)
+		if (__builtin_mul_overflow(bits, shape[i], &bits))
+			return false;
+	return bits % 8 == 0 && bits / 8 == bytes;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/* What must hold of a tensor and a source, asked by the writer of its caller and by the reader of a catalog. */
+#ifndef PINPOOL_POOL_CATALOG_RULES_H
+#define PINPOOL_POOL_CATALOG_RULES_H
+
+#include <pinpool/catalog.h>
+
+/* @offset and @bytes describe a range within [0, @limit). */
+static inline bool catalog_range_within(uint64_t offset, uint64_t bytes, uint64_t limit)
+{
+	return offset <= limit && bytes <= limit - offset;
+}
+
+/* @bytes is what @ndim extents of @dtype take; elements narrower than a byte must fill whole bytes. */
+bool catalog_shape_fills(enum pinpool_dtype dtype, uint32_t ndim, const uint64_t *shape, uint64_t bytes);
+
+#endif

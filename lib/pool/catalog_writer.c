@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/*
+ * Building a catalog; see catalog_writer.h. Entries stay where add put them; seal makes two orders of their indices,
+ * and write lays them out by those.
+ */
+#include "pool/catalog_writer.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "base/utf8.h"
+#include "pool/catalog_layout.h"
+#include "pool/catalog_rules.h"
+
+/* A growing array of entries of one size. */
+struct table {
+	void *at;
+	size_t count;
+	size_t room;
+};
+
+struct catalog_writer {
+	struct table sources; /* struct catalog_source */
+	struct table tensors; /* struct catalog_tensor */
+	struct table extents; /* uint64_t */
+	struct table strings; /* char */
+	uint32_t *by_offset;
+	uint32_t *by_name;
+};
+
+static int table_add(struct table *table, const void *entries, size_t count, size_t size)
+{
+	size_t need = table->count + count;
+
+	if (need > UINT32_MAX)
+		return -EOVERFLOW;
+	if (need > table->room) {
+		size_t room = table->room ? 2 * table->room : 64;
+		void *at;
+
+		if (room < need)
+			room = need;
+		at = realloc(table->at, room * size);
+		if (!at)
+			return -ENOMEM;
+		table->at = at;
+		table->room = room;
+	}
+	if (count)
+		memcpy((char *)table->at + table->count * size, entries, count * size);
+	table->count = need;
+	return 0;
+}
+
+int catalog_writer_new(struct catalog_writer **out)
+{
+	*out = calloc(1, sizeof(**out));
+	return *out ? 0 : -ENOMEM;
+}
+
+void catalog_writer_free(struct catalog_writer *writer)
+{
+	if (!writer)
+		return;
+	free(writer->sources.at);
+	free(writer->tensors.at);
+	free(writer->extents.at);
+	free(writer->strings.at);
+	free(writer->by_offset);
+	free(writer->by_name);
+	free(writer);
+}
+
+static int add_string(struct catalog_writer *writer, const char *text, struct catalog_string *string)
+{
+	size_t bytes = strlen(text);
+
+	if (bytes >= UINT32_MAX)
+		return -EOVERFLOW;
+	string->offset = (uint32_t)writer->strings.count;
+	string->bytes = (uint32_t)bytes;
+	return table_add(&writer->strings, text, bytes + 1, 1);
+}
+
+int catalog_writer_add_source(struct catalog_writer *writer, const struct pinpool_source *source)
+{
+	struct catalog_source entry = {
+		.offset = source->offset,
+		.bytes = source->bytes,
+		.inode = source->inode,
+		.mtime_ns = source->mtime_ns,
+		.flags = source->has_digest ? CATALOG_HAS_DIGEST : 0,
+	};
+	int err;
+
+	if (!catalog_range_within(source->offset, source->bytes, UINT64_MAX))
+		return -EINVAL;
+	if (source->has_digest)
+		memcpy(entry.digest, source->digest, sizeof(entry.digest));
+	err = add_string(writer, source->path, &entry.path);
+	if (!err)
+		err = add_string(writer, source->format, &entry.format);
+	if (!err)
+		err = table_add(&writer->sources, &entry, 1, sizeof(entry));
+	return err ? err : (int)writer->sources.count - 1;
+}
+
+static bool within_source(const struct catalog_source *source, uint64_t offset, uint64_t bytes)
+{
+	return offset >= source->offset && catalog_range_within(offset - source->offset, bytes, source->bytes);
+}
+
+int catalog_writer_add_tensor(struct catalog_writer *writer, const struct pinpool_tensor *tensor)
+{
+	const struct catalog_source *sources = writer->sources.at;
+	struct catalog_tensor entry = {
+		.dtype = tensor->dtype,
+		.ndim = tensor->ndim,
+		.extents = writer->extents.count,
+		.offset = tensor->offset,
+		.bytes = tensor->bytes,
+		.source = tensor->source,
+		.flags = tensor->has_digest ? CATALOG_HAS_DIGEST : 0,
+	};
+	int err;
+
+	if (writer->tensors.count == INT_MAX)
+		return -EOVERFLOW;
+	if (!utf8_is_valid(tensor->name, strlen(tensor->name)) || tensor->source >= writer->sources.count ||
+	    !catalog_shape_fills(tensor->dtype, tensor->ndim, tensor->shape, tensor->bytes) ||
+	    !within_source(&sources[tensor->source], tensor->offset, tensor->bytes))
+		return -EINVAL;
+	if (tensor->has_digest)
+		memcpy(entry.digest, tensor->digest, sizeof(entry.digest));
+	err = add_string(writer, tensor->name, &entry.name);
+	if (!err)
+		err = table_add(&writer->extents, tensor->shape, tensor->ndim, sizeof(uint64_t));
+	if (!err)
+		err = table_add(&writer->tensors, &entry, 1, sizeof(entry));
+	return err ? err : (int)writer->tensors.count - 1;
+}
+
+void catalog_writer_source_digest(struct catalog_writer *writer, size_t index,
+				  const uint8_t digest[PINPOOL_DIGEST_BYTES])
+{
+	struct catalog_source *entry = (struct catalog_source *)writer->sources.at + index;
+
+	entry->flags |= CATALOG_HAS_DIGEST;
+	memcpy(entry->digest, digest, sizeof(entry->digest));
+}
+
+void catalog_writer_tensor_digest(struct catalog_writer *writer, size_t index,
+				  const uint8_t digest[PINPOOL_DIGEST_BYTES])
+{
+	struct catalog_tensor *entry = (struct catalog_tensor *)writer->tensors.at + index;
+
+	entry->flags |= CATALOG_HAS_DIGEST;
+	memcpy(entry->digest, digest, sizeof(entry->digest));
+}
+
+static const struct catalog_tensor *tensor_at(const struct catalog_writer *writer, uint32_t index)
+{
+	return (const struct catalog_tensor *)writer->tensors.at + index;
+}
+
+static const char *name_at(const struct catalog_writer *writer, uint32_t index)
+{
+	return (const char *)writer->strings.at + tensor_at(writer, index)->name.offset;
+}
+
+static int compare_names(const void *a, const void *b, void *writer)
+{
+	return strcmp(name_at(writer, *(const uint32_t *)a), name_at(writer, *(const uint32_t *)b));
+}
+
+static int compare_offsets(const void *a, const void *b, void *writer)
+{
+	uint64_t x = tensor_at(writer, *(const uint32_t *)a)->offset;
+	uint64_t y = tensor_at(writer, *(const uint32_t *)b)->offset;
+
+	/* Empty tensors share an offset with their neighbour; any fixed order will do. */
+	return x == y ? compare_names(a, b, writer) : x < y ? -1 : 1;
+}
+
+struct layout {
+	struct catalog_section sections[CATALOG_SECTION_TYPES - 1];
+	uint64_t bytes;
+};
+
+static uint64_t align_up(uint64_t value, uint64_t to)
+{
+	return (value + to - 1) / to * to;
+}
+
+static struct layout lay_out(const struct catalog_writer *writer)
+{
+	const struct {
+		uint32_t type;
+		size_t size;
+		size_t count;
+	} contents[] = {
+		{CATALOG_TENSORS, sizeof(struct catalog_tensor), writer->tensors.count},
+		{CATALOG_NAME_ORDER, sizeof(uint32_t), writer->tensors.count},
+		{CATALOG_EXTENTS, sizeof(uint64_t), writer->extents.count},
+		{CATALOG_SOURCES, sizeof(struct catalog_source), writer->sources.count},
+		{CATALOG_STRINGS, 1, writer->strings.count},
+	};
+	struct layout layout;
+	uint64_t at = sizeof(struct catalog_header) + sizeof(layout.sections);
+
+	_Static_assert(sizeof(contents) / sizeof(contents[0]) == CATALOG_SECTION_TYPES - 1,
+		       "every section is laid out");
+	for (size_t i = 0; i < CATALOG_SECTION_TYPES - 1; i++) {
+		at = align_up(at, CATALOG_ALIGN);
+		layout.sections[i] = (struct catalog_section){
+			.type = contents[i].type,
+			.flags = CATALOG_SECTION_REQUIRED,
+			.offset = at,
+			.bytes = contents[i].size * contents[i].count,
+			.entry_bytes = (uint32_t)contents[i].size,
+			.entry_count = (uint32_t)contents[i].count,
+		};
+		at += layout.sections[i].bytes;
+	}
+	layout.bytes = at;
+	return layout;
+}
+
+int catalog_writer_seal(struct catalog_writer *writer, const char **duplicate)
+{
+	size_t count = writer->tensors.count;
+
+	if (lay_out(writer).bytes > CATALOG_BYTES_MAX)
+		return -EOVERFLOW;
+	writer->by_offset = malloc((count + 1) * sizeof(uint32_t));
+	writer->by_name = malloc((count + 1) * sizeof(uint32_t));
+	if (!writer->by_offset || !writer->by_name)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < count; i++)
+		writer->by_offset[i] = writer->by_name[i] = i;
+	qsort_r(writer->by_offset, count, sizeof(uint32_t), compare_offsets, writer);
+	qsort_r(writer->by_name, count, sizeof(uint32_t), compare_names, writer);
+	for (size_t i = 1; i < count; i++) {
+		if (!compare_names(&writer->by_name[i - 1], &writer->by_name[i], writer)) {
+			*duplicate = name_at(writer, writer->by_name[i]);
+			return -EEXIST;
+		}
+	}
+	return 0;
+}
+
+uint64_t catalog_writer_capacity(const struct catalog_writer *writer, uint64_t length)
+{
+	return align_up(length + lay_out(writer).bytes, CATALOG_ALIGN) + CATALOG_ALIGN + CATALOG_FOOTER_BYTES;
+}
+
+/* The tensors in order of offset, and by name the numbers they have in that order. */
+static int write_tensors(const struct catalog_writer *writer, struct catalog_tensor *tensors, uint32_t *names)
+{
+	size_t count = writer->tensors.count;
+	uint32_t *position = malloc((count + 1) * sizeof(uint32_t));
+
+	if (!position)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < count; i++) {
+		tensors[i] = *tensor_at(writer, writer->by_offset[i]);
+		position[writer->by_offset[i]] = i;
+	}
+	for (size_t i = 0; i < count; i++)
+		names[i] = position[writer->by_name[i]];
+	free(position);
+	return 0;
+}
+
+static void copy_section(char *catalog, const struct catalog_section *section, const struct table *table)
+{
+	if (section->bytes)
+		memcpy(catalog + section->offset, table->at, section->bytes);
+}
+
+static int build(const struct catalog_writer *writer, const struct layout *layout, uint64_t length, char *catalog)
+{
+	const struct catalog_section *sections = layout->sections;
+	struct catalog_header header = {
+		.version = CATALOG_VERSION,
+		.header_bytes = sizeof(header),
+		.bytes = layout->bytes,
+		.content_bytes = length,
+		.section_count = CATALOG_SECTION_TYPES - 1,
+		.section_bytes = sizeof(struct catalog_section),
+	};
+
+	memcpy(header.magic, CATALOG_MAGIC, sizeof(header.magic));
+	memcpy(catalog, &header, sizeof(header));
+	memcpy(catalog + sizeof(header), sections, sizeof(layout->sections));
+	copy_section(catalog, &sections[CATALOG_EXTENTS - 1], &writer->extents);
+	copy_section(catalog, &sections[CATALOG_SOURCES - 1], &writer->sources);
+	copy_section(catalog, &sections[CATALOG_STRINGS - 1], &writer->strings);
+	return write_tensors(writer, (struct catalog_tensor *)(catalog + sections[CATALOG_TENSORS - 1].offset),
+			     (uint32_t *)(catalog + sections[CATALOG_NAME_ORDER - 1].offset));
+}
+
+int catalog_writer_write(const struct catalog_writer *writer, void *base, uint64_t capacity, uint64_t length)
+{
+	const struct catalog_source *sources = writer->sources.at;
+	struct layout layout = lay_out(writer);
+	struct catalog_footer footer = {
+		.version = CATALOG_VERSION,
+		.footer_bytes = sizeof(footer),
+		.catalog_bytes = layout.bytes,
+	};
+	XXH128_canonical_t digest;
+	char *catalog, *end;
+	int err;
+
+	for (size_t i = 0; i < writer->sources.count; i++)
+		if (!catalog_range_within(sources[i].offset, sources[i].bytes, length))
+			return -EINVAL;
+	if (length > capacity || capacity < catalog_writer_capacity(writer, length))
+		return -ENOSPC;
+	footer.catalog_offset = (capacity - CATALOG_FOOTER_BYTES - layout.bytes) / CATALOG_ALIGN * CATALOG_ALIGN;
+
+	/* Built beside the pool, so that the digest reads from cache and the pages are written once, in order. */
+	catalog = calloc(1, layout.bytes);
+	if (!catalog)
+		return -ENOMEM;
+	err = build(writer, &layout, length, catalog);
+	if (!err) {
+		XXH128_canonicalFromHash(&digest, XXH3_128bits(catalog, layout.bytes));
+		memcpy(footer.magic, CATALOG_FOOTER_MAGIC, sizeof(footer.magic));
+		memcpy(footer.digest, digest.digest, sizeof(footer.digest));
+		footer.checksum = XXH3_64bits(&footer, offsetof(struct catalog_footer, checksum));
+		memcpy((char *)base + footer.catalog_offset, catalog, layout.bytes);
+		end = (char *)base + capacity - CATALOG_FOOTER_BYTES;
+		memset(end, 0, CATALOG_FOOTER_BYTES);
+		memcpy(end, &footer, sizeof(footer));
+	}
+	free(catalog);
+	return err;
+}
