@@ -36,6 +36,9 @@ PINPOOL_API bool pinpool_isa_available(enum pinpool_isa isa);
 
 struct pinpool_math;
 
+/* Most threads of one context. */
+#define PINPOOL_MATH_THREADS_MAX 1024u
+
 /**
  * struct pinpool_math_opts - threads and kernels of a context
  * @size: sizeof(struct pinpool_math_opts)
@@ -52,8 +55,9 @@ struct pinpool_math_opts {
  * pinpool_math_new - start the threads of a context
  * @out: receives the context, given back with pinpool_math_free()
  *
- * Contexts share nothing; several may live in one process. Return: 0, -EOPNOTSUPP (that ISA cannot run here), -EINVAL,
- * -ENOMEM, -EAGAIN. Since 0.1.
+ * Contexts share nothing; several may live in one process. Between products the threads sleep. After fork() a context
+ * that was idle works in the child on the calling thread alone and is given back there as well. Return: 0, -EOPNOTSUPP
+ * (that ISA cannot run here), -EINVAL, -E2BIG, -ENOMEM, -EAGAIN. Since 0.1.
  */
 PINPOOL_API int pinpool_math_new(struct pinpool_math **out, const struct pinpool_math_opts *opts, struct pinpool_diag *diag);
 PINPOOL_API void pinpool_math_free(struct pinpool_math *math);
@@ -71,7 +75,8 @@ PINPOOL_API uint32_t pinpool_math_threads(const struct pinpool_math *math);
  * @w: weights; any alignment
  * @w_dtype: PINPOOL_DTYPE_F32, _BF16 or _F16
  * @ldw: elements from one row of W to the next, at least @k; 0 for @k
- * @y: results, f32, aligned to 4 bytes, written, never read; must not overlap @x or @w
+ * @y: results, f32, aligned to 4 bytes; what it held before does not matter, elements between @n and @ldy are left
+ *     alone. From its first to its last byte it must not overlap @x or @w
  * @ldy: elements from one row of Y to the next, at least @n; 0 for @n
  */
 struct pinpool_matmul_args {
@@ -91,10 +96,11 @@ struct pinpool_matmul_args {
 /**
  * pinpool_matmul - Y = X * W^T with the context's threads and kernels
  *
- * One call at a time per context. The result has the same bits whatever the number of threads. NaN and infinities
- * follow IEEE arithmetic. Each element differs from the exact sum by at most PINPOOL_MATMUL_BUDGET(k) times the sum of
- * the products' magnitudes. Return: 0, -EINVAL (dimension, stride, null, overlap, overflow), -EOPNOTSUPP (no kernel
- * for the type; @diag names it), -ENOMEM. Since 0.1.
+ * One call at a time per context. On one machine with one ISA the result has the same bits whatever the number of
+ * threads and the caller's rounding mode. NaN and infinities follow IEEE arithmetic, subnormals are exact. Each element
+ * differs from the exact sum by at most PINPOOL_MATMUL_BUDGET(k) times the sum of the products' magnitudes, and k times
+ * 2^-149 where products underflow, as long as no partial sum overflows. Return: 0, -EINVAL (dimension, stride, null,
+ * misaligned, overlap, overflow), -E2BIG, -EOPNOTSUPP (no kernel for the type; @diag names it), -ENOMEM. Since 0.1.
  */
 PINPOOL_API int pinpool_matmul(struct pinpool_math *math, const struct pinpool_matmul_args *args, struct pinpool_diag *diag);
 

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/* Instruction sets: names, what runs here, the choice. See isa.h. */
+#include "math/isa.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/diag.h"
+
+static const char *const names[PINPOOL_ISA_COUNT] = {
+	[PINPOOL_ISA_AUTO] = "auto",
+	[PINPOOL_ISA_PORTABLE] = "portable",
+	[PINPOOL_ISA_AVX2] = "avx2",
+	[PINPOOL_ISA_AVX512] = "avx512",
+};
+
+static const struct math_kernels *const tables[PINPOOL_ISA_COUNT] = {
+	[PINPOOL_ISA_PORTABLE] = &kernels_portable,
+	[PINPOOL_ISA_AVX2] = &kernels_avx2,
+	[PINPOOL_ISA_AVX512] = &kernels_avx512,
+};
+
+const char *pinpool_isa_name(enum pinpool_isa isa)
+{
+	return (unsigned int)isa < PINPOOL_ISA_COUNT ? names[isa] : NULL;
+}
+
+/* __builtin_cpu_supports() also asks whether the system saves the registers. */
+bool pinpool_isa_available(enum pinpool_isa isa)
+{
+	__builtin_cpu_init();
+	switch (isa) {
+	case PINPOOL_ISA_AUTO:
+	case PINPOOL_ISA_PORTABLE:
+		return true;
+	case PINPOOL_ISA_AVX2:
+		return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+		       __builtin_cpu_supports("f16c");
+	case PINPOOL_ISA_AVX512:
+		return pinpool_isa_available(PINPOOL_ISA_AVX2) && __builtin_cpu_supports("avx512f") &&
+		       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+		       __builtin_cpu_supports("avx512vl");
+	default:
+		return false;
+	}
+}
+
+static int from_environment(enum pinpool_isa *isa, struct pinpool_diag *diag)
+{
+	const char *name = secure_getenv("PINPOOL_ISA");
+
+	if (!name || !*name)
+		return 0;
+	for (int i = 0; i < PINPOOL_ISA_COUNT; i++) {
+		if (!strcmp(name, names[i])) {
+			*isa = i;
+			return 0;
+		}
+	}
+	return diag_set(diag, -EINVAL, "PINPOOL_ISA", "set it to auto, portable, avx2 or avx512, or unset it",
+			"no instruction set is called '%s'", name);
+}
+
+int isa_choose(const struct math_kernels **out, enum pinpool_isa isa, struct pinpool_diag *diag)
+{
+	int ret;
+
+	if (!pinpool_isa_name(isa))
+		return diag_set(diag, -EINVAL, "isa", "use a value of enum pinpool_isa", "%d is no instruction set",
+				(int)isa);
+	if (isa == PINPOOL_ISA_AUTO) {
+		ret = from_environment(&isa, diag);
+		if (ret)
+			return ret;
+	}
+	if (isa == PINPOOL_ISA_AUTO) {
+		isa = PINPOOL_ISA_COUNT - 1;
+		while (!pinpool_isa_available(isa))
+			isa--;
+	}
+	if (!pinpool_isa_available(isa))
+		return diag_set(diag, -EOPNOTSUPP, names[isa], "use auto or portable",
+				"this processor or system cannot run these kernels");
+	*out = tables[isa];
+	return 0;
+}

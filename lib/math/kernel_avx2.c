@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/* Kernels for AVX2, FMA and F16C. A tile of 6 x 16 takes 12 of the 16 registers. */
+#include <immintrin.h>
+#include <string.h>
+
+#include "math/kernel.h"
+
+#if !defined(__AVX2__) || !defined(__FMA__) || !defined(__F16C__)
+#error "compile with -mavx2 -mfma -mf16c"
+#endif
+
+#define NAME(op) op##_avx2
+#define KERNELS_ISA PINPOOL_ISA_AVX2
+#define VL 8
+#define MR 6
+#define NV 2
+#define DOT_ROWS(m) ((m) <= 2 ? 6 : (m) == 3 ? 4 : 3)
+
+typedef __m256 vec;
+
+static inline vec v_zero(void)
+{
+	return _mm256_setzero_ps();
+}
+
+static inline vec v_set1(float value)
+{
+	return _mm256_set1_ps(value);
+}
+
+static inline vec v_add(vec a, vec b)
+{
+	return _mm256_add_ps(a, b);
+}
+
+static inline vec v_fma(vec a, vec b, vec c)
+{
+	return _mm256_fmadd_ps(a, b, c);
+}
+
+static inline float v_sum(vec v)
+{
+	__m128 s = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+
+	s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+	return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+
+static inline __m256i lanes(size_t n)
+{
+	return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+static inline vec v_load(const void *src)
+{
+	return _mm256_loadu_ps(src);
+}
+
+static inline vec v_load_part(const void *src, size_t n)
+{
+	return _mm256_maskload_ps(src, lanes(n));
+}
+
+static inline void v_store(float *dst, vec v)
+{
+	_mm256_storeu_ps(dst, v);
+}
+
+static inline void v_store_part(float *dst, vec v, size_t n)
+{
+	_mm256_maskstore_ps(dst, lanes(n), v);
+}
+
+#define v_load_f32 v_load
+#define v_load_f32_part v_load_part
+
+static inline vec widen_bf16(__m128i half)
+{
+	return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16));
+}
+
+/* There is no masked load of 16-bit lanes before AVX-512. */
+static inline __m128i half_part(const void *src, size_t n)
+{
+	uint16_t part[VL] = { 0 };
+
+	memcpy(part, src, n * sizeof(part[0]));
+	return _mm_loadu_si128((const __m128i *)part);
+}
+
+static inline vec v_load_bf16(const void *src)
+{
+	return widen_bf16(_mm_loadu_si128(src));
+}
+
+static inline vec v_load_bf16_part(const void *src, size_t n)
+{
+	return widen_bf16(half_part(src, n));
+}
+
+static inline vec v_load_f16(const void *src)
+{
+	return _mm256_cvtph_ps(_mm_loadu_si128(src));
+}
+
+static inline vec v_load_f16_part(const void *src, size_t n)
+{
+	return _mm256_cvtph_ps(half_part(src, n));
+}
+
+static inline __attribute__((always_inline)) void v_transpose(vec r[VL])
+{
+	vec t[VL], u[VL];
+
+	/* Pairs of rows, then quadruples, within 128-bit halves; then the halves. */
+#pragma GCC unroll 8
+	for (int i = 0; i < 8; i += 2) {
+		t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+		t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+	}
+#pragma GCC unroll 8
+	for (int i = 0; i < 8; i += 4) {
+		u[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
+		u[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
+		u[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+		u[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+	}
+#pragma GCC unroll 8
+	for (int i = 0; i < 4; i++) {
+		r[i] = _mm256_permute2f128_ps(u[i], u[i + 4], 0x20);
+		r[i + 4] = _mm256_permute2f128_ps(u[i], u[i + 4], 0x31);
+	}
+}
+
+#include "math/kernel_template.h"

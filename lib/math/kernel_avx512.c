@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/* Kernels for AVX-512 F, BW, DQ, VL. A tile of 14 x 32 takes 28 of the 32 registers. */
+#include <immintrin.h>
+
+#include "math/kernel.h"
+
+#if !defined(__AVX512F__) || !defined(__AVX512BW__) || !defined(__AVX512DQ__) || !defined(__AVX512VL__)
+#error "compile with -mavx512f -mavx512bw -mavx512dq -mavx512vl"
+#endif
+
+#define NAME(op) op##_avx512
+#define KERNELS_ISA PINPOOL_ISA_AVX512
+#define VL 16
+#define MR 14
+#define NV 2
+#define DOT_ROWS(m) 6
+
+typedef __m512 vec;
+
+static inline vec v_zero(void)
+{
+	return _mm512_setzero_ps();
+}
+
+static inline vec v_set1(float value)
+{
+	return _mm512_set1_ps(value);
+}
+
+static inline vec v_add(vec a, vec b)
+{
+	return _mm512_add_ps(a, b);
+}
+
+static inline vec v_fma(vec a, vec b, vec c)
+{
+	return _mm512_fmadd_ps(a, b, c);
+}
+
+static inline float v_sum(vec v)
+{
+	__m256 h = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+	__m128 s = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+
+	s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+	return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+
+static inline __mmask16 lanes(size_t n)
+{
+	return (__mmask16)((1u << n) - 1);
+}
+
+static inline vec v_load(const void *src)
+{
+	return _mm512_loadu_ps(src);
+}
+
+static inline vec v_load_part(const void *src, size_t n)
+{
+	return _mm512_maskz_loadu_ps(lanes(n), src);
+}
+
+static inline void v_store(float *dst, vec v)
+{
+	_mm512_storeu_ps(dst, v);
+}
+
+static inline void v_store_part(float *dst, vec v, size_t n)
+{
+	_mm512_mask_storeu_ps(dst, lanes(n), v);
+}
+
+#define v_load_f32 v_load
+#define v_load_f32_part v_load_part
+
+static inline vec widen_bf16(__m256i half)
+{
+	return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
+}
+
+static inline vec v_load_bf16(const void *src)
+{
+	return widen_bf16(_mm256_loadu_si256(src));
+}
+
+static inline vec v_load_bf16_part(const void *src, size_t n)
+{
+	return widen_bf16(_mm256_maskz_loadu_epi16(lanes(n), src));
+}
+
+static inline vec v_load_f16(const void *src)
+{
+	return _mm512_cvtph_ps(_mm256_loadu_si256(src));
+}
+
+static inline vec v_load_f16_part(const void *src, size_t n)
+{
+	return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(lanes(n), src));
+}
+
+static inline __attribute__((always_inline)) void v_transpose(vec r[VL])
+{
+	vec t[VL], u[VL];
+
+	/* Pairs of rows, then quadruples, within 128-bit quarters; then two rounds that exchange the quarters. */
+#pragma GCC unroll 16
+	for (int i = 0; i < 16; i += 2) {
+		t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+		t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+	}
+#pragma GCC unroll 16
+	for (int i = 0; i < 16; i += 4) {
+		u[i] = _mm512_shuffle_ps(t[i], t[i + 2], 0x44);
+		u[i + 1] = _mm512_shuffle_ps(t[i], t[i + 2], 0xee);
+		u[i + 2] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+		u[i + 3] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+	}
+#pragma GCC unroll 16
+	for (int i = 0; i < 4; i++) {
+		t[i] = _mm512_shuffle_f32x4(u[i], u[i + 4], 0x88);
+		t[i + 4] = _mm512_shuffle_f32x4(u[i], u[i + 4], 0xdd);
+		t[i + 8] = _mm512_shuffle_f32x4(u[i + 8], u[i + 12], 0x88);
+		t[i + 12] = _mm512_shuffle_f32x4(u[i + 8], u[i + 12], 0xdd);
+	}
+#pragma GCC unroll 16
+	for (int i = 0; i < 8; i++) {
+		r[i] = _mm512_shuffle_f32x4(t[i], t[i + 8], 0x88);
+		r[i + 8] = _mm512_shuffle_f32x4(t[i], t[i + 8], 0xdd);
+	}
+}
+
+#include "math/kernel_template.h"

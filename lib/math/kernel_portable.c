@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/* Kernels without an instruction set of their own: the compiler's generic vectors. */
+#include "math/half.h"
+#include "math/kernel.h"
+
+#define NAME(op) op##_portable
+#define KERNELS_ISA PINPOOL_ISA_PORTABLE
+#define VL 4
+#define MR 4
+#define NV 2
+#define DOT_ROWS(m) ((m) <= 2 ? 4 : 2)
+
+typedef float vec __attribute__((vector_size(16)));
+
+static inline vec v_zero(void)
+{
+	return (vec){ 0 };
+}
+
+static inline vec v_set1(float value)
+{
+	return (vec){ value, value, value, value };
+}
+
+static inline vec v_add(vec a, vec b)
+{
+	return a + b;
+}
+
+static inline vec v_fma(vec a, vec b, vec c)
+{
+	return a * b + c;
+}
+
+static inline float v_sum(vec v)
+{
+	return (v[0] + v[2]) + (v[1] + v[3]);
+}
+
+static inline vec v_load(const void *src)
+{
+	vec v;
+
+	memcpy(&v, src, sizeof(v));
+	return v;
+}
+
+static inline vec v_load_part(const void *src, size_t n)
+{
+	vec v = { 0 };
+
+	memcpy(&v, src, n * sizeof(float));
+	return v;
+}
+
+static inline void v_store(float *dst, vec v)
+{
+	memcpy(dst, &v, sizeof(v));
+}
+
+static inline void v_store_part(float *dst, vec v, size_t n)
+{
+	memcpy(dst, &v, n * sizeof(float));
+}
+
+#define v_load_f32 v_load
+#define v_load_f32_part v_load_part
+
+#define LOAD_HALF(type)                                                                                  \
+	static inline vec v_load_##type(const void *src)                                                 \
+	{                                                                                                \
+		const unsigned char *p = src;                                                            \
+                                                                                                         \
+		return (vec){ type##_load(p), type##_load(p + 2), type##_load(p + 4), type##_load(p + 6) }; \
+	}                                                                                                \
+	static inline vec v_load_##type##_part(const void *src, size_t n)                                \
+	{                                                                                                \
+		uint16_t part[VL] = { 0 };                                                               \
+                                                                                                         \
+		memcpy(part, src, n * sizeof(part[0]));                                                  \
+		return v_load_##type(part);                                                              \
+	}
+
+LOAD_HALF(bf16)
+LOAD_HALF(f16)
+
+static inline void v_transpose(vec r[VL])
+{
+	vec t[VL];
+
+	for (size_t i = 0; i < VL; i++)
+		t[i] = (vec){ r[0][i], r[1][i], r[2][i], r[3][i] };
+	memcpy(r, t, sizeof(t));
+}
+
+#include "math/kernel_template.h"

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/* Arguments of a matrix product: the checks. See product.h. */
+#include "math/product.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+#include "base/diag.h"
+#include "base/opts.h"
+
+struct matrix {
+	const char *name;
+	uintptr_t start;
+	uint64_t rows;
+	uint64_t columns;
+	uint64_t stride;
+	uint64_t element;
+	/* One past the last byte of the last row. */
+	uintptr_t end;
+};
+
+/* Fills in the default of stride, and end. */
+static int check_matrix(struct matrix *matrix, struct pinpool_diag *diag)
+{
+	uint64_t elements, bytes;
+
+	if (!matrix->start)
+		return diag_set(diag, -EINVAL, matrix->name, NULL, "null pointer");
+	if (!matrix->stride)
+		matrix->stride = matrix->columns;
+	if (matrix->stride < matrix->columns)
+		return diag_set(diag, -EINVAL, matrix->name, "use 0 for rows without gaps",
+				"rows of %" PRIu64 " elements overlap at a stride of %" PRIu64, matrix->columns,
+				matrix->stride);
+	/* Kernels compute addresses in bytes: the whole extent must be a valid object size, PTRDIFF_MAX at most. */
+	if (__builtin_mul_overflow(matrix->rows - 1, matrix->stride, &elements) ||
+	    __builtin_add_overflow(elements, matrix->columns, &elements) ||
+	    __builtin_mul_overflow(elements, matrix->element, &bytes) || bytes > PTRDIFF_MAX ||
+	    __builtin_add_overflow(matrix->start, (uintptr_t)bytes, &matrix->end))
+		return diag_set(diag, -EINVAL, matrix->name, NULL,
+				"%" PRIu64 " rows at a stride of %" PRIu64 " elements overflow the address space",
+				matrix->rows, matrix->stride);
+	return 0;
+}
+
+static int check_aligned(const struct matrix *matrix, struct pinpool_diag *diag)
+{
+	if (matrix->start % _Alignof(float))
+		return diag_set(diag, -EINVAL, matrix->name, NULL, "address is not a multiple of %zu", _Alignof(float));
+	return 0;
+}
+
+static int check_apart(const struct matrix *y, const struct matrix *other, struct pinpool_diag *diag)
+{
+	if (y->start < other->end && other->start < y->end)
+		return diag_set(diag, -EINVAL, y->name, "write the result elsewhere", "overlaps %s", other->name);
+	return 0;
+}
+
+static int check_dimension(const char *name, uint64_t value, struct pinpool_diag *diag)
+{
+	/* Kernels round dimensions up to whole tiles. */
+	if (!value || value > PTRDIFF_MAX)
+		return diag_set(diag, -EINVAL, name, NULL, "a dimension of %" PRIu64, value);
+	return 0;
+}
+
+static int check_weight(struct product *product, enum pinpool_dtype dtype, struct pinpool_diag *diag)
+{
+	const char *name;
+
+	switch (dtype) {
+	case PINPOOL_DTYPE_F32:
+		product->weight = WEIGHT_F32;
+		product->w_size = 4;
+		return 0;
+	case PINPOOL_DTYPE_BF16:
+		product->weight = WEIGHT_BF16;
+		product->w_size = 2;
+		return 0;
+	case PINPOOL_DTYPE_F16:
+		product->weight = WEIGHT_F16;
+		product->w_size = 2;
+		return 0;
+	default:
+		name = pinpool_dtype_name(dtype);
+		if (!name)
+			return diag_set(diag, -EOPNOTSUPP, "w", "use F32, BF16 or F16 weights", "%d is no element type",
+					(int)dtype);
+		return diag_set(diag, -EOPNOTSUPP, "w", "use F32, BF16 or F16 weights",
+				"there is no matmul kernel for %s weights", name);
+	}
+}
+
+int product_check(struct product *out, const struct pinpool_matmul_args *args, struct pinpool_diag *diag)
+{
+	struct pinpool_matmul_args a;
+	struct product product = { 0 };
+	struct matrix x, w, y;
+	int ret;
+
+	if (!args)
+		return diag_set(diag, -EINVAL, "args", NULL, "null pointer");
+	ret = opts_read(&a, sizeof(a), args);
+	if (ret)
+		return diag_set(diag, ret, "args", "set size to sizeof(struct pinpool_matmul_args)",
+				ret == -E2BIG ? "has fields that this library does not know" : "size is not set");
+	ret = check_weight(&product, a.w_dtype, diag);
+	if (ret)
+		return ret;
+	if ((ret = check_dimension("m", a.m, diag)) || (ret = check_dimension("n", a.n, diag)) ||
+	    (ret = check_dimension("k", a.k, diag)))
+		return ret;
+	x = (struct matrix){ "x", (uintptr_t)a.x, a.m, a.k, a.ldx, sizeof(float), 0 };
+	w = (struct matrix){ "w", (uintptr_t)a.w, a.n, a.k, a.ldw, product.w_size, 0 };
+	y = (struct matrix){ "y", (uintptr_t)a.y, a.m, a.n, a.ldy, sizeof(float), 0 };
+	if ((ret = check_matrix(&x, diag)) || (ret = check_matrix(&w, diag)) || (ret = check_matrix(&y, diag)) ||
+	    (ret = check_aligned(&x, diag)) || (ret = check_aligned(&y, diag)) || (ret = check_apart(&y, &x, diag)) ||
+	    (ret = check_apart(&y, &w, diag)))
+		return ret;
+	product.m = a.m;
+	product.n = a.n;
+	product.k = a.k;
+	product.x = a.x;
+	product.ldx = x.stride;
+	product.w = a.w;
+	product.ldw = w.stride * product.w_size;
+	product.y = a.y;
+	product.ldy = y.stride;
+	*out = product;
+	return 0;
+}
