@@ -35,7 +35,8 @@ int format_read_json(const struct source *source, uint64_t offset, size_t bytes,
 		err = diag_set(
 			diag, -EBADMSG,
 			source_at(source, offset + (uint64_t)(error.position > 0 ? error.position : 0), at, sizeof(at)),
-			NULL, "%s", format_quote(cause, sizeof(cause), error.text));
+			NULL, "invalid %s: %s", json_error_code(&error) == json_error_invalid_utf8 ? "UTF-8" : "JSON",
+			format_quote(cause, sizeof(cause), error.text));
 	}
 out:
 	free(text);
