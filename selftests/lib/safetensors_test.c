@@ -98,10 +98,10 @@ TEST_F(checkpoint, every_dtype_scalars_and_empty_tensors_are_found_where_they_ar
 					 dtypes[i].dtype, data, data + bytes);
 		data += bytes;
 	}
-	used += (size_t)snprintf(
-		json + used, sizeof(json) - used,
-		"," T("scalar", "F32", "[]", % zu, % zu) "," T("u-empty", "F32", "[0,7]", % zu, % zu) "}   ", data,
-		data + 4, data + 4, data + 4);
+	used += (size_t)snprintf(json + used, sizeof(json) - used,
+				 ",\"scalar\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[%zu,%zu]}"
+				 ",\"u-empty\":{\"dtype\":\"F32\",\"shape\":[0,7],\"data_offsets\":[%zu,%zu]}}   ",
+				 data, data + 4, data + 4, data + 4);
 	write_safetensors(in_folder(self->folder, "a.safetensors"), json, data + 4);
 
 	EXPECT_OPEN("a.safetensors", 0, "");
