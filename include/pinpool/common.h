@@ -110,7 +110,7 @@ PINPOOL_API void pinpool_ctx_unref(struct pinpool_ctx *ctx);
  * @backend: the one in use, never AUTO
  * @page_size: bytes of one page of a new pool
  * @reserve_bytes: pages set aside for pools (module: its reserve; hugetlbfs: nr_hugepages; shm: 0)
- * @free_bytes: bytes a new pool could take now
+ * @free_bytes: bytes that new pools could take now; module: of its reserve, beyond which they come from free memory
  * @limit_bytes: most that pools together may hold, 0 for no limit
  * @used_bytes: bytes that pools hold
  * @pools: number of pools

@@ -18,6 +18,7 @@
 
 #include "base/diag.h"
 #include "pool/backend.h"
+#include "pool/module_sysfs.h"
 
 #define NODES	"/dev/pinpool"
 #define CONTROL NODES "/control"
@@ -237,7 +238,7 @@ static int read_info(int fd, struct pinpool_info *info)
 	return 0;
 }
 
-/* A file of the pool for a moment. A descriptor or -errno. */
+/* A descriptor or -errno. */
 static int open_node(const char *name, int flags, struct pinpool_diag *diag)
 {
 	char path[96];
@@ -256,18 +257,25 @@ static int open_node(const char *name, int flags, struct pinpool_diag *diag)
 
 static int module_stat(struct pinpool_ctx *ctx, const char *name, struct pinpool_info *info, struct pinpool_diag *diag)
 {
-	int fd = open_node(name, O_RDONLY, diag);
+	struct pinpool_diag why;
+	int fd = open_node(name, O_RDONLY, &why);
 	int err;
 
-	if (fd < 0)
+	if (fd < 0 && fd != -EACCES) {
+		if (diag)
+			*diag = why;
 		return fd;
-	err = read_info(fd, info);
-	close(fd);
-	if (err)
-		return diag_errno(diag, err, name);
-	/* The file that asked is not one of those that the caller means. */
-	info->openers--;
-	return 0;
+	}
+	if (fd >= 0) {
+		err = read_info(fd, info);
+		close(fd);
+		/* The file that asked is not one of those that the caller means. */
+		if (!err)
+			info->openers--;
+	} else {
+		err = module_sysfs_info(name, info);
+	}
+	return err ? diag_errno(diag, err, name) : 0;
 }
 
 static int module_list(struct pinpool_ctx *ctx, struct names *names)
