@@ -1,5 +1,23 @@
 # SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
-# the command line tool
+# The command: every tools/*.c, with the library's archive inside, so that build/bin/pinpool runs from anywhere.
+
+TOOL_PACKAGES := smartcols jansson
+TOOL_SOURCES := $(sort $(wildcard tools/*.c))
+TOOL_OBJECTS := $(TOOL_SOURCES:%.c=$(BUILD)/obj/%.o)
+TOOL_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(TOOL_PACKAGES) 2>/dev/null)
+TOOL_LIBS = $(shell $(PKG_CONFIG) --libs $(TOOL_PACKAGES) 2>/dev/null)
 
 .PHONY: tools
-tools:
+tools: $(BUILD)/bin/pinpool
+
+$(BUILD)/obj/tools/%.o: tools/%.c
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(TOOL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/bin/pinpool: $(TOOL_OBJECTS) $(LIB_A)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) -pthread $(LDFLAGS) -Wl,-z,relro -Wl,-z,now -o $@ $(TOOL_OBJECTS) $(LIB_A) $(TOOL_LIBS) $(LIB_LIBS)
+
+-include $(TOOL_OBJECTS:.o=.d)

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/* pinpool load: a checkpoint into a pool, all of it or nothing, and one line that says how that went. */
+#include "commands.h"
+#include "digest.h"
+#include "error.h"
+#include "interrupt.h"
+#include "pool_args.h"
+#include "progress.h"
+#include "size.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+struct load_args {
+	int io; /* enum pinpool_io */
+	uint64_t chunk;
+	int64_t depth;
+	uint64_t capacity;
+	bool no_digest;
+	bool buffered;
+	bool quiet;
+	struct pool_args pool;
+};
+
+static const char *const io_words[] = {"auto", "fixed", "uring", "pread", NULL};
+
+_Static_assert(PINPOOL_IO_AUTO == 0 && PINPOOL_IO_URING_FIXED == 1 && PINPOOL_IO_URING == 2 && PINPOOL_IO_PREAD == 3,
+	       "io_words follows enum pinpool_io");
+
+static const struct option_spec options[] = {
+	OPTION(0, "io", "METHOD", "how to read (auto takes the first that works here)", OPTION_CHOICE, struct load_args,
+	       io, .choices = io_words),
+	OPTION(0, "chunk", "SIZE", "bytes of one request, a power of two from 64K to 16M", OPTION_SIZE,
+	       struct load_args, chunk),
+	OPTION(0, "depth", "N", "requests in flight, 1 to 1024", OPTION_NUMBER, struct load_args, depth, .min = 1,
+	       .max = 1024),
+	OPTION(0, "buffered", NULL, "read through the page cache instead of O_DIRECT", OPTION_FLAG, struct load_args,
+	       buffered),
+	OPTION(0, "no-digest", NULL, "compute no digests; the pool cannot be verified later", OPTION_FLAG,
+	       struct load_args, no_digest),
+	OPTION(0, "capacity", "SIZE", "make the pool larger than the files need", OPTION_SIZE, struct load_args,
+	       capacity),
+	POOL_OPTIONS(struct load_args, pool),
+	OPTION('q', "quiet", NULL, "draw no progress bar", OPTION_FLAG, struct load_args, quiet),
+	{0},
+};
+
+static int report_line(const char *name, const struct pinpool_load_report *report, const struct pinpool_info *info)
+{
+	double seconds = (double)(report->elapsed_ns ? report->elapsed_ns : 1) * 1e-9;
+	char page[SIZE_TEXT_MAX], digest[DIGEST_TEXT_MAX];
+	const char *kind = digest_kind_name(report->digest_kind);
+
+	printf("%s: %llu bytes in %.3f s, %.2f GB/s, %s, %s pages, %s, %s, %s%s%s\n", name,
+	       (unsigned long long)report->bytes, seconds, (double)report->bytes / seconds * 1e-9,
+	       pinpool_backend_name(info->backend), size_long(info->page_size, page), pinpool_io_name(report->io),
+	       report->direct ? "O_DIRECT" : "page cache", kind ? kind : "no digest", kind ? " " : "",
+	       kind ? digest_text(report->digest, digest) : "");
+	return STATUS_OK;
+}
+
+static int load(struct cli *cli, const struct load_args *args, const struct pinpool_create_opts *create,
+		const char *name, const char *path)
+{
+	struct pinpool_load_report report = {.size = sizeof(report)};
+	struct pinpool_info info = {.size = sizeof(info)};
+	struct pinpool_diag diag = {0};
+	struct progress progress;
+	int err;
+	PINPOOL_OPTS(pinpool_load_opts, opts, .create = create, .io = args->io, .chunk_bytes = args->chunk,
+		     .queue_depth = args->depth, .no_digest = args->no_digest, .buffered = args->buffered,
+		     .progress = progress_draw, .progress_arg = &progress, .cancel = interrupt_begin());
+
+	progress_begin(&progress, name, args->quiet);
+	cli->progress = &progress;
+	err = pinpool_load(cli->ctx, name, path, &opts, &report, &diag);
+	progress_end(&progress);
+	cli->progress = NULL;
+	if (err == -ECANCELED) {
+		error_line(cli, name, NULL, "interrupted, nothing was published");
+		return STATUS_INTERRUPTED;
+	}
+	if (!err)
+		err = pinpool_pool_stat(cli->ctx, name, &info, &diag);
+	return err ? error_diag(cli, err, &diag) : report_line(name, &report, &info);
+}
+
+static int run(struct cli *cli, const void *data, char **operands, int count)
+{
+	const struct load_args *args = data;
+	PINPOOL_OPTS(pinpool_create_opts, create, .capacity = args->capacity);
+	int status;
+
+	if (args->chunk > UINT32_MAX)
+		return error_usage(cli, "--chunk", NULL, "larger than 16M");
+	status = pool_args_apply(cli, &args->pool, &create);
+	if (!status)
+		status = cli_open(cli);
+	return status ? status : load(cli, args, &create, operands[0], operands[1]);
+}
+
+const struct command command_load = {
+	.name = "load",
+	.operands = "NAME PATH",
+	.min_operands = 2,
+	.max_operands = 2,
+	.summary = "stream a checkpoint into a pool and publish it",
+	.example = "  pinpool load bert model.safetensors",
+	.options = options,
+	.args_size = sizeof(struct load_args),
+	.defaults = &(const struct load_args){.pool = POOL_ARGS_DEFAULT},
+	.run = run,
+};

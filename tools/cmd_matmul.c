@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/* pinpool matmul: Y = X * W^T with a tensor of a pool as W, timed and checked against the reference. */
+#include "commands.h"
+#include "error.h"
+#include "matmul_check.h"
+#include "npy.h"
+#include "random.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct matmul_args {
+	int64_t m; /* 0: not given */
+	const char *x;
+	const char *out;
+	int64_t threads;
+	int isa; /* enum pinpool_isa */
+	int64_t seed;
+	int64_t repeat;
+};
+
+enum {
+	DEFAULT_M = 64,
+};
+
+static const char *const isa_words[] = {"auto", "portable", "avx2", "avx512", NULL};
+
+_Static_assert(PINPOOL_ISA_AUTO == 0 && PINPOOL_ISA_PORTABLE == 1 && PINPOOL_ISA_AVX2 == 2 && PINPOOL_ISA_AVX512 == 3,
+	       "isa_words follows enum pinpool_isa");
+
+static const struct option_spec options[] = {
+	OPTION('m', "m", "M", "rows of random activations; 64 if not given", OPTION_NUMBER, struct matmul_args, m,
+	       .min = 1, .max = 1 << 20),
+	OPTION('x', "x", "FILE", "activations from a .npy file of f32 [M,K]", OPTION_TEXT, struct matmul_args, x),
+	OPTION(0, "out", "FILE", "write the product to a .npy file", OPTION_TEXT, struct matmul_args, out),
+	OPTION('t', "threads", "N", "threads; as many as processors if not given", OPTION_NUMBER, struct matmul_args,
+	       threads, .min = 1, .max = 4096),
+	OPTION(0, "isa", "ISA", "instruction set (auto takes the best that this processor has)", OPTION_CHOICE,
+	       struct matmul_args, isa, .choices = isa_words),
+	OPTION(0, "seed", "N", "of the random activations and of the sample that is checked; 1 if not given",
+	       OPTION_NUMBER, struct matmul_args, seed, .min = 0, .max = INT64_MAX),
+	OPTION(0, "repeat", "N", "times to compute it, the fastest counts; 5 if not given", OPTION_NUMBER,
+	       struct matmul_args, repeat, .min = 1, .max = 1000000),
+	{0},
+};
+
+/* What is multiplied and with what; @x and @y are owned. */
+struct job {
+	const struct matmul_args *args;
+	char object[640]; /* POOL: TENSOR, for messages */
+	struct pinpool_tensor tensor;
+	struct npy x;
+	struct npy y;
+	struct pinpool_math *math;
+	double seconds; /* of the fastest run */
+};
+
+static int check_tensor(struct cli *cli, const struct job *job)
+{
+	const struct pinpool_tensor *tensor = &job->tensor;
+
+	if (tensor->ndim != 2)
+		return error_line(cli, job->object, "matmul takes a tensor [N,K]", "it has %u dimension%s",
+				  tensor->ndim, tensor->ndim == 1 ? "" : "s");
+	if (tensor->dtype != PINPOOL_DTYPE_F32 && tensor->dtype != PINPOOL_DTYPE_BF16 &&
+	    tensor->dtype != PINPOOL_DTYPE_F16)
+		return error_line(cli, job->object, "matmul takes F32, BF16 and F16", "its type is %s",
+				  pinpool_dtype_name(tensor->dtype));
+	if (!tensor->shape[0] || !tensor->shape[1])
+		return error_line(cli, job->object, NULL, "it has no elements");
+	return STATUS_OK;
+}
+
+static int make_x(struct cli *cli, struct job *job)
+{
+	const struct matmul_args *args = job->args;
+	uint64_t k = job->tensor.shape[1], seed = args->seed, elements, bytes, i;
+	struct pinpool_diag diag = {0};
+	int err;
+
+	if (args->x) {
+		err = npy_read(args->x, &job->x, &diag);
+		if (err)
+			return error_diag(cli, err, &diag);
+		if (job->x.columns != k)
+			return error_line(cli, args->x, NULL, "has %llu columns, but %s has %llu",
+					  (unsigned long long)job->x.columns, job->object, (unsigned long long)k);
+		return STATUS_OK;
+	}
+	job->x.rows = args->m ? args->m : DEFAULT_M;
+	job->x.columns = k;
+	if (__builtin_mul_overflow(job->x.rows, k, &elements) ||
+	    __builtin_mul_overflow(elements, sizeof(float), &bytes))
+		return error_line(cli, job->object, "choose a smaller --m", "the activations are too large");
+	job->x.data = malloc(bytes);
+	if (!job->x.data)
+		return error_line(cli, job->object, "choose a smaller --m", "no memory for %llu bytes of activations",
+				  (unsigned long long)bytes);
+	for (i = 0; i < elements; i++)
+		job->x.data[i] = random_float(&seed);
+	return STATUS_OK;
+}
+
+static int make_y(struct cli *cli, struct job *job)
+{
+	uint64_t bytes;
+
+	job->y.rows = job->x.rows;
+	job->y.columns = job->tensor.shape[0];
+	if (__builtin_mul_overflow(job->y.rows, job->y.columns, &bytes) ||
+	    __builtin_mul_overflow(bytes, sizeof(float), &bytes))
+		return error_line(cli, job->object, "choose fewer rows of activations", "the product is too large");
+	job->y.data = malloc(bytes);
+	if (!job->y.data)
+		return error_line(cli, job->object, "choose fewer rows of activations",
+				  "no memory for %llu bytes of product", (unsigned long long)bytes);
+	return STATUS_OK;
+}
+
+static double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
+}
+
+static int compute(struct job *job, const struct pinpool_matmul_args *product, struct pinpool_diag *diag)
+{
+	double start, seconds;
+	int64_t i;
+	int err;
+
+	for (i = 0; i < job->args->repeat; i++) {
+		start = now();
+		err = pinpool_matmul(job->math, product, diag);
+		seconds = now() - start;
+		if (err)
+			return err;
+		if (!i || seconds < job->seconds)
+			job->seconds = seconds;
+	}
+	return 0;
+}
+
+static void print_job(const struct job *job)
+{
+	unsigned long long m = job->y.rows, n = job->y.columns, k = job->x.columns;
+	uint32_t threads = pinpool_math_threads(job->math);
+	/* A clock that did not move must not give infinity. */
+	double seconds = job->seconds > 1e-9 ? job->seconds : 1e-9;
+
+	printf("%s: y[%llu,%llu] = x[%llu,%llu] * w[%llu,%llu]^T, w %s, x %s\n", job->object, m, n, m, k, n, k,
+	       pinpool_dtype_name(job->tensor.dtype), job->args->x ? job->args->x : "random");
+	printf("%.3f ms (best of %lld), %.2f GFLOP/s, %.2f GB/s of weights, %s, %u thread%s\n", seconds * 1e3,
+	       (long long)job->args->repeat, 2e-9 * (double)m * (double)n * (double)k / seconds,
+	       (double)job->tensor.bytes / seconds * 1e-9, pinpool_isa_name(pinpool_math_isa(job->math)), threads,
+	       threads == 1 ? "" : "s");
+}
+
+static int multiply(struct cli *cli, struct job *job)
+{
+	PINPOOL_OPTS(pinpool_matmul_args, product, .m = job->x.rows, .n = job->y.columns, .k = job->x.columns,
+		     .x = job->x.data, .w = job->tensor.data, .w_dtype = job->tensor.dtype, .y = job->y.data);
+	struct pinpool_diag diag = {0};
+	struct matmul_check check;
+	int err;
+
+	err = compute(job, &product, &diag);
+	if (err)
+		return error_diag(cli, err, &diag);
+	print_job(job);
+	err = matmul_check(&product, job->args->seed, &check, &diag);
+	if (err)
+		return error_diag(cli, err, &diag);
+	if (!check.within)
+		return error_line(cli, job->object, "--isa portable may be right; please report this",
+				  "y[%llu,%llu] is %.9g, the reference gives %.9g: not within the budget",
+				  (unsigned long long)check.row, (unsigned long long)check.column, (double)check.is,
+				  (double)check.should);
+	printf("checked %llu of %llu columns against the reference: error at most %.2g of the sum of magnitudes, "
+	       "budget %.2g\n",
+	       (unsigned long long)check.columns, (unsigned long long)product.n, check.largest,
+	       PINPOOL_MATMUL_BUDGET(product.k));
+	if (job->args->out) {
+		err = npy_write(job->args->out, &job->y, &diag);
+		if (err)
+			return error_diag(cli, err, &diag);
+	}
+	return STATUS_OK;
+}
+
+static int run_job(struct cli *cli, struct job *job, const struct pinpool_catalog *catalog, const char *pool,
+		   const char *tensor)
+{
+	PINPOOL_OPTS(pinpool_math_opts, opts, .threads = job->args->threads, .isa = job->args->isa);
+	struct pinpool_diag diag = {0};
+	char change[128];
+	int err, status;
+
+	snprintf(job->object, sizeof(job->object), "%s: %s", pool, tensor);
+	if (pinpool_catalog_find(catalog, tensor, &job->tensor)) {
+		snprintf(change, sizeof(change), "pinpool show %s lists them", pool);
+		return error_line(cli, job->object, change, "no such tensor");
+	}
+	status = check_tensor(cli, job);
+	if (status)
+		return status;
+	err = pinpool_math_new(&job->math, &opts, &diag);
+	if (err)
+		return error_diag(cli, err, &diag);
+	status = make_x(cli, job);
+	if (!status)
+		status = make_y(cli, job);
+	if (!status)
+		status = multiply(cli, job);
+	free(job->x.data);
+	free(job->y.data);
+	pinpool_math_free(job->math);
+	return status;
+}
+
+static int run(struct cli *cli, const void *data, char **operands, int count)
+{
+	struct job job = {.args = data, .tensor.size = sizeof(job.tensor)};
+	struct pinpool_catalog *catalog = NULL;
+	struct pinpool_diag diag = {0};
+	struct pinpool_pool *pool;
+	int err, status;
+
+	if (job.args->x && job.args->m)
+		return error_usage(cli, "--x", "give one of them", "it has as many rows as it has: no --m");
+	status = cli_open(cli);
+	if (status)
+		return status;
+	err = pinpool_pool_open(cli->ctx, operands[0], PINPOOL_OPEN_READ, &pool, &diag);
+	if (err)
+		return error_diag(cli, err, &diag);
+	err = pinpool_catalog_open(pool, &catalog, &diag);
+	status = err ? error_diag(cli, err, &diag) : run_job(cli, &job, catalog, operands[0], operands[1]);
+	pinpool_catalog_close(catalog);
+	pinpool_pool_close(pool);
+	return status;
+}
+
+const struct command command_matmul = {
+	.name = "matmul",
+	.operands = "NAME TENSOR",
+	.min_operands = 2,
+	.max_operands = 2,
+	.summary = "multiply by a tensor where it lies, and check the product",
+	.example = "  pinpool matmul bert encoder.dense.weight --m 128",
+	.options = options,
+	.args_size = sizeof(struct matmul_args),
+	.defaults = &(const struct matmul_args){.seed = 1, .repeat = 5},
+	.run = run,
+};

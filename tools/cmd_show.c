@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/* pinpool show: the catalog of a pool, its tensors or the files they came from. */
+#include "commands.h"
+#include "error.h"
+#include "table.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+struct show_args {
+	struct table_args table;
+	bool sources;
+};
+
+static const struct option_spec options[] = {
+	TABLE_OPTIONS(struct show_args, table),
+	OPTION(0, "sources", NULL, "the files that the pool was loaded from, instead of the tensors", OPTION_FLAG,
+	       struct show_args, sources),
+	{0},
+};
+
+/* A tensor and the catalog that knows its source. */
+struct tensor_row {
+	struct pinpool_tensor tensor;
+	const struct pinpool_catalog *catalog;
+};
+
+static void get_name(const void *row, struct cell *cell)
+{
+	cell_text(cell, ((const struct tensor_row *)row)->tensor.name);
+}
+
+static void get_dtype(const void *row, struct cell *cell)
+{
+	cell_text(cell, pinpool_dtype_name(((const struct tensor_row *)row)->tensor.dtype));
+}
+
+static void get_shape(const void *row, struct cell *cell)
+{
+	const struct pinpool_tensor *tensor = &((const struct tensor_row *)row)->tensor;
+
+	cell->kind = CELL_SHAPE;
+	cell->extents = tensor->shape;
+	cell->ndim = tensor->ndim;
+}
+
+static void get_size(const void *row, struct cell *cell)
+{
+	cell_bytes(cell, ((const struct tensor_row *)row)->tensor.bytes);
+}
+
+static void get_offset(const void *row, struct cell *cell)
+{
+	cell_count(cell, ((const struct tensor_row *)row)->tensor.offset);
+}
+
+static void get_digest(const void *row, struct cell *cell)
+{
+	const struct pinpool_tensor *tensor = &((const struct tensor_row *)row)->tensor;
+
+	cell_digest(cell, tensor->has_digest, tensor->digest);
+}
+
+static void get_source(const void *row, struct cell *cell)
+{
+	struct pinpool_source source = {.size = sizeof(source)};
+	const struct tensor_row *tensor = row;
+
+	if (!pinpool_catalog_source(tensor->catalog, tensor->tensor.source, &source))
+		cell_text(cell, source.path);
+}
+
+static const struct column tensor_columns[] = {
+	{"NAME", "name of the tensor", .get = get_name},
+	{"DTYPE", "type of an element", .get = get_dtype},
+	{"SHAPE", "extents, outermost first", .get = get_shape},
+	{"SIZE", "length in bytes", .right = true, .get = get_size},
+	{"OFFSET", "bytes from the start of the pool", .right = true, .get = get_offset},
+	{"DIGEST", "XXH3-128 of its bytes", .extra = true, .get = get_digest},
+	{"SOURCE", "file it came from", .extra = true, .get = get_source},
+	{0},
+};
+
+static void get_source_path(const void *row, struct cell *cell)
+{
+	cell_text(cell, ((const struct pinpool_source *)row)->path);
+}
+
+static void get_source_format(const void *row, struct cell *cell)
+{
+	cell_text(cell, ((const struct pinpool_source *)row)->format);
+}
+
+static void get_source_size(const void *row, struct cell *cell)
+{
+	cell_bytes(cell, ((const struct pinpool_source *)row)->bytes);
+}
+
+static void get_source_offset(const void *row, struct cell *cell)
+{
+	cell_count(cell, ((const struct pinpool_source *)row)->offset);
+}
+
+static void get_source_inode(const void *row, struct cell *cell)
+{
+	cell_count(cell, ((const struct pinpool_source *)row)->inode);
+}
+
+static void get_source_mtime(const void *row, struct cell *cell)
+{
+	cell_time(cell, ((const struct pinpool_source *)row)->mtime_ns);
+}
+
+static void get_source_digest(const void *row, struct cell *cell)
+{
+	const struct pinpool_source *source = row;
+
+	cell_digest(cell, source->has_digest, source->digest);
+}
+
+static const struct column source_columns[] = {
+	{"PATH", "path at the time of the load", .get = get_source_path},
+	{"FORMAT", "format of the file", .get = get_source_format},
+	{"SIZE", "length in bytes", .right = true, .get = get_source_size},
+	{"OFFSET", "bytes from the start of the pool", .right = true, .get = get_source_offset},
+	{"MODIFIED", "when it was last changed; nanoseconds since 1970 in JSON", .get = get_source_mtime},
+	{"INODE", "inode number", .right = true, .extra = true, .get = get_source_inode},
+	{"DIGEST", "XXH3-128 of the file", .extra = true, .get = get_source_digest},
+	{0},
+};
+
+/* Both return 0 or -ENOMEM. */
+static int add_tensors(struct table *table, const struct pinpool_catalog *catalog)
+{
+	struct tensor_row row = {.tensor.size = sizeof(row.tensor), .catalog = catalog};
+	size_t i;
+	int err = 0;
+
+	for (i = 0; !err && !pinpool_catalog_tensor(catalog, i, &row.tensor); i++)
+		err = table_add(table, &row);
+	return err;
+}
+
+static int add_sources(struct table *table, const struct pinpool_catalog *catalog)
+{
+	struct pinpool_source source = {.size = sizeof(source)};
+	size_t i;
+	int err = 0;
+
+	for (i = 0; !err && !pinpool_catalog_source(catalog, i, &source); i++)
+		err = table_add(table, &source);
+	return err;
+}
+
+static int show(struct cli *cli, const struct show_args *args, const char *name, struct table *table)
+{
+	struct pinpool_catalog *catalog = NULL;
+	struct pinpool_diag diag = {0};
+	struct pinpool_pool *pool;
+	int err, status;
+
+	err = pinpool_pool_open(cli->ctx, name, PINPOOL_OPEN_READ, &pool, &diag);
+	if (err)
+		return error_diag(cli, err, &diag);
+	err = pinpool_catalog_open(pool, &catalog, &diag);
+	if (err) {
+		status = error_diag(cli, err, &diag);
+		goto out;
+	}
+	err = args->sources ? add_sources(table, catalog) : add_tensors(table, catalog);
+	status = err ? error_errno(cli, name, err) : table_print(table);
+out:
+	pinpool_catalog_close(catalog);
+	pinpool_pool_close(pool);
+	return status;
+}
+
+static int run(struct cli *cli, const void *data, char **operands, int count)
+{
+	const struct show_args *args = data;
+	struct table *table;
+	int status;
+
+	status = table_new(&table, cli, &args->table, args->sources ? source_columns : tensor_columns,
+			   args->sources ? "sources" : "tensors");
+	if (status)
+		return status;
+	status = cli_open(cli);
+	if (!status)
+		status = show(cli, args, operands[0], table);
+	table_free(table);
+	return status;
+}
+
+const struct command command_show = {
+	.name = "show",
+	.operands = "NAME",
+	.min_operands = 1,
+	.max_operands = 1,
+	.summary = "list what a pool holds",
+	.example = "  pinpool show bert -o NAME,DTYPE,SHAPE",
+	.options = options,
+	.columns = tensor_columns,
+	.second_option = "--sources",
+	.second_columns = source_columns,
+	.args_size = sizeof(struct show_args),
+	.run = run,
+};

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/* Every command, each defined in its own file cmd_NAME.c. */
+#ifndef PINPOOL_TOOLS_COMMANDS_H
+#define PINPOOL_TOOLS_COMMANDS_H
+
+#include "cli.h"
+
+extern const struct command command_create;
+extern const struct command command_load;
+extern const struct command command_ls;
+extern const struct command command_matmul;
+extern const struct command command_rm;
+extern const struct command command_show;
+extern const struct command command_stat;
+extern const struct command command_verify;
+
+#endif

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/*
+ * The check of a product; see matmul_check.h. The bound of an element is a share of the sum of the magnitudes of its
+ * products, which is the reference again, on |X| and |W|. The reference is slow, so a large product is checked on a
+ * sample of the rows of W: the first, the last, and one at random from each of equal stretches between.
+ */
+#include "matmul_check.h"
+#include "random.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Multiplications that a check may cost, about a second of the reference's. */
+#define WORK	      (1ULL << 28)
+#define LEAST_COLUMNS 4
+
+/* Clears the sign bits. All types with kernels keep them in the highest bit of a little-endian element. */
+static void magnitudes(void *data, uint64_t count, unsigned int element_bytes)
+{
+	unsigned char *p = data;
+	uint64_t i;
+
+	for (i = 0; i < count; i++)
+		p[i * element_bytes + element_bytes - 1] &= 0x7f;
+}
+
+static uint64_t sample(uint64_t i, uint64_t count, uint64_t n, uint64_t *state)
+{
+	uint64_t first, end;
+
+	if (count == n || i == 0)
+		return i;
+	if (i == count - 1)
+		return n - 1;
+	first = (unsigned __int128)i * n / count;
+	end = (unsigned __int128)(i + 1) * n / count;
+	return first + random_next(state) % (end - first);
+}
+
+static void compare(const struct pinpool_matmul_args *args, uint64_t column, const float *should, const float *sums,
+		    struct matmul_check *check)
+{
+	uint64_t ldy = args->ldy ? args->ldy : args->n, i;
+
+	for (i = 0; i < args->m; i++) {
+		float is = args->y[i * ldy + column];
+		double error = fabs((double)is - (double)should[i]);
+		/* Gradual underflow costs up to half of the least subnormal number in each step. */
+		double bound = PINPOOL_MATMUL_BUDGET(args->k) * (double)sums[i] + (double)args->k * 0x1p-149;
+		double share = sums[i] > 0 ? error / (double)sums[i] : error;
+		/* Equal infinities and NaN on both sides are right; so is an overflow that rounding can explain. */
+		bool right = error <= bound || is == should[i] || (isnan(is) && isnan(should[i])) ||
+			     (isinf(is) && fabs((double)should[i]) + bound > 0x1.fffffep127);
+
+		if (right && !(error > 0 && isfinite(share)))
+			share = 0;
+		if (right && (!check->within || !(share > check->largest)))
+			continue;
+		/* The first wrong element is kept. */
+		if (!check->within)
+			continue;
+		check->within = right;
+		check->largest = share;
+		check->row = i;
+		check->column = column;
+		check->is = is;
+		check->should = should[i];
+	}
+}
+
+int matmul_check(const struct pinpool_matmul_args *args, uint64_t seed, struct matmul_check *check,
+		 struct pinpool_diag *diag)
+{
+	unsigned int element = pinpool_dtype_bits(args->w_dtype) / 8;
+	uint64_t ldw = args->ldw ? args->ldw : args->k, ldx = args->ldx ? args->ldx : args->k;
+	uint64_t i, column, per_column = args->m * args->k * 2;
+	float *abs_x = NULL, *should = NULL, *sums = NULL;
+	void *abs_w = NULL;
+	int err = -ENOMEM;
+
+	*check = (struct matmul_check){.within = true, .columns = WORK / per_column};
+	if (check->columns < LEAST_COLUMNS)
+		check->columns = LEAST_COLUMNS;
+	if (check->columns > args->n)
+		check->columns = args->n;
+
+	abs_x = malloc(args->m * args->k * sizeof(*abs_x));
+	abs_w = malloc(args->k * element);
+	should = malloc(args->m * sizeof(*should));
+	sums = malloc(args->m * sizeof(*sums));
+	if (!abs_x || !abs_w || !should || !sums)
+		goto out;
+	for (i = 0; i < args->m; i++)
+		memcpy(abs_x + i * args->k, args->x + i * ldx, args->k * sizeof(*abs_x));
+	magnitudes(abs_x, args->m * args->k, sizeof(*abs_x));
+
+	for (i = 0; i < check->columns; i++) {
+		struct pinpool_matmul_args one = *args;
+
+		column = sample(i, check->columns, args->n, &seed);
+		one.n = 1;
+		one.w = (const char *)args->w + column * ldw * element;
+		one.ldw = 0;
+		one.y = should;
+		one.ldy = 0;
+		err = pinpool_matmul_reference(&one, diag);
+		if (err)
+			goto out;
+		memcpy(abs_w, one.w, args->k * element);
+		magnitudes(abs_w, args->k, element);
+		one.w = abs_w;
+		one.x = abs_x;
+		one.ldx = 0;
+		one.y = sums;
+		err = pinpool_matmul_reference(&one, diag);
+		if (err)
+			goto out;
+		compare(args, column, should, sums, check);
+	}
+out:
+	free(abs_x);
+	free(abs_w);
+	free(should);
+	free(sums);
+	return err;
+}

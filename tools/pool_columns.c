@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/* What ls and stat show of a pool. */
+#include "pool_columns.h"
+#include "digest.h"
+
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+
+static void get_name(const void *row, struct cell *cell)
+{
+	cell_text(cell, ((const struct pinpool_info *)row)->name);
+}
+
+static void get_state(const void *row, struct cell *cell)
+{
+	cell_text(cell, pinpool_state_name(((const struct pinpool_info *)row)->state));
+}
+
+static void get_capacity(const void *row, struct cell *cell)
+{
+	cell_bytes(cell, ((const struct pinpool_info *)row)->capacity);
+}
+
+static void get_length(const void *row, struct cell *cell)
+{
+	cell_bytes(cell, ((const struct pinpool_info *)row)->length);
+}
+
+static void get_page(const void *row, struct cell *cell)
+{
+	cell_bytes(cell, ((const struct pinpool_info *)row)->page_size);
+}
+
+static void get_huge(const void *row, struct cell *cell)
+{
+	cell_count(cell, ((const struct pinpool_info *)row)->huge_pages);
+}
+
+static void get_node(const void *row, struct cell *cell)
+{
+	const struct pinpool_info *info = row;
+
+	cell_count(cell, info->numa_node < 0 ? PINPOOL_UNKNOWN : (uint64_t)info->numa_node);
+}
+
+static void get_backend(const void *row, struct cell *cell)
+{
+	cell_text(cell, pinpool_backend_name(((const struct pinpool_info *)row)->backend));
+}
+
+static void get_owner(const void *row, struct cell *cell)
+{
+	const struct pinpool_info *info = row;
+	const struct passwd *user = getpwuid(info->uid);
+
+	cell->kind = CELL_TEXT;
+	if (user)
+		snprintf(cell->buf, sizeof(cell->buf), "%s", user->pw_name);
+	else
+		snprintf(cell->buf, sizeof(cell->buf), "%u", info->uid);
+}
+
+static void get_group(const void *row, struct cell *cell)
+{
+	const struct pinpool_info *info = row;
+	const struct group *group = getgrgid(info->gid);
+
+	cell->kind = CELL_TEXT;
+	if (group)
+		snprintf(cell->buf, sizeof(cell->buf), "%s", group->gr_name);
+	else
+		snprintf(cell->buf, sizeof(cell->buf), "%u", info->gid);
+}
+
+static void get_mode(const void *row, struct cell *cell)
+{
+	cell->kind = CELL_TEXT;
+	snprintf(cell->buf, sizeof(cell->buf), "%04o", ((const struct pinpool_info *)row)->mode);
+}
+
+static void get_created(const void *row, struct cell *cell)
+{
+	cell_time(cell, ((const struct pinpool_info *)row)->created_ns);
+}
+
+static void get_committed(const void *row, struct cell *cell)
+{
+	cell_time(cell, ((const struct pinpool_info *)row)->committed_ns);
+}
+
+static void get_mappings(const void *row, struct cell *cell)
+{
+	cell_count(cell, ((const struct pinpool_info *)row)->mappings);
+}
+
+static void get_openers(const void *row, struct cell *cell)
+{
+	cell_count(cell, ((const struct pinpool_info *)row)->openers);
+}
+
+static void get_faults(const void *row, struct cell *cell)
+{
+	cell_count(cell, ((const struct pinpool_info *)row)->faults);
+}
+
+static void get_written(const void *row, struct cell *cell)
+{
+	cell_bytes(cell, ((const struct pinpool_info *)row)->bytes_written);
+}
+
+static void get_digest_kind(const void *row, struct cell *cell)
+{
+	cell_text(cell, digest_kind_name(((const struct pinpool_info *)row)->digest_kind));
+}
+
+static void get_digest(const void *row, struct cell *cell)
+{
+	const struct pinpool_info *info = row;
+
+	cell_digest(cell, info->digest_kind != PINPOOL_DIGEST_NONE, info->digest);
+}
+
+const struct column pool_columns[] = {
+	{"NAME", "name of the pool", .get = get_name},
+	{"STATE", "EMPTY, LOADING or READY", .get = get_state},
+	{"CAPACITY", "bytes reserved", .right = true, .get = get_capacity},
+	{"LENGTH", "bytes published, 0 unless READY", .right = true, .get = get_length},
+	{"PAGE", "size of a page", .right = true, .get = get_page},
+	{"HUGE", "huge pages held", .right = true, .extra = true, .get = get_huge},
+	{"NODE", "NUMA node that the pool is bound to", .right = true, .extra = true, .get = get_node},
+	{"BACKEND", "who owns the pages: module, hugetlbfs or shm", .get = get_backend},
+	{"OWNER", "user who owns the pool", .get = get_owner},
+	{"GROUP", "group of the pool", .extra = true, .get = get_group},
+	{"MODE", "permission bits", .get = get_mode},
+	{"CREATED", "when it was made; nanoseconds since 1970 in JSON", .get = get_created},
+	{"COMMITTED", "when it became READY; likewise", .extra = true, .get = get_committed},
+	{"MAPPINGS", "live mappings", .right = true, .extra = true, .get = get_mappings},
+	{"OPENERS", "open files", .right = true, .extra = true, .get = get_openers},
+	{"FAULTS", "page faults served", .right = true, .extra = true, .get = get_faults},
+	{"WRITTEN", "bytes taken by write(2)", .right = true, .extra = true, .get = get_written},
+	{"DIGESTED", "what the digest is of: xxh3-128 the content, xxh3-128-list the digests of its files",
+	 .extra = true, .get = get_digest_kind},
+	{"DIGEST", "digest given at commit", .extra = true, .get = get_digest},
+	{0},
+};
