@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
+# shellcheck shell=bash
+#
+# bash completion for pinpool(1). What exists comes from the command itself (pinpool --list), so it is never out of
+# date; pools and tensors are those of this moment. The helpers below share the locals of _pinpool().
+
+# Lines about commands, options and columns.
+_pinpool_list() {
+	"${words[0]}" --list "$@" 2>/dev/null
+}
+
+# Asks about pools, where the command line in work looks for them.
+_pinpool_ask() {
+	local i where=()
+
+	for ((i = 1; i < ${#words[@]}; i++)); do
+		case ${words[i]} in
+		--backend) where=(--backend "${words[i + 1]}") ;;
+		--backend=*) where=("${words[i]}") ;;
+		esac
+	done
+	"${words[0]}" "$@" "${where[@]}" 2>/dev/null
+}
+
+# Learns the options of a command, or those before it.
+_pinpool_options() {
+	local name letter argument choices
+
+	options=()
+	while IFS=$'\t' read -r name letter argument choices; do
+		options+=("$name")
+		takes[$name]=$argument offers[$name]=$choices
+		[[ $letter == - ]] || takes[$letter]=$argument offers[$letter]=$choices
+	done < <(_pinpool_list options "$@")
+}
+
+# Offers the lines of standard input that begin with the current word, escaped for the shell.
+_pinpool_lines() {
+	local line
+
+	while IFS= read -r line; do
+		[[ $line != "$cur"* ]] || COMPREPLY+=("$(printf %q "$line")")
+	done
+}
+
+# Offers words, as compgen makes them.
+_pinpool_compgen() {
+	mapfile -t COMPREPLY < <(compgen "$@" -- "$cur")
+}
+
+# A list of columns, of the table that the rest of the line asks for.
+_pinpool_columns() {
+	local column with chosen='' columns=() last
+
+	while IFS=$'\t' read -r column with; do
+		if [[ $with == - ]]; then
+			[[ $second ]] || columns+=("$column")
+		else
+			[[ ! $second ]] || columns+=("$column")
+		fi
+	done < <(_pinpool_list columns "$command")
+	[[ $cur != *,* ]] || chosen=${cur%,*},
+	last=${cur##*,}
+	compopt -o nospace
+	mapfile -t COMPREPLY < <(compgen -P "$chosen" -W "${columns[*]}" -- "$last")
+}
+
+# The value of option $1.
+_pinpool_value() {
+	case ${takes[$1]} in
+	FILE) compopt -o filenames && _pinpool_compgen -f ;;
+	USER) _pinpool_compgen -u ;;
+	GROUP) _pinpool_compgen -g ;;
+	COLUMNS) _pinpool_columns ;;
+	*) [[ ${offers[$1]} == - ]] || _pinpool_compgen -W "${offers[$1]}" ;;
+	esac
+}
+
+# The operand after those in $given.
+_pinpool_operand() {
+	local name operands summary index=${#given[@]} list=()
+
+	while IFS= read -r name; do
+		summary=${name#*$'\t'}
+		[[ ${name%%$'\t'*} != "$command" ]] || read -ra list <<<"${summary%%$'\t'*}"
+	done < <(_pinpool_list commands)
+	operands=${#list[@]}
+	((operands)) || return
+	# NAME... goes on for ever.
+	[[ ${list[operands - 1]} != *... || $index -lt $operands ]] || index=$((operands - 1))
+	case $command:${list[index]-} in
+	# A new pool has a new name.
+	create:NAME) ;;
+	*:NAME | *:'[NAME]' | *:NAME...) _pinpool_lines < <(_pinpool_ask ls -n -o NAME) ;;
+	*:TENSOR) _pinpool_lines < <(_pinpool_ask show -n -o NAME "${given[0]}") ;;
+	*:PATH) compopt -o filenames && _pinpool_compgen -f ;;
+	esac
+}
+
+_pinpool() {
+	local cur prev words cword command='' second='' word i
+	local -A takes=() offers=()
+	local -a options=() given=() commands
+
+	# ':' and '=' split words for readline; names of tensors may hold them.
+	_get_comp_words_by_ref -n := cur prev words cword
+	COMPREPLY=()
+	_pinpool_options
+	for ((i = 1; i < cword; i++)); do
+		word=${words[i]}
+		if [[ $word == -* ]]; then
+			[[ $word != --sources ]] || second=1
+			# The next word is its value.
+			[[ ${takes[$word]:--} == - ]] || ((i++))
+		elif [[ ! $command ]]; then
+			command=$word
+			_pinpool_options "$command"
+		else
+			given+=("$word")
+		fi
+	done
+	[[ $command != stat || ${#given[@]} -eq 0 ]] || second=1
+
+	if [[ ${takes[$prev]:--} != - ]]; then
+		_pinpool_value "$prev"
+	elif [[ $cur == --*=* && ${takes[${cur%%=*}]:--} != - ]]; then
+		prev=${cur%%=*} cur=${cur#*=}
+		_pinpool_value "$prev"
+	elif [[ $cur == -* ]]; then
+		_pinpool_compgen -W "${options[*]}"
+	elif [[ ! $command || ($command == help && ${#given[@]} -eq 0) ]]; then
+		mapfile -t commands < <(_pinpool_list commands | cut -f1)
+		[[ $command ]] || commands+=(help)
+		_pinpool_compgen -W "${commands[*]}"
+	else
+		_pinpool_operand
+	fi
+	__ltrim_colon_completions "$cur"
+}
+
+complete -F _pinpool pinpool
