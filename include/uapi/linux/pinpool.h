@@ -6,6 +6,9 @@
  *
  *   /dev/pinpool/control   creates, destroys and counts pools
  *   /dev/pinpool/NAME      one pool: open, mmap, read, and the ioctls of a load
+ *
+ * The same facts, one value per file, are in /sys/class/pinpool/NAME/ and /sys/class/pinpool/control/. docs/abi.md says
+ * how all of this may grow.
  */
 #ifndef _UAPI_LINUX_PINPOOL_H
 #define _UAPI_LINUX_PINPOOL_H
@@ -28,7 +31,8 @@
  *  - EOPNOTSUPP: a field is understood, its value (a flag, a page size, a digest kind) is not supported.
  *  - EINVAL: everything is understood and it is not correct: a size shorter than the oldest version of the struct, a
  *    reserved field that is not zero, a malformed name, a capacity of 0 or not a multiple of the page size, a NUMA
- *    node that does not exist, a length beyond the capacity.
+ *    node that does not exist or has no memory, a mode beyond 0666, a length beyond the capacity, a digest without a
+ *    kind; mmap() beyond the capacity.
  *  - EFAULT: user memory could not be read or written. Nothing has changed.
  *  - ENOENT: no pool of that name.
  *  - EEXIST: a pool of that name exists.
@@ -38,17 +42,21 @@
  *    on a file that is not the writer's.
  *  - ENOMEM: not enough huge pages (or kernel memory). Nothing was created.
  *  - ENOSPC: the module's limit (limit_mb), its number of pools, or a write past the capacity. Nothing was created.
- *  - EBUSY: another file is loading this pool; or begin or commit while somebody still holds its pages writable: a
- *    writable mapping, a pin (registered buffer, O_DIRECT in flight), a write in progress.
- *  - EROFS: the pool is READY; its content does not change any more.
- *  - ENODATA: the pool is not READY, so there is nothing to read or map yet.
+ *  - EBUSY: a file is loading this pool; or begin or commit while somebody still holds its pages: a writable mapping
+ *    (that of an aborted load included), a pin (registered buffer, O_DIRECT in flight), a write in progress; or a
+ *    write, writable mmap, commit or abort of the writer while it commits in another thread.
+ *  - EROFS: begin, commit, abort or write on a pool that is READY; its content does not change any more.
+ *  - ENODATA: the pool is not READY, so there is nothing to read, map or seek to the end of yet, but for the writer.
  *  - EBADF: commit, abort or write on a file that did not begin the load; begin on a file not open for writing.
  *  - EINTR: a fatal signal ended the wait.
  */
 
 #define PINPOOL_TYPE 0xB9
 
-/* Longest name, without the terminating NUL. A name is 1 to 63 of [A-Za-z0-9._-], does not begin with '.' or '-', is not "control". */
+/*
+ * Longest name, without the terminating NUL. A name is 1 to 63 of [A-Za-z0-9._-], does not begin with '.' or '-' and is
+ * not "control".
+ */
 #define PINPOOL_NAME_MAX 63
 #define PINPOOL_DIGEST_SIZE 16
 
@@ -135,11 +143,12 @@ struct pinpool_module_info {
  * @numa_node: node that all pages must come from, or PINPOOL_NUMA_ANY
  * @uid: owner of the node, in the caller's user namespace, or PINPOOL_ID_CALLER
  * @gid: group of the node, likewise
- * @mode: permission bits of the node, 07777 & ~0666 must be 0; 0 means 0600
+ * @mode: permission bits of the node, none beyond 0666; 0 means 0600
  * @__reserved: 0
  *
- * Needs a control file open for writing. Pages come from the reserve first. /dev/pinpool/NAME exists when the call
- * returns. Since ABI 1.
+ * Needs a control file open for writing (the node is made with mode 0644, root:root; chmod and chgrp it to let others
+ * create). Pages come from the reserve first, the others are charged to the caller's memory cgroup. /dev/pinpool/NAME
+ * exists when the call returns. Since ABI 1.
  */
 struct pinpool_create {
 	__u32 size;
@@ -160,8 +169,8 @@ struct pinpool_create {
  * @flags: must be 0
  * @name: NUL-terminated, the rest of the array zero
  *
- * For the pool's owner and for CAP_SYS_ADMIN. The name and node go at once; pages that somebody has open or mapped go,
- * scrubbed, with the last user, as with a file. Never fails once permitted. Since ABI 1.
+ * For the pool's owner and for CAP_SYS_ADMIN, on any control file. The name and node go at once; pages that somebody
+ * has open or mapped go, scrubbed, with the last user, as with a file. Never fails once permitted. Since ABI 1.
  */
 struct pinpool_destroy {
 	__u32 size;
@@ -223,7 +232,8 @@ struct pinpool_pool_info {
  * @flags: must be 0
  *
  * EMPTY -> LOADING. The open file is the lock: while it lives and has not committed, it alone may write and map
- * writable. Every page reads as zero until written. Since ABI 1.
+ * writable. Every page reads as zero until written. Waits up to a second for I/O of an earlier writer that is still
+ * in flight, then EBUSY. Since ABI 1.
  */
 struct pinpool_begin {
 	__u32 size;
@@ -240,7 +250,8 @@ struct pinpool_begin {
  * @__reserved: 0
  *
  * LOADING -> READY; wakes poll(). Refused with EBUSY, and the load goes on, while a writable mapping, a pin or a
- * write in progress exists: unmap and unregister buffers first. Since ABI 1.
+ * write in progress exists: unmap and unregister buffers first. A mapping made without PROT_WRITE can never become
+ * writable and does not count. Pages never touched are zeroed here. Since ABI 1.
  */
 struct pinpool_commit {
 	__u32 size;
