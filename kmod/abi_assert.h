@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * The layout of the ABI, compiled and not hoped for: every struct's size and every field's place, on every target. The
+ * module includes it once, and so may a program. A line is only ever added; docs/abi.md says how a struct grows.
+ */
+#ifndef PINPOOL_ABI_ASSERT_H
+#define PINPOOL_ABI_ASSERT_H
+
+#include <linux/pinpool.h>
+
+#define PINPOOL_ABI_SIZE(type, bytes) _Static_assert(sizeof(struct type) == (bytes), "size of " #type)
+#define PINPOOL_ABI_FIELD(type, offset, field) \
+	_Static_assert(__builtin_offsetof(struct type, field) == (offset), #type "." #field)
+
+PINPOOL_ABI_SIZE(pinpool_module_info, 64);
+PINPOOL_ABI_FIELD(pinpool_module_info, 0, size);
+PINPOOL_ABI_FIELD(pinpool_module_info, 4, flags);
+PINPOOL_ABI_FIELD(pinpool_module_info, 8, out_features);
+PINPOOL_ABI_FIELD(pinpool_module_info, 16, out_page_size);
+PINPOOL_ABI_FIELD(pinpool_module_info, 24, out_reserve_bytes);
+PINPOOL_ABI_FIELD(pinpool_module_info, 32, out_free_bytes);
+PINPOOL_ABI_FIELD(pinpool_module_info, 40, out_limit_bytes);
+PINPOOL_ABI_FIELD(pinpool_module_info, 48, out_used_bytes);
+PINPOOL_ABI_FIELD(pinpool_module_info, 56, out_pools);
+PINPOOL_ABI_FIELD(pinpool_module_info, 60, __reserved);
+
+PINPOOL_ABI_SIZE(pinpool_create, 112);
+PINPOOL_ABI_FIELD(pinpool_create, 0, size);
+PINPOOL_ABI_FIELD(pinpool_create, 4, flags);
+PINPOOL_ABI_FIELD(pinpool_create, 8, name);
+PINPOOL_ABI_FIELD(pinpool_create, 72, capacity);
+PINPOOL_ABI_FIELD(pinpool_create, 80, page_size);
+PINPOOL_ABI_FIELD(pinpool_create, 88, numa_node);
+PINPOOL_ABI_FIELD(pinpool_create, 92, uid);
+PINPOOL_ABI_FIELD(pinpool_create, 96, gid);
+PINPOOL_ABI_FIELD(pinpool_create, 100, mode);
+PINPOOL_ABI_FIELD(pinpool_create, 104, __reserved);
+
+PINPOOL_ABI_SIZE(pinpool_destroy, 72);
+PINPOOL_ABI_FIELD(pinpool_destroy, 0, size);
+PINPOOL_ABI_FIELD(pinpool_destroy, 4, flags);
+PINPOOL_ABI_FIELD(pinpool_destroy, 8, name);
+
+PINPOOL_ABI_SIZE(pinpool_pool_info, 192);
+PINPOOL_ABI_FIELD(pinpool_pool_info, 0, size);
+PINPOOL_ABI_FIELD(pinpool_pool_info, 4, flags);
+PINPOOL_ABI_FIELD(pinpool_pool_info, 8, out_name);
+PINPOOL_ABI_FIELD(pinpool_pool_info, 72, out_capacity);
+PINPOOL_ABI_FIELD(pinpool_pool_info, 80, out_length);
+PINPOOL_ABI_FIELD(pinpool_pool_info, 88, out_page_size);
+PINPOOL_ABI_FIELD(pinpool_pool_info, 96, out_huge_pages);
+PINPOOL_ABI_FIELD(pinpool_pool_info, 104, out_mappings);
+PINPOOL_ABI_FIELD(pinpool_pool_info, 112, out_openers);
+PINPOOL_ABI_FIELD(pinpool_pool_info, 120, out_faults);
+PINPOOL_ABI_FIELD(pinpool_pool_info, 128, out_bytes_written);
+PINPOOL_ABI_FIELD(pinpool_pool_info, 136, out_created_ns);
+PINPOOL_ABI_FIELD(pinpool_pool_info, 144, out_committed_ns);
+PINPOOL_ABI_FIELD(pinpool_pool_info, 152, out_digest);
+PINPOOL_ABI_FIELD(pinpool_pool_info, 168, out_digest_kind);
+PINPOOL_ABI_FIELD(pinpool_pool_info, 172, out_state);
+PINPOOL_ABI_FIELD(pinpool_pool_info, 176, out_numa_node);
+PINPOOL_ABI_FIELD(pinpool_pool_info, 180, out_uid);
+PINPOOL_ABI_FIELD(pinpool_pool_info, 184, out_gid);
+PINPOOL_ABI_FIELD(pinpool_pool_info, 188, out_mode);
+
+PINPOOL_ABI_SIZE(pinpool_begin, 8);
+PINPOOL_ABI_FIELD(pinpool_begin, 0, size);
+PINPOOL_ABI_FIELD(pinpool_begin, 4, flags);
+
+PINPOOL_ABI_SIZE(pinpool_commit, 40);
+PINPOOL_ABI_FIELD(pinpool_commit, 0, size);
+PINPOOL_ABI_FIELD(pinpool_commit, 4, flags);
+PINPOOL_ABI_FIELD(pinpool_commit, 8, length);
+PINPOOL_ABI_FIELD(pinpool_commit, 16, digest);
+PINPOOL_ABI_FIELD(pinpool_commit, 32, digest_kind);
+PINPOOL_ABI_FIELD(pinpool_commit, 36, __reserved);
+
+PINPOOL_ABI_SIZE(pinpool_abort, 8);
+PINPOOL_ABI_FIELD(pinpool_abort, 0, size);
+PINPOOL_ABI_FIELD(pinpool_abort, 4, flags);
+
+#undef PINPOOL_ABI_SIZE
+#undef PINPOOL_ABI_FIELD
+
+#endif /* PINPOOL_ABI_ASSERT_H */

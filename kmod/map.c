@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Mappings of a pool: ordinary pages, one fault per huge page, never executable, never private and writable.
+ *
+ * A mapping is writable for its life or never: one made without PROT_WRITE cannot get it later. So the count of those
+ * with VM_MAYWRITE, kept under the pool's lock, is exact, and begin and commit trust it.
+ */
+#include <linux/pagemap.h>
+
+#include "pinpool.h"
+
+static void map_count(struct pinpool_pool *pool, const struct vm_area_struct *vma, int by)
+{
+	lockdep_assert_held(&pool->lock);
+
+	pool->mappings += by;
+	if (vma->vm_flags & VM_MAYWRITE)
+		pool->writable += by;
+}
+
+/* A copy by fork, a split or a move. */
+static void map_open(struct vm_area_struct *vma)
+{
+	struct pinpool_pool *pool = vma->vm_file->private_data;
+
+	mutex_lock(&pool->lock);
+	map_count(pool, vma, 1);
+	mutex_unlock(&pool->lock);
+}
+
+static void map_close(struct vm_area_struct *vma)
+{
+	struct pinpool_pool *pool = vma->vm_file->private_data;
+
+	mutex_lock(&pool->lock);
+	map_count(pool, vma, -1);
+	mutex_unlock(&pool->lock);
+}
+
+static vm_fault_t map_fault(struct vm_fault *vmf)
+{
+	struct file *file = vmf->vma->vm_file;
+	struct pinpool_pool *pool = file->private_data;
+	pgoff_t index = vmf->pgoff;
+	struct folio *folio;
+
+	if (index >> PINPOOL_PAGE_ORDER >= pool->pages.nr)
+		return VM_FAULT_SIGBUS;
+	folio = pool->pages.folios[index >> PINPOOL_PAGE_ORDER];
+
+	/* Not VM_FAULT_NOPAGE: a fault of the kernel itself, in copy_from_user(), would come back for ever. */
+	if (folio_lock_killable(folio))
+		return VM_FAULT_SIGBUS;
+	/* After the lock: an abort that waits for the lock has made this false. */
+	if (!pinpool_load_visible(pool, file)) {
+		folio_unlock(folio);
+		return VM_FAULT_SIGBUS;
+	}
+	pinpool_page_zero(folio);
+	atomic64_inc(&pool->faults);
+
+	/* The core maps the whole folio if the mapping allows, and unlocks it then. */
+	folio_get(folio);
+	vmf->page = folio_page(folio, index & ((1UL << PINPOOL_PAGE_ORDER) - 1));
+	return VM_FAULT_LOCKED;
+}
+
+static const struct vm_operations_struct map_vm_ops = {
+	.open = map_open,
+	.close = map_close,
+	.fault = map_fault,
+};
+
+/* Whether @file may be mapped now, and writable if @write. */
+static int map_permitted(struct pinpool_pool *pool, struct file *file, bool write)
+{
+	lockdep_assert_held(&pool->lock);
+
+	if (!write)
+		return pinpool_load_visible(pool, file) ? 0 : -ENODATA;
+	if (pool->writer != file)
+		return -EACCES;
+	return pool->changing ? -EBUSY : 0;
+}
+
+/**
+ * pinpool_mmap - map a pool
+ * @file: a file of the pool
+ * @vma: what is asked for
+ *
+ * Return: 0, -EACCES, -EINVAL, -ENODATA, -EBUSY or -EINTR.
+ */
+int pinpool_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct pinpool_pool *pool = file->private_data;
+	unsigned long pages = pool->capacity >> PAGE_SHIFT;
+	bool write = vma->vm_flags & VM_WRITE;
+	int err;
+
+	if (vma->vm_flags & VM_EXEC)
+		return -EACCES;
+	if (write && !(vma->vm_flags & VM_MAYSHARE))
+		return -EACCES;
+	if (vma->vm_pgoff > pages || vma_pages(vma) > pages - vma->vm_pgoff)
+		return -EINVAL;
+
+	if (mutex_lock_killable(&pool->lock))
+		return -EINTR;
+	err = map_permitted(pool, file, write);
+	if (!err) {
+		vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP);
+		vm_flags_clear(vma, VM_MAYEXEC | (write ? 0 : VM_MAYWRITE));
+		vma->vm_ops = &map_vm_ops;
+		map_count(pool, vma, 1);
+	}
+	mutex_unlock(&pool->lock);
+	return err;
+}

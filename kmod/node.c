@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * /dev/pinpool/NAME: what a file of a pool does.
+ */
+#include <linux/fs.h>
+#include <linux/kdev_t.h>
+#include <linux/pagemap.h>
+#include <linux/poll.h>
+#include <linux/sched/signal.h>
+#include <linux/splice.h>
+#include <linux/uio.h>
+
+#include "pinpool.h"
+
+static int node_open(struct inode *inode, struct file *file)
+{
+	struct pinpool_pool *pool = pinpool_pool_get(iminor(inode));
+
+	if (!pool)
+		return -ENXIO;
+	mutex_lock(&pool->lock);
+	pool->openers++;
+	mutex_unlock(&pool->lock);
+	file->private_data = pool;
+	file->f_mapping = pool->inode->i_mapping;
+	return 0;
+}
+
+static int node_release(struct inode *inode, struct file *file)
+{
+	struct pinpool_pool *pool = file->private_data;
+
+	pinpool_load_file_closed(pool, file);
+	pinpool_pool_put(pool);
+	return 0;
+}
+
+/* What of an I/O at @pos lies in one page. */
+static void *node_span(struct pinpool_pool *pool, u64 pos, u64 end, size_t count, struct folio **folio, size_t *span)
+{
+	size_t offset = pos & (PINPOOL_PAGE_SIZE - 1);
+
+	*folio = pool->pages.folios[pos >> PINPOOL_PAGE_SHIFT];
+	*span = min3(count, (size_t)PINPOOL_PAGE_SIZE - offset, (size_t)min_t(u64, end - pos, SIZE_MAX));
+	return folio_address(*folio) + offset;
+}
+
+static ssize_t node_read_iter(struct kiocb *iocb, struct iov_iter *to)
+{
+	struct file *file = iocb->ki_filp;
+	struct pinpool_pool *pool = file->private_data;
+	ssize_t done = 0;
+	int loading;
+	u64 end;
+
+	loading = pinpool_load_read_begin(pool, file, &end);
+	if (loading < 0)
+		return loading;
+
+	while (iov_iter_count(to) && iocb->ki_pos < end) {
+		struct folio *folio;
+		size_t span, copied;
+		void *data;
+
+		data = node_span(pool, iocb->ki_pos, end, iov_iter_count(to), &folio, &span);
+		/* A page that this load has not touched still holds somebody else's bytes. */
+		if (folio_test_uptodate(folio))
+			copied = copy_to_iter(data, span, to);
+		else
+			copied = iov_iter_zero(span, to);
+		iocb->ki_pos += copied;
+		done += copied;
+		if (copied < span) {
+			done = done ?: -EFAULT;
+			break;
+		}
+		if (fatal_signal_pending(current))
+			break;
+		cond_resched();
+	}
+
+	if (loading)
+		pinpool_load_read_end(pool);
+	return done;
+}
+
+static ssize_t node_write_iter(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct file *file = iocb->ki_filp;
+	struct pinpool_pool *pool = file->private_data;
+	ssize_t done = 0;
+	int err;
+
+	err = pinpool_load_write_begin(pool, file);
+	if (err)
+		return err;
+	if (iov_iter_count(from) && iocb->ki_pos >= pool->capacity)
+		err = -ENOSPC;
+
+	while (iov_iter_count(from) && iocb->ki_pos < pool->capacity) {
+		struct folio *folio;
+		size_t span, copied;
+		void *data;
+
+		data = node_span(pool, iocb->ki_pos, pool->capacity, iov_iter_count(from), &folio, &span);
+		err = pinpool_page_prepare(folio);
+		if (err)
+			break;
+		copied = copy_from_iter(data, span, from);
+		iocb->ki_pos += copied;
+		done += copied;
+		if (copied < span) {
+			err = -EFAULT;
+			break;
+		}
+		if (fatal_signal_pending(current))
+			break;
+		cond_resched();
+	}
+
+	pinpool_load_write_end(pool, done);
+	return done ?: err;
+}
+
+static loff_t node_llseek(struct file *file, loff_t offset, int whence)
+{
+	struct pinpool_pool *pool = file->private_data;
+	u64 end;
+	int loading;
+
+	/* Where the end is depends on who asks. */
+	loading = pinpool_load_read_begin(pool, file, &end);
+	if (loading > 0)
+		pinpool_load_read_end(pool);
+	if (loading < 0) {
+		if (whence != SEEK_SET && whence != SEEK_CUR)
+			return loading;
+		end = 0;
+	}
+	return generic_file_llseek_size(file, offset, whence, MAX_LFS_FILESIZE, end);
+}
+
+static __poll_t node_poll(struct file *file, poll_table *wait)
+{
+	struct pinpool_pool *pool = file->private_data;
+	__poll_t events = 0;
+
+	poll_wait(file, &pool->wait, wait);
+	/* Who is told READY and reads sees the content. */
+	switch (smp_load_acquire(&pool->state)) {
+	case PINPOOL_STATE_READY:
+		events = EPOLLIN | EPOLLRDNORM;
+		break;
+	case PINPOOL_STATE_EMPTY:
+		events = EPOLLOUT | EPOLLWRNORM;
+		break;
+	case PINPOOL_STATE_LOADING:
+		break;
+	}
+	if (READ_ONCE(pool->destroyed))
+		events |= EPOLLHUP;
+	return events;
+}
+
+static int node_ioctl_info(struct pinpool_ucmd *ucmd)
+{
+	struct pinpool_pool_info *info = ucmd->cmd;
+
+	if (info->flags)
+		return -EOPNOTSUPP;
+	pinpool_pool_info(ucmd->file->private_data, info);
+	return 0;
+}
+
+static int node_ioctl_begin(struct pinpool_ucmd *ucmd)
+{
+	const struct pinpool_begin *begin = ucmd->cmd;
+
+	if (begin->flags)
+		return -EOPNOTSUPP;
+	return pinpool_load_begin(ucmd->file->private_data, ucmd->file);
+}
+
+static int node_ioctl_commit(struct pinpool_ucmd *ucmd)
+{
+	const struct pinpool_commit *commit = ucmd->cmd;
+	struct pinpool_pool *pool = ucmd->file->private_data;
+
+	if (commit->flags || commit->digest_kind > PINPOOL_DIGEST_XXH3_128_LIST)
+		return -EOPNOTSUPP;
+	if (commit->__reserved || !commit->length || commit->length > pool->capacity)
+		return -EINVAL;
+	if (commit->digest_kind == PINPOOL_DIGEST_NONE && memchr_inv(commit->digest, 0, sizeof(commit->digest)))
+		return -EINVAL;
+	return pinpool_load_commit(pool, ucmd->file, commit);
+}
+
+static int node_ioctl_abort(struct pinpool_ucmd *ucmd)
+{
+	const struct pinpool_abort *abort = ucmd->cmd;
+
+	if (abort->flags)
+		return -EOPNOTSUPP;
+	return pinpool_load_abort(ucmd->file->private_data, ucmd->file);
+}
+
+static const struct pinpool_ioctl_op node_ioctl_ops[] = {
+	PINPOOL_IOCTL_OP(PINPOOL_IOC_POOL_INFO, node_ioctl_info, pinpool_pool_info, out_mode, true),
+	PINPOOL_IOCTL_OP(PINPOOL_IOC_BEGIN, node_ioctl_begin, pinpool_begin, flags, false),
+	PINPOOL_IOCTL_OP(PINPOOL_IOC_COMMIT, node_ioctl_commit, pinpool_commit, __reserved, false),
+	PINPOOL_IOCTL_OP(PINPOOL_IOC_ABORT, node_ioctl_abort, pinpool_abort, flags, false),
+};
+
+static long node_ioctl(struct file *file, unsigned int number, unsigned long arg)
+{
+	return pinpool_ioctl(file, node_ioctl_ops, ARRAY_SIZE(node_ioctl_ops), number, arg);
+}
+
+static const struct file_operations node_fops = {
+	.owner = THIS_MODULE,
+	.open = node_open,
+	.release = node_release,
+	.read_iter = node_read_iter,
+	.write_iter = node_write_iter,
+	/* Copies: a page in a pipe would outlive the pool, and be a reference that commit must refuse. */
+	.splice_read = copy_splice_read,
+	.splice_write = iter_file_splice_write,
+	.llseek = node_llseek,
+	.poll = node_poll,
+	.mmap = pinpool_mmap,
+	.get_unmapped_area = thp_get_unmapped_area,
+	.unlocked_ioctl = node_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+};
+
+static struct cdev node_cdev;
+
+/**
+ * pinpool_node_init - make the minors of pools openable
+ *
+ * Return: 0 or -errno.
+ */
+int __init pinpool_node_init(void)
+{
+	cdev_init(&node_cdev, &node_fops);
+	node_cdev.owner = THIS_MODULE;
+	return cdev_add(&node_cdev, pinpool_devt + PINPOOL_CONTROL_MINOR + 1, MINORMASK - PINPOOL_CONTROL_MINOR);
+}
+
+/**
+ * pinpool_node_exit - undo pinpool_node_init()
+ */
+void pinpool_node_exit(void)
+{
+	cdev_del(&node_cdev);
+}
