@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
+/* Special values: NaN and infinities arise where IEEE arithmetic says and nowhere else, every weight is exact. */
+#include <fenv.h>
+
+#include "kselftest_harness.h"
+#include "matmul_case.h"
+
+#define F32_INF 0x7f800000
+#define BF16_INF 0x7f80
+#define F16_INF 0x7c00
+
+FIXTURE(values)
+{
+	struct pinpool_math *math;
+};
+
+FIXTURE_VARIANT(values)
+{
+	enum pinpool_isa isa;
+};
+
+FIXTURE_VARIANT_ADD(values, portable)
+{
+	.isa = PINPOOL_ISA_PORTABLE,
+};
+
+FIXTURE_VARIANT_ADD(values, avx2)
+{
+	.isa = PINPOOL_ISA_AVX2,
+};
+
+FIXTURE_VARIANT_ADD(values, avx512)
+{
+	.isa = PINPOOL_ISA_AVX512,
+};
+
+FIXTURE_SETUP(values)
+{
+	self->math = math_for(_metadata, variant->isa, 2);
+}
+
+FIXTURE_TEARDOWN(values)
+{
+	pinpool_math_free(self->math);
+}
+
+static uint32_t infinity(enum pinpool_dtype dtype)
+{
+	return dtype == PINPOOL_DTYPE_F32 ? F32_INF : dtype == PINPOOL_DTYPE_BF16 ? BF16_INF : F16_INF;
+}
+
+/* An infinity at one place of W and zero everywhere else: its column of Y is NaN, all others are zero. */
+static void check_lone_weight(struct __test_metadata *_metadata, struct pinpool_math *math, struct matmul_buffers *b,
+			      size_t row, size_t column)
+{
+	size_t wrong = 0;
+
+	fill_zero(b);
+	put_weight(b, row, column, infinity(b->args.w_dtype));
+	ASSERT_EQ(0, pinpool_matmul(math, &b->args, NULL));
+	for (size_t i = 0; i < b->args.m; i++)
+		for (size_t j = 0; j < b->args.n; j++)
+			wrong += j == row ? !isnan(*y_at(b, i, j)) : *y_at(b, i, j) != 0;
+	ASSERT_EQ(0, wrong)
+	{
+		TH_LOG("m %zu n %zu k %zu, infinity at w[%zu][%zu]", (size_t)b->args.m, (size_t)b->args.n,
+		       (size_t)b->args.k, row, column);
+	}
+}
+
+static void check_lone_activation(struct __test_metadata *_metadata, struct pinpool_math *math,
+				  struct matmul_buffers *b, size_t row, size_t column)
+{
+	size_t wrong = 0;
+
+	fill_zero(b);
+	put_x(b, row, column, -INFINITY);
+	ASSERT_EQ(0, pinpool_matmul(math, &b->args, NULL));
+	for (size_t i = 0; i < b->args.m; i++)
+		for (size_t j = 0; j < b->args.n; j++)
+			wrong += i == row ? !isnan(*y_at(b, i, j)) : *y_at(b, i, j) != 0;
+	ASSERT_EQ(0, wrong)
+	{
+		TH_LOG("m %zu n %zu k %zu, infinity at x[%zu][%zu]", (size_t)b->args.m, (size_t)b->args.n,
+		       (size_t)b->args.k, row, column);
+	}
+}
+
+TEST_F(values, infinity_times_zero_is_nan_there_and_nowhere_else)
+{
+	static const size_t ms[] = { 1, 3, 8, 47 }, ns[] = { 1, 7, 39 }, ks[] = { 1, 9, 16, 19, 37 };
+	static const enum pinpool_dtype dtypes[] = { PINPOOL_DTYPE_F32, PINPOOL_DTYPE_BF16, PINPOOL_DTYPE_F16 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(ms) * ARRAY_SIZE(ns) * ARRAY_SIZE(ks) * ARRAY_SIZE(dtypes); i++) {
+		struct matmul_case c = {
+			.m = ms[i % 4],
+			.n = ns[i / 4 % 3],
+			.k = ks[i / 12 % 5],
+			.dtype = dtypes[i / 60],
+		};
+		struct matmul_buffers b;
+
+		/* The gap after each row is infinite too. */
+		c.ldx = c.k + 3;
+		c.ldw = c.k + 5;
+		buffers_new(_metadata, &b, &c, i);
+		for (size_t l = 0; l < c.k; l += 3) {
+			check_lone_weight(_metadata, self->math, &b, l % c.n, l);
+			check_lone_weight(_metadata, self->math, &b, c.n - 1, l);
+			check_lone_activation(_metadata, self->math, &b, c.m - 1, l);
+		}
+		check_lone_weight(_metadata, self->math, &b, 0, c.k - 1);
+		check_lone_activation(_metadata, self->math, &b, 0, c.k - 1);
+		buffers_free(&b);
+	}
+}
+
+TEST_F(values, infinities_add_up)
+{
+	for (size_t m = 1; m < 60; m += 49) {
+		struct matmul_case c = { m, 33, 50, PINPOOL_DTYPE_F32 };
+		struct matmul_buffers b;
+
+		buffers_new(_metadata, &b, &c, m);
+		fill_zero(&b);
+		for (size_t l = 0; l < 50; l++)
+			put_x(&b, m - 1, l, 1);
+		put_weight(&b, 5, 49, F32_INF);
+		put_weight(&b, 6, 3, F32_INF | 1u << 31);
+		put_weight(&b, 7, 0, F32_INF);
+		put_weight(&b, 7, 33, F32_INF | 1u << 31);
+		ASSERT_EQ(0, pinpool_matmul(self->math, &b.args, NULL));
+		EXPECT_TRUE(*y_at(&b, m - 1, 5) == INFINITY);
+		EXPECT_TRUE(*y_at(&b, m - 1, 6) == -INFINITY);
+		EXPECT_TRUE(isnan(*y_at(&b, m - 1, 7)));
+		EXPECT_TRUE(*y_at(&b, m - 1, 8) == 0);
+		buffers_free(&b);
+	}
+}
+
+/* The value of a 16-bit float by its definition. */
+static double half_value(uint32_t bits, int exponent_bits)
+{
+	int mantissa_bits = 15 - exponent_bits;
+	int bias = (1 << (exponent_bits - 1)) - 1;
+	int exponent = bits >> mantissa_bits & ((1 << exponent_bits) - 1);
+	double mantissa = bits & ((1 << mantissa_bits) - 1);
+	double value;
+
+	if (exponent == (1 << exponent_bits) - 1)
+		value = mantissa ? NAN : INFINITY;
+	else if (exponent)
+		value = ldexp(1 + ldexp(mantissa, -mantissa_bits), exponent - bias);
+	else
+		value = ldexp(mantissa, 1 - bias - mantissa_bits);
+	return bits >> 15 ? -value : value;
+}
+
+/* All 65536 weights times one, through both ways to make a product. */
+static void check_every_half(struct __test_metadata *_metadata, struct pinpool_math *math, enum pinpool_dtype dtype,
+			     int exponent_bits)
+{
+	for (size_t m = 1; m < 60; m += 49) {
+		struct matmul_case c = { m, 65536, 1, dtype };
+		struct matmul_buffers b;
+		size_t wrong = 0;
+
+		buffers_new(_metadata, &b, &c, m);
+		for (size_t i = 0; i < m; i++)
+			put_x(&b, i, 0, 1);
+		for (uint32_t bits = 0; bits < 65536; bits++)
+			put_weight(&b, bits, 0, bits);
+		ASSERT_EQ(0, pinpool_matmul(math, &b.args, NULL));
+		for (uint32_t bits = 0; bits < 65536; bits++) {
+			double value = half_value(bits, exponent_bits), got = *y_at(&b, m - 1, bits);
+
+			wrong += isnan(value) ? !isnan(got) : got != value;
+		}
+		EXPECT_EQ(0, wrong);
+		ASSERT_EQ(0, pinpool_matmul_reference(&b.args, NULL));
+		for (uint32_t bits = 0; bits < 65536; bits++) {
+			double value = half_value(bits, exponent_bits), got = *y_at(&b, m - 1, bits);
+
+			wrong += isnan(value) ? !isnan(got) : got != value;
+		}
+		EXPECT_EQ(0, wrong);
+		buffers_free(&b);
+	}
+}
+
+TEST_F(values, every_bf16_is_exact)
+{
+	check_every_half(_metadata, self->math, PINPOOL_DTYPE_BF16, 8);
+}
+
+TEST_F(values, every_f16_is_exact)
+{
+	check_every_half(_metadata, self->math, PINPOOL_DTYPE_F16, 5);
+}
+
+/* MXCSR: flush results to zero, take subnormal operands as zero. Where there is none, rounding stands for both. */
+static void change_environment(void)
+{
+	fesetround(FE_UPWARD);
+#ifdef __x86_64__
+	__builtin_ia32_ldmxcsr(__builtin_ia32_stmxcsr() | 0x8040);
+#endif
+}
+
+TEST_F(values, callers_rounding_and_flushing_do_not_matter)
+{
+	for (size_t m = 1; m < 60; m += 49) {
+		struct matmul_case c = { m, 300, 700, PINPOOL_DTYPE_F32 };
+		struct matmul_buffers b;
+		float *before = malloc(m * 300 * 4);
+		fenv_t environment;
+
+		ASSERT_NE(NULL, before);
+		buffers_new(_metadata, &b, &c, m);
+		/* A column whose products are all subnormal. */
+		for (size_t l = 0; l < 700; l++)
+			put_weight(&b, 299, l, 0x00012345);
+		ASSERT_EQ(0, pinpool_matmul(self->math, &b.args, NULL));
+		memcpy(before, b.y.data, m * 300 * 4);
+		fill_untouched(&b);
+
+		fegetenv(&environment);
+		change_environment();
+		ASSERT_EQ(0, pinpool_matmul(self->math, &b.args, NULL));
+		EXPECT_EQ(FE_UPWARD, fegetround());
+#ifdef __x86_64__
+		EXPECT_EQ(0x8040, __builtin_ia32_stmxcsr() & 0x8040);
+#endif
+		fesetenv(&environment);
+
+		EXPECT_EQ(0, memcmp(before, b.y.data, m * 300 * 4));
+		free(before);
+		buffers_free(&b);
+	}
+}
+
+TEST_HARNESS_MAIN
