@@ -46,11 +46,20 @@ static inline int pool_open(const char *name, int flags)
 	return result(open(path, flags | O_CLOEXEC));
 }
 
+/* As much of @name as the field takes: a name too long comes out without NUL. */
+static inline void name_set(__u8 field[PINPOOL_NAME_MAX + 1], const char *name)
+{
+	size_t n = strlen(name);
+
+	memset(field, 0, PINPOOL_NAME_MAX + 1);
+	memcpy(field, name, n < PINPOOL_NAME_MAX + 1 ? n : PINPOOL_NAME_MAX + 1);
+}
+
 static inline void create_init(struct pinpool_create *c, const char *name, uint64_t capacity)
 {
 	memset(c, 0, sizeof(*c));
 	c->size = sizeof(*c);
-	strncpy((char *)c->name, name, sizeof(c->name));
+	name_set(c->name, name);
 	c->capacity = capacity;
 	c->numa_node = PINPOOL_NUMA_ANY;
 	c->uid = PINPOOL_ID_CALLER;
@@ -66,7 +75,7 @@ static inline int ioctl_destroy(int control, const char *name)
 {
 	struct pinpool_destroy d = { .size = sizeof(d) };
 
-	strncpy((char *)d.name, name, sizeof(d.name));
+	name_set(d.name, name);
 	return result(ioctl(control, PINPOOL_IOC_DESTROY, &d));
 }
 

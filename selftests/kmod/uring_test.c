@@ -212,13 +212,13 @@ TEST_F(uring, begin_is_refused_while_an_old_buffer_is_registered)
 	}
 	ASSERT_EQ(0, ret);
 	ASSERT_EQ(0, pool_abort(self->writer));
+	ASSERT_EQ(0, munmap(self->map, BYTES));
 	EXPECT_EQ(-EBUSY, pool_begin(self->writer));
 	ASSERT_EQ(0, io_uring_unregister_buffers(&self->ring));
 	while ((ret = pool_begin(self->writer)) == -EBUSY && tries++ < 1000) {
 		sleep_us(10000);
 	}
 	ASSERT_EQ(0, ret);
-	munmap(self->map, BYTES);
 	self->map = pool_map(self->writer, BYTES, PROT_READ | PROT_WRITE);
 	ASSERT_NE(MAP_FAILED, self->map);
 	EXPECT_EQ(-1, nonzero_at(self->map, BYTES));
