@@ -161,11 +161,11 @@ static bool same_file(const struct stat *a, const struct stat *b)
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-/* The data file that the record is about still has its name. */
+/* The data file that the record is about still has its name; a look just before unlink may show it without. */
 static bool data_is_there(struct file_store *store, const struct sidecar *record, struct stat *data)
 {
-	return !fstatat(store->data_dir, record->name, data, AT_SYMLINK_NOFOLLOW) && data->st_dev == record->data_dev &&
-	       data->st_ino == record->data_ino;
+	return !fstatat(store->data_dir, record->name, data, AT_SYMLINK_NOFOLLOW) && data->st_nlink &&
+	       data->st_dev == record->data_dev && data->st_ino == record->data_ino;
 }
 
 static int damaged(struct file_store *store, const char *name, int err, struct pinpool_diag *diag)
