@@ -4,8 +4,8 @@
  *
  * Memory is registered in windows, a few at a time, as the load moves on: pinning all of it first would delay the first
  * read and cost kernel memory in proportion, pinning a window takes microseconds beside reads in flight. A window is a
- * power of two and a multiple of the chunk, so each request lies in one. The kernel keeps the pages of a window that is
- * replaced until its requests are done.
+ * power of two and a multiple of the chunk, so each request lies in one. Its place in the ring's table is taken by
+ * another only when none of its requests is in flight: one that waits for a worker looks its buffer up late.
  */
 #include "base/diag.h"
 #include "pool/ctx.h"
@@ -27,6 +27,7 @@ struct flight {
 	struct request request;
 	uint32_t done;
 	bool direct;
+	bool fixed; /* counted in users of its window */
 	bool async; /* the kernel could not do it without blocking */
 };
 
@@ -38,6 +39,7 @@ struct reader {
 	bool may_fall_back; /* without fixed buffers */
 	uint64_t window_bytes;
 	uint64_t windows[WINDOWS]; /* which window each buffer of the ring is, or NO_WINDOW */
+	uint32_t users[WINDOWS]; /* flights in it */
 	struct cursor cursor;
 	struct flight *flights;
 	uint32_t *idle; /* stack of unused @flights */
@@ -152,23 +154,33 @@ static int setup_ring(struct reader *reader, struct pinpool_diag *diag)
 	return -EOPNOTSUPP;
 }
 
-/* True if memory at @offset is in a registered window; registers it if need be. */
-static bool in_window(struct reader *reader, uint64_t offset)
+/* Makes @flight a user of its window, registered if need be. False: its place is still in use, try again later. */
+static bool enter_window(struct reader *reader, struct flight *flight)
 {
-	uint64_t window = offset / reader->window_bytes;
-	uint64_t held = reader->windows[window % WINDOWS];
+	uint64_t window = flight->request.memory / reader->window_bytes;
+	uint32_t place = (uint32_t)(window % WINDOWS);
 	struct pinpool_diag why = {0};
 	int err;
 
-	if (held == window)
-		return true;
-	/* The rest of a request whose window has been replaced. */
-	if (held != NO_WINDOW && held > window)
-		return false;
-	err = set_window(reader, window);
-	if (err && drop_buffers(reader, err, &why))
-		run_fail(reader->run, -EOPNOTSUPP, NULL, &why);
-	return !err;
+	if (reader->windows[place] != window) {
+		if (reader->users[place])
+			return false;
+		err = set_window(reader, window);
+		if (err) {
+			if (drop_buffers(reader, err, &why))
+				run_fail(reader->run, -EOPNOTSUPP, NULL, &why);
+			return true;
+		}
+	}
+	reader->users[place]++;
+	flight->fixed = true;
+	return true;
+}
+
+static void leave_window(struct reader *reader, const struct flight *flight)
+{
+	if (flight->fixed)
+		reader->users[flight->request.memory / reader->window_bytes % WINDOWS]--;
 }
 
 /* Queues what is missing of @flight. There is room: as many entries as flights. */
@@ -186,7 +198,7 @@ static void queue_flight(struct reader *reader, uint32_t index)
 		bytes = (bytes + SOURCE_DIRECT_ALIGN - 1) & -SOURCE_DIRECT_ALIGN;
 	if (reader->fixed_files)
 		fd = (int)file_place(flight);
-	if (reader->fixed_buffers && in_window(reader, memory))
+	if (flight->fixed)
 		io_uring_prep_read_fixed(sqe, fd, run_memory(reader->run, memory), bytes,
 					 request->offset + flight->done,
 					 (int)(memory / reader->window_bytes % WINDOWS));
@@ -204,15 +216,20 @@ static void queue_flight(struct reader *reader, uint32_t index)
 static void queue_next(struct reader *reader)
 {
 	struct run *run = reader->run;
-	struct request request;
 
-	while (reader->idle_count && cursor_next(run, &reader->cursor, &request)) {
-		uint32_t index = reader->idle[--reader->idle_count];
+	while (reader->idle_count) {
+		uint32_t index = reader->idle[reader->idle_count - 1];
+		struct flight *flight = &reader->flights[index];
+		struct cursor cursor = reader->cursor;
 
-		reader->flights[index] = (struct flight){
-			.request = request,
-			.direct = run->job->files[request.file].source->direct_fd >= 0,
-		};
+		*flight = (struct flight){0};
+		if (!cursor_next(run, &cursor, &flight->request))
+			return;
+		if (reader->fixed_buffers && !enter_window(reader, flight))
+			return;
+		flight->direct = run->job->files[flight->request.file].source->direct_fd >= 0;
+		reader->cursor = cursor;
+		reader->idle_count--;
 		queue_flight(reader, index);
 	}
 }
@@ -243,6 +260,7 @@ static void land(struct reader *reader, uint32_t index, int res)
 		queue_flight(reader, index);
 		return;
 	}
+	leave_window(reader, flight);
 	reader->idle[reader->idle_count++] = index;
 }
 
