@@ -112,12 +112,14 @@ static inline void remove_folder(const char *path)
 	nftw(path, remove_entry, 8, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 }
 
-/* A new folder below TMPDIR or /var/tmp, which is seldom tmpfs; anybody may enter it. */
+/* A new folder below TMPDIR, else /var/tmp, which is seldom tmpfs, else /tmp; anybody may enter it. */
 static inline void make_folder(char folder[PATH_MAX])
 {
 	const char *tmp = getenv("TMPDIR");
 
-	snprintf(folder, PATH_MAX, "%s/pinpool-test.XXXXXX", tmp && *tmp ? tmp : "/var/tmp");
+	if (!tmp || !*tmp)
+		tmp = access("/var/tmp", W_OK) ? "/tmp" : "/var/tmp";
+	snprintf(folder, PATH_MAX, "%s/pinpool-test.XXXXXX", tmp);
 	if (!mkdtemp(folder) || chmod(folder, 0755)) {
 		perror(folder);
 		exit(1);

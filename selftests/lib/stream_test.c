@@ -1,0 +1,512 @@
+// SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
+/*
+ * The engine alone, into plain memory: every path brings the same bytes and digests, faults are named and leave nothing
+ * in flight, and what the host forbids is fallen back from, or refused where it was asked for by name.
+ *
+ * Faults come in between the library and the system: this program's own pread64() and io_uring waiting function are
+ * found before those of the C library and liburing, pass the call on, and change what comes back.
+ */
+#include "checkpoints.h"
+#include "kselftest_harness.h"
+#include "pool/ctx.h"
+#include "stream/stream.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <liburing.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <xxhash.h>
+
+/* How reads misbehave. */
+static struct {
+	int error; /* instead of the result, once every @every results */
+	uint32_t shorten; /* results longer than this are cut to it, once every @every */
+	unsigned int every;
+	atomic_uint count;
+	int at_most; /* bytes in one read, 0 for no limit; changes what is asked */
+} fault;
+
+static int misbehave(int res)
+{
+	if (res <= 0 || !fault.every || ++fault.count % fault.every)
+		return res;
+	if (fault.error)
+		return fault.error;
+	return fault.shorten && (uint32_t)res > fault.shorten ? (int)fault.shorten : res;
+}
+
+ssize_t pread64(int fd, void *buf, size_t bytes, off_t offset)
+{
+	ssize_t res = syscall(SYS_pread64, fd, buf, bytes, offset);
+	int changed = res > 0 ? misbehave((int)res) : (int)res;
+
+	if (changed < 0 && res > 0)
+		errno = -changed;
+	return changed < 0 ? -1 : changed;
+}
+
+int io_uring_submit_and_wait_timeout(struct io_uring *ring, struct io_uring_cqe **cqe_ptr, unsigned int wait_nr,
+				     struct __kernel_timespec *ts, sigset_t *sigmask)
+{
+	static int (*next)(struct io_uring *, struct io_uring_cqe **, unsigned int, struct __kernel_timespec *,
+			   sigset_t *);
+	struct io_uring_cqe *cqe;
+	unsigned int head;
+	int ret;
+
+	if (!next)
+		next = (typeof(next))dlsym(RTLD_NEXT, "io_uring_submit_and_wait_timeout");
+	ret = next(ring, cqe_ptr, wait_nr, ts, sigmask);
+	/* Each completion is looked at once: the engine takes all there are before it waits again. */
+	io_uring_for_each_cqe(ring, head, cqe) cqe->res = misbehave(cqe->res);
+	return ret;
+}
+
+#define MEMORY (64ull << 20)
+#define FILES  3
+
+struct log {
+	char text[4096];
+};
+
+static void keep_log(void *arg, enum pinpool_log_level level, const char *msg)
+{
+	struct log *log = arg;
+	size_t used = strlen(log->text);
+
+	(void)level;
+	snprintf(log->text + used, sizeof(log->text) - used, "%s\n", msg);
+}
+
+FIXTURE(stream)
+{
+	char folder[PATH_MAX];
+	struct log log;
+	struct pinpool_ctx ctx;
+	struct pinpool_diag diag;
+	struct pinpool_load_opts opts;
+	struct stream_result result;
+	uint8_t *memory;
+	size_t count;
+	struct source sources[FILES];
+	struct stream_file files[FILES];
+	struct stream_range ranges[FILES][4];
+};
+
+FIXTURE_SETUP(stream)
+{
+	make_folder(self->folder);
+	memset(&self->log, 0, sizeof(self->log));
+	memset(&self->diag, 0, sizeof(self->diag));
+	memset(&self->files, 0, sizeof(self->files));
+	memset(&self->sources, 0, sizeof(self->sources));
+	self->ctx = (struct pinpool_ctx){.log = keep_log, .log_arg = &self->log, .log_level = PINPOOL_LOG_DEBUG};
+	self->opts = (struct pinpool_load_opts){.size = sizeof(self->opts)};
+	self->count = 0;
+	self->memory = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->memory);
+	memset(self->memory, 0xee, MEMORY);
+	memset(&fault, 0, sizeof(fault));
+	alarm(120);
+}
+
+FIXTURE_TEARDOWN(stream)
+{
+	for (size_t i = 0; i < self->count; i++)
+		source_close(&self->sources[i]);
+	munmap(self->memory, MEMORY);
+	remove_folder(self->folder);
+}
+
+/* Adds a file of @bytes behind those there are, with ranges that meet, that leave gaps and that are empty. */
+static int add_file(struct __test_metadata *_metadata, FIXTURE_DATA(stream) * self, size_t bytes)
+{
+	size_t i = self->count++;
+	struct stream_file *file = &self->files[i];
+	struct stream_range *ranges = self->ranges[i];
+	char name[16];
+
+	snprintf(name, sizeof(name), "f%zu", i);
+	write_pattern(in_folder(self->folder, name), i, bytes);
+	file->source = &self->sources[i];
+	if (i)
+		file->offset = (self->files[i - 1].offset + self->sources[i - 1].size + 4095) & ~4095ull;
+	file->ranges = ranges;
+	file->range_count = 4;
+	ranges[0] = (struct stream_range){.begin = bytes / 9, .end = bytes / 3};
+	ranges[1] = (struct stream_range){.begin = bytes / 3, .end = bytes / 3};
+	ranges[2] = (struct stream_range){.begin = bytes / 3, .end = bytes / 2};
+	ranges[3] = (struct stream_range){.begin = bytes - bytes / 5, .end = bytes};
+	return source_open(&self->sources[i], in_folder(self->folder, name), &self->diag);
+}
+
+static int run(FIXTURE_DATA(stream) * self)
+{
+	struct stream_job job = {
+		.ctx = &self->ctx,
+		.base = self->memory,
+		.capacity = MEMORY,
+		.files = self->files,
+		.count = self->count,
+		.opts = &self->opts,
+	};
+
+	for (size_t i = 0; i < self->count; i++) {
+		if (self->sources[i].direct_fd >= 0)
+			close(self->sources[i].direct_fd);
+		self->sources[i].direct_fd = -1;
+	}
+	memset(self->memory, 0xee, MEMORY);
+	memset(&self->diag, 0, sizeof(self->diag));
+	self->log.text[0] = '\0';
+	return stream_run(&job, &self->result, &self->diag);
+}
+
+static bool digest_is(const uint8_t *data, size_t bytes, const uint8_t digest[PINPOOL_DIGEST_BYTES])
+{
+	XXH128_canonical_t canonical;
+
+	XXH128_canonicalFromHash(&canonical, XXH3_128bits(data, bytes));
+	return !memcmp(canonical.digest, digest, sizeof(canonical.digest));
+}
+
+/* Bytes of every file, zeroes up to the next block, nothing beyond, and digests. */
+static void check(struct __test_metadata *_metadata, FIXTURE_DATA(stream) * self)
+{
+	for (size_t i = 0; i < self->count; i++) {
+		const struct stream_file *file = &self->files[i];
+		uint64_t size = self->sources[i].size;
+		uint8_t *want = make_pattern(i, 0, size);
+		uint64_t at = file->offset + size;
+
+		ASSERT_EQ(0, memcmp(want, self->memory + file->offset, size));
+		for (; at % 4096; at++)
+			ASSERT_EQ(0, self->memory[at]);
+		if (i + 1 == self->count)
+			ASSERT_EQ(0xee, self->memory[at]);
+		if (!self->opts.no_digest) {
+			EXPECT_TRUE(digest_is(want, size, file->digest));
+			for (size_t r = 0; r < file->range_count; r++)
+				EXPECT_TRUE(digest_is(want + file->ranges[r].begin,
+						      file->ranges[r].end - file->ranges[r].begin,
+						      file->ranges[r].digest));
+		}
+		free(want);
+	}
+}
+
+TEST_F(stream, every_path_brings_bytes_and_digests_of_every_size)
+{
+	static const size_t sizes[][FILES] = {
+		{0, 0, 0},
+		{1, 0, 1},
+		{4095, 4096, 4097},
+		{65535, 1, 65537},
+		{131072, 4096, 65536},
+		{3 << 20, (5 << 20) + 12345, 777},
+	};
+	int expected;
+
+	for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+		for (size_t i = 0; i < self->count; i++)
+			source_close(&self->sources[i]);
+		self->count = 0;
+		for (size_t i = 0; i < FILES; i++)
+			ASSERT_EQ(0, add_file(_metadata, self, sizes[s][i]));
+		for (int variant = 0; variant < 24; variant++) {
+			self->opts.io = (enum pinpool_io)(variant % 4);
+			self->opts.buffered = variant & 4;
+			self->opts.chunk_bytes = variant < 8 ? 0 : 65536;
+			self->opts.queue_depth = variant < 16 ? 0 : 2;
+			self->opts.no_digest = variant == 23;
+			expected = self->opts.io ? self->opts.io : PINPOOL_IO_URING_FIXED;
+			ASSERT_EQ(0, run(self))
+			{
+				TH_LOG("size set %zu, variant %d: %s: %s", s, variant, self->diag.object,
+				       self->diag.cause);
+			}
+			check(_metadata, self);
+			EXPECT_EQ(expected, self->result.io);
+		}
+	}
+}
+
+/* Registered windows are 64 MiB and four at a time: files across a border, and far enough on to take a place again. */
+TEST_F(stream, windows_of_memory_move_along)
+{
+	const uint64_t memory = 600ull << 20;
+	uint8_t *small = self->memory;
+	struct stream_job job = {
+		.ctx = &self->ctx,
+		.capacity = memory,
+		.files = self->files,
+		.count = FILES,
+		.opts = &self->opts,
+	};
+
+	ASSERT_EQ(0, add_file(_metadata, self, 1 << 20));
+	ASSERT_EQ(0, add_file(_metadata, self, (3 << 20) + 1));
+	ASSERT_EQ(0, add_file(_metadata, self, (3 << 20) + 4097));
+	self->files[1].offset = (63ull << 20) + 4096;
+	self->files[2].offset = (5 * 64ull << 20) - (2 << 20) + 8192;
+	self->memory = mmap(NULL, memory, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->memory);
+	self->memory[self->files[2].offset + (3 << 20) + 8192] = 0xee;
+	job.base = self->memory;
+	self->opts.io = PINPOOL_IO_URING_FIXED;
+	ASSERT_EQ(0, stream_run(&job, &self->result, &self->diag))
+	{
+		TH_LOG("%s: %s", self->diag.object, self->diag.cause);
+	}
+	check(_metadata, self);
+	EXPECT_EQ(PINPOOL_IO_URING_FIXED, self->result.io);
+	munmap(self->memory, memory);
+	self->memory = small;
+}
+
+TEST_F(stream, results_cut_short_and_interrupted_reads_are_completed)
+{
+	static const struct {
+		int error;
+		uint32_t shorten;
+	} kinds[] = {{0, 4096}, {0, 8191}, {0, 1}, {-EINTR, 0}, {-EAGAIN, 0}};
+
+	ASSERT_EQ(0, add_file(_metadata, self, (3 << 20) + 5));
+	ASSERT_EQ(0, add_file(_metadata, self, (2 << 20) + 4096));
+	for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+		for (int io = PINPOOL_IO_URING_FIXED; io <= PINPOOL_IO_PREAD; io++) {
+			for (int buffered = 0; buffered < 2; buffered++) {
+				memset(&fault, 0, sizeof(fault));
+				fault.error = kinds[k].error;
+				fault.shorten = kinds[k].shorten;
+				fault.every = 3;
+				self->opts.io = (enum pinpool_io)io;
+				self->opts.buffered = buffered;
+				self->opts.chunk_bytes = 65536;
+				ASSERT_EQ(0, run(self))
+				{
+					TH_LOG("kind %zu, path %d: %s: %s", k, io, self->diag.object, self->diag.cause);
+				}
+				fault.every = 0;
+				EXPECT_LT(10, fault.count);
+				check(_metadata, self);
+			}
+		}
+	}
+}
+
+TEST_F(stream, an_error_names_file_and_offset_and_waits_for_what_is_in_flight)
+{
+	char want[PATH_MAX + 64];
+	uint8_t *before;
+
+	ASSERT_EQ(0, add_file(_metadata, self, 1 << 20));
+	ASSERT_EQ(0, add_file(_metadata, self, 16 << 20));
+	before = malloc(MEMORY);
+	for (int io = PINPOOL_IO_URING_FIXED; io <= PINPOOL_IO_PREAD; io++) {
+		memset(&fault, 0, sizeof(fault));
+		self->opts.io = (enum pinpool_io)io;
+		self->opts.chunk_bytes = 65536;
+		self->opts.queue_depth = 32;
+		fault.error = -EIO;
+		fault.every = 50;
+		EXPECT_EQ(-EIO, run(self));
+		memcpy(before, self->memory, MEMORY);
+		fault.every = 0;
+		snprintf(want, sizeof(want), "%s: offset ", self->sources[1].path);
+		EXPECT_EQ(0, strncmp(want, self->diag.object, strlen(want)))
+		{
+			TH_LOG("%s", self->diag.object);
+		}
+		EXPECT_STREQ("Input/output error", self->diag.cause);
+		usleep(20000);
+		EXPECT_EQ(0, memcmp(before, self->memory, MEMORY));
+	}
+	free(before);
+}
+
+TEST_F(stream, a_file_that_shrank_or_vanished_since_it_was_opened_is_stale)
+{
+	for (int io = PINPOOL_IO_URING_FIXED; io <= PINPOOL_IO_PREAD; io++) {
+		for (int buffered = 0; buffered < 2; buffered++) {
+			self->opts.io = (enum pinpool_io)io;
+			self->opts.buffered = buffered;
+			self->opts.chunk_bytes = 65536;
+			ASSERT_EQ(0, add_file(_metadata, self, 8 << 20));
+			ASSERT_EQ(0, truncate(self->sources[0].path, 100000));
+			EXPECT_EQ(-ESTALE, run(self));
+			EXPECT_TRUE(strstr(self->diag.cause, "shrank"));
+			ASSERT_EQ(0, truncate(self->sources[0].path, 0));
+			EXPECT_EQ(-ESTALE, run(self));
+			source_close(&self->sources[0]);
+			self->count = 0;
+		}
+	}
+	ASSERT_EQ(0, add_file(_metadata, self, 8 << 20));
+	self->opts.buffered = false;
+	write_pattern(in_folder(self->folder, "other"), 1, 8 << 20);
+	ASSERT_EQ(0, rename(in_folder(self->folder, "other"), self->sources[0].path));
+	EXPECT_EQ(-ESTALE, run(self));
+	EXPECT_TRUE(strstr(self->diag.cause, "replaced"));
+}
+
+/* Files of sysfs say 4096 bytes and have fewer, and know nothing of O_DIRECT. */
+TEST_F(stream, a_file_that_ends_before_its_size_is_named)
+{
+	ASSERT_EQ(0, source_open(&self->sources[0], "/sys/kernel/uevent_seqnum", &self->diag));
+	self->count = 1;
+	self->files[0].source = &self->sources[0];
+	for (int io = PINPOOL_IO_URING; io <= PINPOOL_IO_PREAD; io++) {
+		self->opts.io = (enum pinpool_io)io;
+		EXPECT_EQ(-ENODATA, run(self));
+		EXPECT_TRUE(strstr(self->diag.object, "/sys/kernel/uevent_seqnum: offset "));
+		EXPECT_FALSE(self->result.direct);
+		EXPECT_TRUE(strstr(self->log.text, "no O_DIRECT"));
+	}
+}
+
+static int count_ticks(void *arg, const struct pinpool_progress *progress)
+{
+	uint64_t *ticks = arg;
+
+	ticks[0]++;
+	if (progress->done < ticks[1] || progress->done > progress->total)
+		ticks[2]++;
+	ticks[1] = progress->done;
+	return ticks[0] == ticks[3];
+}
+
+TEST_F(stream, progress_rises_to_the_total_and_may_cancel)
+{
+	static uint64_t ticks[4];
+
+	ASSERT_EQ(0, add_file(_metadata, self, 5 << 20));
+	self->opts.progress = count_ticks;
+	self->opts.progress_arg = ticks;
+	for (int io = PINPOOL_IO_URING_FIXED; io <= PINPOOL_IO_PREAD; io++) {
+		self->opts.io = (enum pinpool_io)io;
+		memset(ticks, 0, sizeof(ticks));
+		ASSERT_EQ(0, run(self));
+		EXPECT_LE(1, ticks[0]);
+		EXPECT_EQ(5 << 20, ticks[1]);
+		EXPECT_EQ(0, ticks[2]);
+		memset(ticks, 0, sizeof(ticks));
+		ticks[3] = 1;
+		EXPECT_EQ(-ECANCELED, run(self));
+	}
+}
+
+TEST_F(stream, a_cancel_flag_ends_each_path)
+{
+	static volatile int cancel = 1;
+
+	ASSERT_EQ(0, add_file(_metadata, self, 48 << 20));
+	self->opts.cancel = &cancel;
+	self->opts.chunk_bytes = 65536;
+	self->opts.queue_depth = 1;
+	for (int io = PINPOOL_IO_URING_FIXED; io <= PINPOOL_IO_PREAD; io++) {
+		self->opts.io = (enum pinpool_io)io;
+		EXPECT_EQ(-ECANCELED, run(self));
+		EXPECT_GT(768, self->result.requests);
+	}
+}
+
+/* From here on this process gets EPERM from io_uring_setup(), as in a container with the usual profile. */
+static int forbid_io_uring(int error)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)error),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {.len = sizeof(filter) / sizeof(filter[0]), .filter = filter};
+
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+static void check_fallback_to_threads(struct __test_metadata *_metadata, FIXTURE_DATA(stream) * self)
+{
+	self->opts.io = PINPOOL_IO_AUTO;
+	ASSERT_EQ(0, run(self));
+	check(_metadata, self);
+	EXPECT_EQ(PINPOOL_IO_PREAD, self->result.io);
+	EXPECT_TRUE(strstr(self->log.text, "reading with threads"));
+	for (int io = PINPOOL_IO_URING_FIXED; io <= PINPOOL_IO_URING; io++) {
+		self->opts.io = (enum pinpool_io)io;
+		EXPECT_EQ(-EOPNOTSUPP, run(self));
+		EXPECT_STREQ("io_uring", self->diag.object);
+		EXPECT_NE('\0', self->diag.change[0]);
+	}
+}
+
+TEST_F(stream, without_io_uring_threads_read_unless_it_was_forced)
+{
+	ASSERT_EQ(0, add_file(_metadata, self, (2 << 20) + 7));
+	ASSERT_EQ(0, forbid_io_uring(EPERM));
+	check_fallback_to_threads(_metadata, self);
+}
+
+TEST_F(stream, a_kernel_without_io_uring_is_the_same)
+{
+	ASSERT_EQ(0, add_file(_metadata, self, (2 << 20) + 7));
+	ASSERT_EQ(0, forbid_io_uring(ENOSYS));
+	check_fallback_to_threads(_metadata, self);
+}
+
+TEST_F(stream, io_uring_disabled_by_sysctl_is_the_same)
+{
+	static const char path[] = "/proc/sys/kernel/io_uring_disabled";
+	char before[8] = "";
+	int fd, status;
+	pid_t pid;
+
+	if (geteuid())
+		SKIP(return, "needs root to set %s", path);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		SKIP(return, "this kernel has no %s", path);
+	ASSERT_LT(0, read(fd, before, sizeof(before) - 1));
+	ASSERT_EQ(0, add_file(_metadata, self, (2 << 20) + 7));
+	ASSERT_EQ(1, pwrite(fd, "2", 1, 0));
+	/* In a child: whatever happens to it, the setting is put back. */
+	pid = fork();
+	if (!pid) {
+		check_fallback_to_threads(_metadata, self);
+		_exit(_metadata->exit_code);
+	}
+	EXPECT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_LT(0, pwrite(fd, before, strlen(before), 0));
+	EXPECT_EQ(0, status);
+	close(fd);
+}
+
+TEST_F(stream, without_locked_memory_buffers_are_not_fixed_unless_that_was_forced)
+{
+	struct rlimit limit = {.rlim_cur = 65536, .rlim_max = 65536};
+
+	ASSERT_EQ(0, add_file(_metadata, self, (2 << 20) + 7));
+	/* Root is not held to the limit. */
+	ASSERT_EQ(0, setrlimit(RLIMIT_MEMLOCK, &limit));
+	if (!geteuid())
+		ASSERT_EQ(0, seteuid(65534));
+	self->opts.io = PINPOOL_IO_AUTO;
+	ASSERT_EQ(0, run(self));
+	check(_metadata, self);
+	EXPECT_EQ(PINPOOL_IO_URING, self->result.io);
+	EXPECT_TRUE(strstr(self->log.text, "without fixed buffers"));
+	self->opts.io = PINPOOL_IO_URING_FIXED;
+	EXPECT_EQ(-EOPNOTSUPP, run(self));
+	EXPECT_TRUE(strstr(self->diag.change, "ulimit -l"));
+	if (!getuid())
+		ASSERT_EQ(0, seteuid(0));
+}
+
+TEST_HARNESS_MAIN
