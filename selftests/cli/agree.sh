@@ -1,0 +1,106 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
+# What exists is said in four places: --list (the tables themselves), --help, manual pages, completion. They agree.
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "$0")/common.bash"
+
+top=$here/../..
+export PINPOOL_BACKEND=shm PINPOOL_STATE_DIR=$work/none
+
+# The lines of a manual page's source below heading $2.
+section() {
+	sed -n "/^# $2\$/,/^# /p" "$top/man/$1.1.scd"
+}
+
+# Long options that a section of a page explains: those in bold at the start of a line.
+page_options() {
+	section "$1" OPTIONS | grep -E '^(\*|And those|Those)' | grep -oE -- '\*--[a-z-]+\*' | tr -d '*' | sort -u
+}
+
+page_columns() {
+	section "$1" COLUMNS | grep -v '^[:# ]' | grep -oE '\b[A-Z]{3,}\b' | sort -u
+}
+
+help_options() {
+	pinpool "$@" --help | sed -n '/^Options:/,/^$/p' | grep -oE -- '^  (-.,|   ) --[a-z-]+' | grep -oE -- '--[a-z-]+' | sort -u
+}
+
+listed() {
+	pinpool --list "$@" | cut -f 1 | sort -u
+}
+
+commands=$(listed commands)
+same "pinpool --help lists the commands" "$commands" \
+	"$(pinpool --help | sed -n '/^Commands:/,/^$/p' | grep -oE '^  [a-z]+' | tr -d ' ' | grep -v '^help$' | sort -u)"
+same "pinpool(1) lists the commands" "$commands" \
+	"$(section pinpool COMMANDS | grep -oE '^\*[a-z]+\*' | tr -d '*' | grep -v '^help$' | sort -u)"
+same "pinpool --help lists the options" "$(listed options)" "$(help_options)"
+same "pinpool(1) lists the options" "$(listed options)" "$(page_options pinpool)"
+
+for command in $commands; do
+	same "$command --help lists the options" "$(listed options "$command")" "$(help_options "$command")"
+	same "pinpool-$command(1) lists the options" "$(listed options "$command")" "$(page_options "pinpool-$command")"
+	columns=$(listed columns "$command")
+	same "$command --help lists the columns" "$columns" \
+		"$(pinpool "$command" --help | sed -n '/^Columns/,$p' | grep -oE '^  [ *] [A-Z]+' | tr -d ' *' | sort -u)"
+	same "pinpool-$command(1) lists the columns" "$columns" "$(page_columns "pinpool-$command")"
+	same "--help begins with an example" "Example:" "$(pinpool "$command" --help | head -n 1)"
+	same "so does the page, after name and synopsis" $'# NAME\n# SYNOPSIS\n# EXAMPLE' \
+		"$(grep '^# ' "$top/man/pinpool-$command.1.scd" | head -n 3)"
+	operands=$(pinpool --list commands | sed -n "s/^$command	\([^	]*\)	.*/\1/p")
+	same "the synopsis has the operands" "*pinpool $command* [_OPTION_...]${operands:+ $operands}" \
+		"$(section "pinpool-$command" SYNOPSIS | sed -n '3s/_\([A-Z]*\)_/\1/g; 3s/\[OPTION\.\.\.\]/[_OPTION_...]/p')"
+	same "the summary is that of the page" "$(pinpool --list commands | sed -n "s/^$command	[^	]*	//p")" \
+		"$(section "pinpool-$command" NAME | sed -n "s/^pinpool-$command - //p")"
+	same "no line of --help is longer than 80" "" "$(pinpool "$command" --help | grep -E '.{81}')"
+	# In the manual page's columns the stars are those of --help.
+	same "columns shown by default" \
+		"$(pinpool "$command" --help | sed -n '/^Columns/,$p' | sed -n 's/^  \* \([A-Z]*\) .*/\1/p' | sort)" \
+		"$(section "pinpool-$command" COLUMNS | sed -n 's/^|\[* *\([A-Z]*\) \\\*$/\1/p' | sort)"
+done
+
+# Completion, asked as bash asks it.
+helpers=/usr/share/bash-completion/bash_completion
+if [[ ! -r $helpers ]]; then
+	skip "completion" "no $helpers (package bash-completion)"
+	finish
+fi
+
+# offers WORD...: what is offered for the last word.
+offers() {
+	PATH=$(dirname "$PINPOOL"):$PATH bash -c '
+		set +u
+		. "$1" && . "$2"
+		shift 2
+		compopt() { :; }
+		COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMP_LINE="$*" COMP_POINT=${#COMP_LINE} COMP_TYPE=9
+		_pinpool
+		((${#COMPREPLY[@]} == 0)) || printf "%s\n" "${COMPREPLY[@]}"' \
+		bash "$helpers" "$top/completions/pinpool.bash" "$@" | sort -u
+}
+
+same "completion of commands" "$(printf '%s\n' help "$commands" | sort)" "$(offers pinpool "")"
+same "completion of options" "$(listed options)" "$(offers pinpool -)"
+for command in $commands; do
+	same "completion of options of $command" "$(listed options "$command")" "$(offers pinpool "$command" -)"
+done
+same "completion of a part of an option" --no-digest "$(offers pinpool load a --no)"
+same "completion of choices" $'auto\nfixed\npread\nuring' "$(offers pinpool load --io "")"
+same "completion of columns" "$(listed columns ls)" "$(offers pinpool ls -o "")"
+same "completion of the second column of a list" $'NAME,CAPACITY\nNAME,COMMITTED\nNAME,CREATED' "$(offers pinpool ls -o NAME,C)"
+same "completion of columns of files" "$(pinpool --list columns show | sed -n 's/\t--sources//p' | sort)" \
+	"$(offers pinpool show a --sources -o "")"
+same "completion of columns of one pool" "$(listed columns ls)" "$(offers pinpool stat a -o "")"
+
+live() {
+	tiny "$work/tiny.safetensors"
+	check "two pools" eval 'pinpool load clitest "$work/tiny.safetensors" && pinpool create clitest-b 2M'
+	same "completion of pools" $'clitest\nclitest-b' "$(offers pinpool show "")"
+	same "completion of more pools" clitest-b "$(offers pinpool rm clitest clitest-)"
+	same "completion of tensors" $'bias\nweight' "$(offers pinpool matmul clitest "")"
+	same "completion of a part of a tensor" weight "$(offers pinpool matmul --m 3 clitest we)"
+	same "no completion for the name of a new pool" "" "$(offers pinpool create "")"
+	check "rm" pinpool rm clitest clitest-b
+}
+on_backends 0 live
+finish
