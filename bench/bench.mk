@@ -1,5 +1,16 @@
 # SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
-# measurements
+# Measurements: `make bench`, `make bench JSON=1`; bench/run --only NAME for some of them. docs/loading.md says how.
 
-.PHONY: bench
-bench:
+BENCH_PROGRAMS := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
+
+$(BENCH_PROGRAMS): $(BUILD)/bench/%: bench/%.c $(LIB_A)
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(LIB_A) $(LIB_LIBS) -ldl
+
+# The rows come out of one run, also those that this user or machine cannot measure; see bench/run.
+.PHONY: bench bench-programs
+bench-programs: $(BENCH_PROGRAMS)
+bench: bench-programs
+	$(Q)scripts/deps bench
+	$(Q)bench/run $(if $(JSON),--json)

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
+/*
+ * One load of one checkpoint into a resident pool, made for it and removed again unless it is given a name; prints what
+ * bench/load.py needs. The pool exists before the clock starts, as it does for a rival whose buffers are allocated and
+ * touched beforehand.
+ *
+ * usage: load FILE [pool=NAME] [no_digest] [io=N] [chunk=KIB] [depth=N]
+ * environment: as for the library (PINPOOL_BACKEND, PINPOOL_HUGETLBFS_DIR, PINPOOL_STATE_DIR)
+ */
+#include <pinpool/pinpool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+/* More than the catalog of any checkpoint measured here. */
+#define CATALOG_ROOM (2u << 20)
+
+static int fail(const char *what, int err, const struct pinpool_diag *diag)
+{
+	fprintf(stderr, "load: %s: %s: %s%s%s%s\n", what, *diag->object ? diag->object : strerror(-err), diag->cause,
+		*diag->change ? " (" : "", diag->change, *diag->change ? ")" : "");
+	return 1;
+}
+
+static int parse(struct pinpool_load_opts *opts, const char **keep, const char *arg)
+{
+	unsigned int n;
+
+	if (!strncmp(arg, "pool=", 5))
+		*keep = arg + 5;
+	else if (!strcmp(arg, "no_digest"))
+		opts->no_digest = true;
+	else if (sscanf(arg, "io=%u", &n) == 1)
+		opts->io = (enum pinpool_io)n;
+	else if (sscanf(arg, "chunk=%u", &n) == 1)
+		opts->chunk_bytes = n << 10;
+	else if (sscanf(arg, "depth=%u", &n) == 1)
+		opts->queue_depth = n;
+	else
+		return -1;
+	return 0;
+}
+
+static double seconds_since(const struct timespec *start)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)(now.tv_sec - start->tv_sec) + (double)(now.tv_nsec - start->tv_nsec) * 1e-9;
+}
+
+int main(int argc, char **argv)
+{
+	PINPOOL_OPTS(pinpool_create_opts, create);
+	PINPOOL_OPTS(pinpool_load_opts, opts);
+	struct pinpool_load_report report = {.size = sizeof(report)};
+	struct pinpool_ctx_info info = {.size = sizeof(info)};
+	struct pinpool_diag diag = {0};
+	const char *keep = NULL, *pool;
+	struct pinpool_ctx *ctx;
+	struct timespec start;
+	double create_s;
+	struct stat st;
+	int err;
+
+	if (argc < 2 || stat(argv[1], &st)) {
+		fprintf(stderr, "usage: load FILE [pool=NAME] [no_digest] [io=N] [chunk=KIB] [depth=N]\n");
+		return 2;
+	}
+	for (int i = 2; i < argc; i++) {
+		if (parse(&opts, &keep, argv[i])) {
+			fprintf(stderr, "load: %s: no such option\n", argv[i]);
+			return 2;
+		}
+	}
+	pool = keep ? keep : "bench-load";
+	err = pinpool_ctx_new(&ctx, NULL, &diag);
+	if (err)
+		return fail("context", err, &diag);
+	pinpool_ctx_get_info(ctx, &info);
+	create.capacity = (uint64_t)st.st_size + CATALOG_ROOM;
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	err = pinpool_pool_create(ctx, pool, &create, &diag);
+	if (err)
+		return fail("create", err, &diag);
+	create_s = seconds_since(&start);
+	err = pinpool_load(ctx, pool, argv[1], &opts, &report, &diag);
+	if (!err)
+		printf("{\"bytes\":%llu,\"seconds\":%.9f,\"create_seconds\":%.9f,\"backend\":\"%s\",\"io\":\"%s\","
+		       "\"direct\":%s,"
+		       "\"chunk\":%u,\"depth\":%u}\n",
+		       (unsigned long long)report.bytes, (double)report.elapsed_ns * 1e-9, create_s,
+		       pinpool_backend_name(info.backend), pinpool_io_name(report.io), report.direct ? "true" : "false",
+		       report.chunk_bytes, report.queue_depth);
+	if (!keep)
+		pinpool_pool_destroy(ctx, pool, NULL);
+	pinpool_ctx_unref(ctx);
+	return err ? fail("load", err, &diag) : 0;
+}

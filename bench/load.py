@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
+"""How fast a checkpoint gets into a resident huge-page pool, beside fio reading the same file.
+
+usage: load.py cold|fast
+
+cold: 4 GiB in four files on the disk that holds TMPDIR (or /var/tmp). fast: 1 GiB on ext4 on a loop device over
+huge-page tmpfs, where the cost of the reader shows rather than that of the storage. Disks of virtual machines change
+their speed within a minute, so fio and loads with and without digest take turns, in changing order, and the figure is
+the median of the ratios within a turn. fio runs with io_uring, O_DIRECT, registered files and buffers, on huge pages,
+with the best of four settings, found first in the same run. The page cache is dropped before each reading.
+"""
+import json
+import os
+import statistics
+import subprocess
+import sys
+
+import host
+from host import GIB, HUGE, MIB
+
+TURNS = 12
+FILE_BYTES = GIB
+SETTINGS = [("1M", 8), ("1M", 32), ("4M", 8), ("4M", 32)]
+# The pool with its catalog, fio's buffers, and some for what the kernel rounds up.
+HUGE_PAGES = (FILE_BYTES + 128 * MIB) // HUGE + 32
+
+
+def fio(path, block, depth):
+    host.drop_caches()
+    output = host.command(
+        "fio", "--name=read", f"--filename={path}", "--readonly", "--rw=read", f"--bs={block}", f"--iodepth={depth}",
+        "--ioengine=io_uring", "--direct=1", "--fixedbufs=1", "--registerfiles=1", "--mem=mmaphuge",
+        f"--hugepage-size={HUGE}", f"--size={FILE_BYTES}", "--output-format=json")
+    return json.loads(output[output.index("{"):])["jobs"][0]["read"]["bw_bytes"] / 1e9
+
+
+def ours(path, env, *args):
+    host.drop_caches()
+    done = host.program("load", path, *args, env=env)
+    if not done["direct"] or done["backend"] != "hugetlbfs":
+        raise host.Unavailable(f"the load went another way: {done}")
+    print(f"  {' '.join(args) or 'digest':10} {done['bytes'] / done['seconds'] / 1e9:6.2f} GB/s, {done['io']}, "
+          f"{done['depth']} x {done['chunk'] >> 10} KiB; pool made in {done['create_seconds']:.2f} s", file=sys.stderr)
+    return done["bytes"] / done["seconds"] / 1e9
+
+
+def best_setting(paths):
+    """The setting with the best median of three, each round over all of them."""
+    rates = {setting: [] for setting in SETTINGS}
+    for turn in range(3):
+        for setting in SETTINGS:
+            rates[setting].append(fio(paths[turn % len(paths)], *setting))
+    for (block, depth), got in rates.items():
+        print(f"  fio bs={block} iodepth={depth}: {statistics.median(got):.2f} GB/s", file=sys.stderr)
+    return max(SETTINGS, key=lambda setting: statistics.median(rates[setting]))
+
+
+def measure(name, paths, env):
+    setting = best_setting(paths)
+    rates = {"fio": [], "plain": [], "digest": []}
+    for turn in range(TURNS):
+        path = paths[turn % len(paths)]
+        steps = [("fio", lambda: fio(path, *setting)), ("plain", lambda: ours(path, env, "no_digest")),
+                 ("digest", lambda: ours(path, env))]
+        for step, work in steps[turn % 3:] + steps[:turn % 3]:
+            rates[step].append(work())
+        print(f"  turn {turn + 1}/{TURNS}: fio {rates['fio'][-1]:.2f}, plain {rates['plain'][-1]:.2f}, "
+              f"digest {rates['digest'][-1]:.2f} GB/s", file=sys.stderr)
+    version = host.command("fio", "--version").strip()
+    rival_name = f"{version}, io_uring, direct, fixed buffers, bs={setting[0]} iodepth={setting[1]}"
+    return [
+        host.row(row_name, statistics.median(rates[step]), "GB/s", statistics.median(rates["fio"]), rival_name,
+                 statistics.median(got / rival for got, rival in zip(rates[step], rates["fio"])))
+        for row_name, step in ((name, "plain"), (name + ".digest", "digest"))
+    ]
+
+
+def cold(stack):
+    parent = os.environ.get("TMPDIR") or "/var/tmp"
+    free = os.statvfs(parent)
+    if free.f_bavail * free.f_frsize < 5 * GIB:
+        raise host.Unavailable(f"needs 5 GiB on the disk of {parent} (TMPDIR names another)")
+    folder = stack.folder(parent)
+    paths = [os.path.join(folder, f"model-{i}.safetensors") for i in range(4)]
+    for path in paths:
+        host.write_checkpoint(path, FILE_BYTES)
+    return paths
+
+
+def fast(stack):
+    image_bytes = FILE_BYTES + 128 * MIB
+    host.need_memory(image_bytes + HUGE_PAGES * HUGE + GIB)
+    tmpfs = stack.mount("tmpfs", "none", f"huge=always,size={image_bytes + 16 * MIB}")
+    image = os.path.join(tmpfs, "disk")
+    with open(image, "wb") as file:
+        file.truncate(image_bytes)
+    device = stack.loop(image)
+    host.command("mkfs.ext4", "-q", "-F", "-O", "^has_journal", "-m", "0", device)
+    folder = stack.mount("ext4", device, "noatime")
+    path = os.path.join(folder, "model.safetensors")
+    host.write_checkpoint(path, FILE_BYTES)
+    return [path]
+
+
+def main():
+    kinds = {"cold": cold, "fast": fast}
+    if len(sys.argv) != 2 or sys.argv[1] not in kinds:
+        sys.exit("usage: load.py cold|fast")
+    name = "load." + sys.argv[1]
+    try:
+        with host.Host() as stack:
+            host.need_root()
+            host.need_memory(HUGE_PAGES * HUGE + GIB)
+            stack.huge_pages(HUGE_PAGES)
+            rows = measure(name, kinds[sys.argv[1]](stack), stack.pools())
+    except host.Unavailable as why:
+        print(f"bench: {name}: not measured: {why}", file=sys.stderr)
+        rows = [host.row(name), host.row(name + ".digest")]
+    print(json.dumps(rows))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
