@@ -19,7 +19,8 @@ PACKAGES := liburing jansson libxxhash
 LIB_A := $(BUILD_DIR)/lib/libpinpool.a
 
 CFLAGS ?= -O2 -g
-# The harness defines functions without prototypes and compares without care for signs: no -Wmissing-prototypes, -Wextra.
+# The harness defines functions without prototypes and compares without care for signs: so neither
+# -Wmissing-prototypes nor -Wextra.
 override CFLAGS += -std=gnu11 -D_GNU_SOURCE= -D_FILE_OFFSET_BITS=64 -pthread -Wall -Wstrict-prototypes -Wshadow \
 		   -Wpointer-arith $(if $(WERROR),-Werror) -I$(TOP)/include -I$(TOP)/include/uapi -I$(TOP)/lib \
 		   -isystem $(KSELFTEST) $(shell $(PKG_CONFIG) --cflags $(PACKAGES))

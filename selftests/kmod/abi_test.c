@@ -234,7 +234,8 @@ TEST_F_TIMEOUT(abi, every_byte_in_a_name, 120)
 TEST_F(abi, malformed_names)
 {
 	static const char *const bad[] = { "", ".", "..", "control", "a/b", "/abs", "../up", " ", "a b", "-n" };
-	static const char *const good[] = { "a", "Control", "control2", "a.b", "a..b", "a-", "_", "0", "con", "power", "uevent",
+	static const char *const good[] = { "a", "Control", "control2", "a.b", "a..b", "a-", "_", "0", "con", "power",
+					    "uevent",
 					    /* What the module itself calls things in sysfs must not be in the way. */
 					    "reserve", "free", "limit", "used", "pools", "pinpool" };
 	char bytes[PINPOOL_NAME_MAX + 1];

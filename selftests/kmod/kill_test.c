@@ -58,18 +58,16 @@ struct victim {
 
 static void there(const struct victim *v)
 {
-	if (write(v->up, "", 1) != 1) {
+	if (write(v->up, "", 1) != 1)
 		_exit(3);
-	}
 }
 
 static int writer_begin(void)
 {
 	int fd = pool_open("k", O_RDWR);
 
-	if (fd < 0 || pool_begin(fd)) {
+	if (fd < 0 || pool_begin(fd))
 		_exit(4);
-	}
 	return fd;
 }
 
@@ -77,9 +75,8 @@ static void *writer_map(int fd)
 {
 	void *p = pool_map(fd, BYTES, PROT_READ | PROT_WRITE);
 
-	if (p == MAP_FAILED) {
+	if (p == MAP_FAILED)
 		_exit(5);
-	}
 	return p;
 }
 
@@ -103,9 +100,8 @@ static void stop_after_write(const struct victim *v)
 {
 	int fd = writer_begin();
 
-	if (pool_write_pattern(fd, SEED, 0, BYTES)) {
+	if (pool_write_pattern(fd, SEED, 0, BYTES))
 		_exit(6);
-	}
 	there(v);
 	pause();
 }
@@ -122,9 +118,8 @@ static void stop_after_refused_commit(const struct victim *v)
 	int fd = writer_begin();
 
 	pattern_fill(writer_map(fd), BYTES, SEED, 0);
-	if (pool_commit(fd, BYTES) != -EBUSY) {
+	if (pool_commit(fd, BYTES) != -EBUSY)
 		_exit(7);
-	}
 	there(v);
 	pause();
 }
@@ -133,9 +128,8 @@ static void stop_after_commit(const struct victim *v)
 {
 	int fd = writer_begin();
 
-	if (pool_write_pattern(fd, SEED, 0, BYTES) || pool_commit(fd, BYTES)) {
+	if (pool_write_pattern(fd, SEED, 0, BYTES) || pool_commit(fd, BYTES))
 		_exit(8);
-	}
 	there(v);
 	pause();
 }
@@ -145,9 +139,8 @@ static void keep_writing(const struct victim *v)
 	int fd = writer_begin();
 
 	there(v);
-	for (;;) {
+	for (;;)
 		pool_write_pattern(fd, SEED, 0, BYTES);
-	}
 }
 
 static void keep_storing(const struct victim *v)
@@ -155,9 +148,8 @@ static void keep_storing(const struct victim *v)
 	void *p = writer_map(writer_begin());
 
 	there(v);
-	for (;;) {
+	for (;;)
 		pattern_fill(p, BYTES, SEED, 0);
-	}
 }
 
 /* Faults, too, at any moment. */
@@ -180,9 +172,8 @@ static void keep_beginning(const struct victim *v)
 
 	there(v);
 	for (;;) {
-		if (pool_write_pattern(fd, SEED, HUGE, HUGE) || pool_abort(fd) || pool_begin(fd)) {
+		if (pool_write_pattern(fd, SEED, HUGE, HUGE) || pool_abort(fd) || pool_begin(fd))
 			_exit(9);
-		}
 	}
 }
 
@@ -195,9 +186,8 @@ static void keep_streaming(const struct victim *v)
 	bool fixed;
 	size_t at = 0;
 
-	if (io_uring_queue_init(DEPTH, &ring, 0)) {
+	if (io_uring_queue_init(DEPTH, &ring, 0))
 		_exit(10);
-	}
 	/* Where the kernel does not register such memory (6.1) the reads are plain ones, which pin for their time. */
 	fixed = v->registered && io_uring_register_buffers(&ring, &iov, 1) == 0;
 	there(v);
@@ -214,9 +204,8 @@ static void keep_streaming(const struct victim *v)
 			at = (at + CHUNK) % BYTES;
 		}
 		io_uring_submit_and_wait(&ring, 1);
-		while (io_uring_peek_cqe(&ring, &cqe) == 0) {
+		while (io_uring_peek_cqe(&ring, &cqe) == 0)
 			io_uring_cqe_seen(&ring, cqe);
-		}
 	}
 }
 
@@ -225,12 +214,10 @@ static int next_writer(void)
 {
 	int fd = pool_open("k", O_RDWR), ret, tries = 0;
 
-	if (fd < 0) {
+	if (fd < 0)
 		return fd;
-	}
-	while ((ret = pool_begin(fd)) == -EBUSY && tries++ < 100) {
+	while ((ret = pool_begin(fd)) == -EBUSY && tries++ < 100)
 		sleep_us(50000);
-	}
 	if (ret) {
 		close(fd);
 		return ret;
@@ -324,9 +311,8 @@ TEST_F_TIMEOUT(kill, destroyed_while_streaming, 120)
 		ASSERT_EQ(0, pipe(up));
 		v.up = up[1];
 		pid = fork();
-		if (pid == 0) {
+		if (pid == 0)
 			keep_streaming(&v);
-		}
 		close(up[1]);
 		ASSERT_EQ(1, read(up[0], &c, 1));
 		close(up[0]);

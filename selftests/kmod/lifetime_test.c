@@ -161,19 +161,46 @@ TEST_F_TIMEOUT(lifetime, no_byte_of_a_pool_is_seen_in_a_later_one, 120)
 	}
 }
 
+/* Fills memory and leaves it to the kernel. */
+static int dirty_memory(void *arg)
+{
+	size_t bytes = *(size_t *)arg;
+	char *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	if (p == MAP_FAILED)
+		return 1;
+	pattern_fill(p, bytes, SEED, 0);
+	return 0;
+}
+
+/* Pools are made of memory that was somebody's, and this kernel does not zero it for them. */
+TEST_F_TIMEOUT(lifetime, no_byte_of_a_process_is_seen_in_a_pool, 120)
+{
+	size_t bytes = 256 * HUGE;
+	char *p;
+	int fd;
+
+	ASSERT_EQ(0, in_child(dirty_memory, &bytes));
+	fd = pool_create_loading("l", bytes);
+	ASSERT_LE(0, fd);
+	p = pool_map(fd, bytes, PROT_READ);
+	ASSERT_NE(MAP_FAILED, p);
+	EXPECT_EQ(-1, nonzero_at(p, bytes));
+	munmap(p, bytes);
+	close(fd);
+}
+
 /* Offset in /proc/kcore of physical address @paddr, or -1. */
 static off_t kcore_offset(int kcore, uint64_t paddr)
 {
 	Elf64_Ehdr eh;
 	Elf64_Phdr ph;
 
-	if (pread(kcore, &eh, sizeof(eh), 0) != sizeof(eh)) {
+	if (pread(kcore, &eh, sizeof(eh), 0) != sizeof(eh))
 		return -1;
-	}
 	for (int i = 0; i < eh.e_phnum; i++) {
-		if (pread(kcore, &ph, sizeof(ph), eh.e_phoff + i * sizeof(ph)) != sizeof(ph)) {
+		if (pread(kcore, &ph, sizeof(ph), eh.e_phoff + i * sizeof(ph)) != sizeof(ph))
 			return -1;
-		}
 		/* The kernel's own segments have no physical address: (u64)-1 or 0. */
 		if (ph.p_type == PT_LOAD && ph.p_paddr + 1 > 1 && paddr >= ph.p_paddr &&
 		    paddr - ph.p_paddr < ph.p_memsz) {
@@ -189,9 +216,8 @@ static int count_pattern(int kcore, const off_t *at, size_t pieces, uint64_t see
 	static char page[PAGE] __attribute__((aligned(8)));
 	int found = 0;
 
-	for (size_t i = 0; i < pieces; i++) {
+	for (size_t i = 0; i < pieces; i++)
 		found += pread(kcore, page, PAGE, at[i]) == PAGE && pattern_differs(page, PAGE, seed, i * PAGE) == -1;
-	}
 	return found;
 }
 
@@ -199,7 +225,8 @@ static int count_pattern(int kcore, const off_t *at, size_t pieces, uint64_t see
 TEST_F_TIMEOUT(lifetime, memory_of_a_destroyed_pool_is_scrubbed, 60)
 {
 	const size_t pieces = BYTES / PAGE;
-	int kcore = open("/proc/kcore", O_RDONLY | O_CLOEXEC), pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	int kcore = open("/proc/kcore", O_RDONLY | O_CLOEXEC);
+	int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	off_t *at = calloc(pieces, sizeof(*at));
 	char *p;
 	int fd;
@@ -259,7 +286,10 @@ TEST_F(lifetime, untouched_parts_read_as_zero)
 	free(buf);
 }
 
-/* One of several processes that create, load, read and destroy the same names, each for itself. 0, or where it saw wrong. */
+/*
+ * One of several processes that create, load, read and destroy the same names, each for itself. 0, or where it saw
+ * wrong.
+ */
 static int worker(int id, double seconds)
 {
 	static const char *const names[] = { "l", "l2" };
@@ -277,32 +307,28 @@ static int worker(int id, double seconds)
 		switch ((round++ * 7 + id) % 4) {
 		case 0:
 			ret = pool_create(name, HUGE);
-			if (ret && ret != -EEXIST) {
+			if (ret && ret != -EEXIST)
 				return 1;
-			}
 			break;
 		case 1:
 			fd = pool_open(name, O_RDWR);
 			if (fd < 0) {
 				/* ENXIO: between finding the node and opening it the pool went. */
-				if (fd != -ENOENT && fd != -ENXIO) {
+				if (fd != -ENOENT && fd != -ENXIO)
 					return 2;
-				}
 				break;
 			}
 			ret = pool_begin(fd);
 			if (ret == 0) {
 				p = pool_map(fd, HUGE, PROT_READ | PROT_WRITE);
-				if (p == MAP_FAILED || nonzero_at(p, HUGE) != -1) {
+				if (p == MAP_FAILED || nonzero_at(p, HUGE) != -1)
 					return 3;
-				}
 				pattern_fill(p, HUGE, id * 1000 + round, 0);
 				munmap(p, HUGE);
 				if (round & 1) {
 					ret = pool_commit(fd, HUGE);
-					if (ret && ret != -EBUSY) {
+					if (ret && ret != -EBUSY)
 						return 4;
-					}
 				}
 			} else if (ret != -EBUSY && ret != -EROFS) {
 				return 5;
@@ -311,12 +337,10 @@ static int worker(int id, double seconds)
 			break;
 		case 2:
 			fd = pool_open(name, O_RDONLY);
-			if (fd < 0) {
+			if (fd < 0)
 				break;
-			}
-			if (pool_info(fd, &info) || strcmp((char *)info.out_name, name) || info.out_capacity != HUGE) {
+			if (pool_info(fd, &info) || strcmp((char *)info.out_name, name) || info.out_capacity != HUGE)
 				return 6;
-			}
 			p = pool_map(fd, HUGE, PROT_READ);
 			if (p != MAP_FAILED) {
 				/* Whose ever it is, it is one pattern from end to end. */
@@ -325,9 +349,8 @@ static int worker(int id, double seconds)
 				first = *(volatile uint64_t *)p;
 				for (seed = 0; seed < 10000 && pattern_word(seed, 0) != first; seed++)
 					;
-				if (seed == 10000 || pattern_differs(p, HUGE, seed, 0) != -1) {
+				if (seed == 10000 || pattern_differs(p, HUGE, seed, 0) != -1)
 					return 7;
-				}
 				munmap(p, HUGE);
 			} else if (errno != ENODATA) {
 				return 8;
@@ -336,9 +359,8 @@ static int worker(int id, double seconds)
 			break;
 		case 3:
 			ret = pool_destroy(name);
-			if (ret && ret != -ENOENT) {
+			if (ret && ret != -ENOENT)
 				return 9;
-			}
 			break;
 		}
 		clock_gettime(CLOCK_MONOTONIC, &now);
@@ -352,9 +374,8 @@ TEST_F_TIMEOUT(lifetime, many_processes_with_the_same_names, 120)
 
 	for (size_t i = 0; i < ARRAY_SIZE(pid); i++) {
 		pid[i] = fork();
-		if (pid[i] == 0) {
+		if (pid[i] == 0)
 			_exit(worker(i, 5));
-		}
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(pid); i++) {
 		int status;
@@ -385,9 +406,8 @@ TEST_F_TIMEOUT(lifetime, looked_at_while_it_comes_and_goes, 60)
 	pid_t pid = fork();
 	int status;
 
-	if (pid == 0) {
+	if (pid == 0)
 		look_around();
-	}
 	for (int i = 0; i < 200; i++) {
 		ASSERT_EQ(0, pool_create("l", HUGE));
 		ASSERT_EQ(0, pool_destroy("l"));

@@ -48,9 +48,8 @@ static __attribute__((noinline)) unsigned touch_pages(const volatile char *p, si
 {
 	unsigned sum = 0;
 
-	for (size_t i = 0; i < bytes; i += PAGE) {
+	for (size_t i = 0; i < bytes; i += PAGE)
 		sum += p[i];
-	}
 	return sum;
 }
 
@@ -85,9 +84,8 @@ static long smaps(const void *addr, const char *key, char flags[256])
 	long kb, value = -1;
 	FILE *f = fopen("/proc/self/smaps", "re");
 
-	if (!f) {
+	if (!f)
 		return -1;
-	}
 	while (fgets(line, sizeof(line), f)) {
 		if (sscanf(line, "%lx-%lx ", &start, &end) == 2) {
 			here = start == (unsigned long)addr;
@@ -155,9 +153,8 @@ TEST_F(map, the_writer_pays_one_fault_per_huge_page_too)
 	uint64_t before = pool_faults(self->writer);
 
 	ASSERT_NE(MAP_FAILED, p);
-	for (size_t i = 0; i < BYTES; i += PAGE) {
+	for (size_t i = 0; i < BYTES; i += PAGE)
 		p[i] = 1;
-	}
 	EXPECT_EQ(PAGES, pool_faults(self->writer) - before);
 	EXPECT_EQ(BYTES / 1024, smaps(p, "FilePmdMapped", NULL));
 	munmap(p, BYTES);

@@ -229,9 +229,8 @@ TEST_F(perm, destroy_is_for_the_owner_and_the_administrator)
 /* Not a way around EPERM: a user who is root in a namespace of his own. */
 static int destroy_as_namespace_root(const struct as *as)
 {
-	if (unshare(CLONE_NEWUSER)) {
+	if (unshare(CLONE_NEWUSER))
 		return -251;
-	}
 	return destroy_p(as);
 }
 

@@ -53,9 +53,8 @@ TEST_F(rw, read_from_begin_to_end)
 	ssize_t n;
 
 	/* Chunks that cross page and huge page boundaries at changing places. */
-	for (size_t chunk = 1000; (n = read(self->reader, self->buf + at, chunk)) > 0; chunk = chunk * 3 % 500009 + 1) {
+	for (size_t chunk = 1000; (n = read(self->reader, self->buf + at, chunk)) > 0; chunk = chunk * 3 % 500009 + 1)
 		at += n;
-	}
 	EXPECT_EQ(0, n);
 	EXPECT_EQ(LENGTH, at);
 	EXPECT_EQ(-1, pattern_differs(self->buf, LENGTH, SEED, 0));

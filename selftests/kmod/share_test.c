@@ -51,9 +51,8 @@ static int receive_fd(int socket)
 			      .msg_controllen = sizeof(control) };
 	int fd;
 
-	if (recvmsg(socket, &msg, MSG_CMSG_CLOEXEC) != 1 || !CMSG_FIRSTHDR(&msg)) {
+	if (recvmsg(socket, &msg, MSG_CMSG_CLOEXEC) != 1 || !CMSG_FIRSTHDR(&msg))
 		return -EIO;
-	}
 	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(int));
 	return fd;
 }
@@ -65,16 +64,13 @@ static int attach_and_verify(void *arg)
 	int fd = pool_open("s", O_RDONLY);
 	char *p;
 
-	if (fd < 0 || pool_info(fd, &info) || info.out_state != PINPOOL_STATE_READY || info.out_length != BYTES) {
+	if (fd < 0 || pool_info(fd, &info) || info.out_state != PINPOOL_STATE_READY || info.out_length != BYTES)
 		return 1;
-	}
 	p = pool_map(fd, BYTES, PROT_READ);
-	if (p == MAP_FAILED) {
+	if (p == MAP_FAILED)
 		return 2;
-	}
-	if (pattern_differs(p, BYTES, SEED, 0) != -1) {
+	if (pattern_differs(p, BYTES, SEED, 0) != -1)
 		return 3;
-	}
 	/* Descriptor first: the mapping alone is enough. */
 	close(fd);
 	return pattern_differs(p, BYTES, SEED, 0) == -1 ? 0 : 4;
@@ -107,12 +103,10 @@ TEST_F(share, openers_and_mappings_follow_the_processes)
 	if (pid == 0) {
 		int own = pool_open("s", O_RDONLY);
 
-		if (pool_map(own, BYTES, PROT_READ) == MAP_FAILED || pool_map(own, HUGE, PROT_READ) == MAP_FAILED) {
+		if (pool_map(own, BYTES, PROT_READ) == MAP_FAILED || pool_map(own, HUGE, PROT_READ) == MAP_FAILED)
 			_exit(1);
-		}
-		if (write(up[1], "", 1) != 1) {
+		if (write(up[1], "", 1) != 1)
 			_exit(2);
-		}
 		pause();
 	}
 	ASSERT_EQ(1, read(up[0], &c, 1));
@@ -205,9 +199,8 @@ TEST_F(share, an_inherited_writable_mapping_forbids_commit)
 		char c;
 
 		/* What the parent wrote is seen, what the child writes is shared. */
-		if (pattern_differs(p, HUGE, SEED, 0) != -1) {
+		if (pattern_differs(p, HUGE, SEED, 0) != -1)
 			_exit(1);
-		}
 		pattern_fill(p + HUGE, BYTES - HUGE, SEED, HUGE);
 		close(go[1]);
 		_exit(read(go[0], &c, 1) == 0 ? 0 : 2);
@@ -229,20 +222,16 @@ static int receive_and_verify(void *arg)
 	int fd;
 	char *p;
 
-	if (setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534)) {
+	if (setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534))
 		return 1;
-	}
-	if (pool_open("s", O_RDONLY) != -EACCES) {
+	if (pool_open("s", O_RDONLY) != -EACCES)
 		return 2;
-	}
 	fd = receive_fd(*(int *)arg);
-	if (fd < 0) {
+	if (fd < 0)
 		return 3;
-	}
 	p = pool_map(fd, BYTES, PROT_READ);
-	if (p == MAP_FAILED) {
+	if (p == MAP_FAILED)
 		return 4;
-	}
 	return pattern_differs(p, BYTES, SEED, 0) == -1 ? 0 : 5;
 }
 

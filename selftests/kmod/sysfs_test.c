@@ -62,9 +62,8 @@ static void expect_as_info(struct __test_metadata *_metadata, int fd)
 	ASSERT_EQ(0, pool_info(fd, &info));
 	ASSERT_LE(info.out_state, 2);
 	ASSERT_LE(info.out_digest_kind, 2);
-	for (int i = 0; info.out_digest_kind && i < PINPOOL_DIGEST_SIZE; i++) {
+	for (int i = 0; info.out_digest_kind && i < PINPOOL_DIGEST_SIZE; i++)
 		sprintf(digest + 2 * i, "%02x", info.out_digest[i]);
-	}
 	EXPECT_ATTRIBUTE("y", "state", "%s", states[info.out_state]);
 	EXPECT_ATTRIBUTE("y", "capacity", "%llu", info.out_capacity);
 	EXPECT_ATTRIBUTE("y", "length", "%llu", info.out_length);
@@ -86,9 +85,8 @@ TEST_F(sysfs, attributes_follow_a_pool_through_its_life)
 	struct pinpool_pool_info info;
 	char *p;
 
-	for (int i = 0; i < PINPOOL_DIGEST_SIZE; i++) {
+	for (int i = 0; i < PINPOOL_DIGEST_SIZE; i++)
 		c.digest[i] = i * 17;
-	}
 	expect_as_info(_metadata, self->fd);
 	EXPECT_ATTRIBUTE("y", "state", "empty");
 	ASSERT_EQ(0, pool_begin(self->fd));

@@ -76,16 +76,13 @@ static int stream(FIXTURE_DATA(uring) * self, bool fixed)
 			in_flight++;
 		}
 		ret = io_uring_submit_and_wait(&self->ring, 1);
-		if (ret < 0) {
+		if (ret < 0)
 			return ret;
-		}
 		ret = io_uring_wait_cqe(&self->ring, &cqe);
-		if (ret < 0) {
+		if (ret < 0)
 			return ret;
-		}
-		if (cqe->res != (int)CHUNK) {
+		if (cqe->res != (int)CHUNK)
 			return cqe->res < 0 ? cqe->res : -EIO;
-		}
 		io_uring_cqe_seen(&self->ring, cqe);
 		in_flight--;
 		done += CHUNK;
@@ -191,9 +188,8 @@ TEST_F(uring, commit_is_refused_while_a_buffer_is_registered)
 	io_uring_cqe_seen(&self->ring, cqe);
 	ASSERT_EQ(0, io_uring_unregister_buffers(&self->ring));
 	/* The kernel may drop the pins a moment later. */
-	while ((ret = pool_commit(self->writer, BYTES)) == -EBUSY && tries++ < 1000) {
+	while ((ret = pool_commit(self->writer, BYTES)) == -EBUSY && tries++ < 1000)
 		sleep_us(10000);
-	}
 	ASSERT_EQ(0, ret);
 	self->map = pool_map(self->writer, BYTES, PROT_READ);
 	ASSERT_NE(MAP_FAILED, self->map);
@@ -215,9 +211,8 @@ TEST_F(uring, begin_is_refused_while_an_old_buffer_is_registered)
 	ASSERT_EQ(0, munmap(self->map, BYTES));
 	EXPECT_EQ(-EBUSY, pool_begin(self->writer));
 	ASSERT_EQ(0, io_uring_unregister_buffers(&self->ring));
-	while ((ret = pool_begin(self->writer)) == -EBUSY && tries++ < 1000) {
+	while ((ret = pool_begin(self->writer)) == -EBUSY && tries++ < 1000)
 		sleep_us(10000);
-	}
 	ASSERT_EQ(0, ret);
 	self->map = pool_map(self->writer, BYTES, PROT_READ | PROT_WRITE);
 	ASSERT_NE(MAP_FAILED, self->map);
