@@ -316,6 +316,11 @@ TEST_F(crash, one_of_many_destroyers_wins)
 	}
 }
 
+#define WRITERS 6
+
+/* Shared by all writers of a race: how many have been refused. */
+static _Atomic int *refused;
+
 static int race_begin(struct pool_env *env, int number)
 {
 	struct pinpool_pool *writer;
@@ -323,19 +328,23 @@ static int race_begin(struct pool_env *env, int number)
 
 	if (!err)
 		err = pinpool_pool_begin(writer, NULL);
+	if (err)
+		++*refused;
 	/* The winner stays until the others have failed. */
-	if (!err)
-		env_sleep_ms(200);
+	while (!err && *refused < WRITERS - 1)
+		env_sleep_ms(1);
 	return err;
 }
 
 TEST_F(crash, one_of_many_writers_wins)
 {
-	for (int round = 0; round < 5; round++) {
+	refused = mmap(NULL, sizeof(*refused), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	for (int round = 0; round < 20; round++) {
 		int results[64] = {0};
 
+		*refused = 0;
 		ASSERT_EQ(0, env_create(&self->env, "model", 1));
-		ASSERT_EQ(1ULL << 0 | 1ULL << EBUSY, race(&self->env, 6, race_begin, results));
+		ASSERT_EQ(1ULL << 0 | 1ULL << EBUSY, race(&self->env, WRITERS, race_begin, results));
 		ASSERT_EQ(1, results[0]);
 		ASSERT_EQ(PINPOOL_STATE_EMPTY, env_state(&self->env, "model"));
 		ASSERT_EQ(0, pinpool_pool_destroy(self->env.ctx, "model", NULL));

@@ -76,8 +76,6 @@ static inline const char *env_make_dirs(struct pool_env *env)
 	env->opts.state_dir = env->state;
 	if (env->backend != PINPOOL_BACKEND_HUGETLBFS)
 		return NULL;
-	if (getenv("PINPOOL_BACKEND") && strcmp(getenv("PINPOOL_BACKEND"), "hugetlbfs"))
-		return "PINPOOL_BACKEND asks for another backend";
 	if (geteuid())
 		return "not root: cannot mount hugetlbfs";
 	strcpy(env->huge, "/tmp/pinpool-test-XXXXXX");
