@@ -15,6 +15,9 @@
 
 #include <pinpool/math.h>
 
+/* For the long tests: seconds on an idle machine, much more on a busy one with sanitizers. */
+#define TIMEOUT_SECONDS 200
+
 /* What Y holds before, and keeps between its rows: a NaN that no product makes. */
 #define UNTOUCHED 0x7fbadbadu
 

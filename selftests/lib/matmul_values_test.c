@@ -210,7 +210,8 @@ static void change_environment(void)
 TEST_F(values, callers_rounding_and_flushing_do_not_matter)
 {
 	for (size_t m = 1; m < 60; m += 49) {
-		struct matmul_case c = { m, 300, 700, PINPOOL_DTYPE_F32 };
+		struct matmul_case c = { m, 300, 2000, PINPOOL_DTYPE_F32 };
+		struct pinpool_math *other;
 		struct matmul_buffers b;
 		float *before = malloc(m * 300 * 4);
 		fenv_t environment;
@@ -218,7 +219,7 @@ TEST_F(values, callers_rounding_and_flushing_do_not_matter)
 		ASSERT_NE(NULL, before);
 		buffers_new(_metadata, &b, &c, m);
 		/* A column whose products are all subnormal. */
-		for (size_t l = 0; l < 700; l++)
+		for (size_t l = 0; l < 2000; l++)
 			put_weight(&b, 299, l, 0x00012345);
 		ASSERT_EQ(0, pinpool_matmul(self->math, &b.args, NULL));
 		memcpy(before, b.y.data, m * 300 * 4);
@@ -233,6 +234,16 @@ TEST_F(values, callers_rounding_and_flushing_do_not_matter)
 #endif
 		fesetenv(&environment);
 
+		EXPECT_EQ(0, memcmp(before, b.y.data, m * 300 * 4));
+
+		/* Nor do those of the thread that makes the context. */
+		fill_untouched(&b);
+		fegetenv(&environment);
+		change_environment();
+		other = math_for(_metadata, variant->isa, 3);
+		fesetenv(&environment);
+		ASSERT_EQ(0, pinpool_matmul(other, &b.args, NULL));
+		pinpool_math_free(other);
 		EXPECT_EQ(0, memcmp(before, b.y.data, m * 300 * 4));
 		free(before);
 		buffers_free(&b);
