@@ -96,7 +96,11 @@ TEST_F(args, dimensions_that_overflow)
 	check_refused(_metadata, self, -EINVAL, "w", "overflow");
 	self->args.k = 1ull << 62;
 	check_refused(_metadata, self, -EINVAL, "x", "overflow");
-	/* Fits into 64 bits, but not behind this address. */
+	/* Fits into 64 bits, but is no size of an object. */
+	self->args.m = 1;
+	self->args.k = (1ull << 61) + 1;
+	check_refused(_metadata, self, -EINVAL, "x", "overflow");
+	/* Fits, but not behind this address. */
 	self->args.m = 1;
 	self->args.k = (UINT64_MAX >> 1) / 4;
 	self->args.x = (float *)(UINTPTR_MAX - 4095);
