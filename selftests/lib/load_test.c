@@ -3,8 +3,10 @@
  * Loads from file to published pool, on small pages and on huge ones: what arrives, what is said of it, and that
  * nothing is left of a load that failed, was cancelled or was killed.
  */
+#define ENV_PAGES 60
+#include "checkpoints.h"
 #include "kselftest_harness.h"
-#include "load_fixture.h"
+#include "pool_env.h"
 
 #include <errno.h>
 #include <pinpool/catalog.h>
@@ -17,42 +19,36 @@
 
 FIXTURE(load)
 {
-	struct home home;
-	struct pinpool_ctx *ctx;
+	struct pool_env env;
 	struct pinpool_diag diag;
+	char folder[PATH_MAX];
 	char file[PATH_MAX];
 };
 
 FIXTURE_VARIANT(load)
 {
-	bool huge;
+	enum pinpool_backend backend;
 };
 
-FIXTURE_VARIANT_ADD(load, small_pages){.huge = false};
-FIXTURE_VARIANT_ADD(load, huge_pages){.huge = true};
+POOL_VARIANT(load, shm, PINPOOL_BACKEND_SHM);
+POOL_VARIANT(load, hugetlbfs, PINPOOL_BACKEND_HUGETLBFS);
+POOL_VARIANT(load, module, PINPOOL_BACKEND_MODULE);
 
 FIXTURE_SETUP(load)
 {
-	const char *why = home_open(&self->home, variant->huge);
+	const char *why = env_open(&self->env, variant->backend);
 
-	self->ctx = NULL;
-	memset(&self->diag, 0, sizeof(self->diag));
-	if (why) {
-		home_close(&self->home);
-		SKIP(return, "%s", why);
-	}
-	snprintf(self->file, sizeof(self->file), "%s", in_folder(self->home.folder, "model.safetensors"));
-	ASSERT_EQ(0, home_context(&self->home, &self->ctx, NULL, NULL));
-	pinpool_pool_destroy(self->ctx, POOL, NULL);
+	if (why)
+		SKIP(return, "backend %s: %s", pinpool_backend_name(variant->backend), why);
+	make_folder(self->folder);
+	snprintf(self->file, sizeof(self->file), "%s", in_folder(self->folder, "model.safetensors"));
 }
 
-FIXTURE_TEARDOWN(load)
+FIXTURE_TEARDOWN_PARENT(load)
 {
-	if (!self->ctx)
-		return;
-	pinpool_pool_destroy(self->ctx, POOL, NULL);
-	pinpool_ctx_unref(self->ctx);
-	home_close(&self->home);
+	env_clean(&self->env);
+	if (self->folder[0])
+		remove_folder(self->folder);
 }
 
 #define HEADER                                                                                                         \
@@ -85,18 +81,9 @@ static uint8_t *read_file(const char *path, size_t *bytes)
 	return data;
 }
 
-/* State of the pool, or -ENOENT. */
-static int state_of(struct pinpool_ctx *ctx)
-{
-	struct pinpool_info info = {.size = sizeof(info)};
-	int err = pinpool_pool_stat(ctx, POOL, &info, NULL);
-
-	return err ? err : (int)info.state;
-}
-
 #define EXPECT_LOAD(err, path, opts, report)                                                                           \
 	({                                                                                                             \
-		int got_ = pinpool_load(self->ctx, POOL, path, opts, report, &self->diag);                             \
+		int got_ = pinpool_load(self->env.ctx, POOL, path, opts, report, &self->diag);                         \
 		EXPECT_EQ(err, got_)                                                                                   \
 		{                                                                                                      \
 			TH_LOG("%s: %s (%s)", self->diag.object, self->diag.cause, self->diag.change);                 \
@@ -132,7 +119,7 @@ TEST_F(load, content_catalog_and_digests_are_those_of_the_file)
 	EXPECT_EQ(PINPOOL_DIGEST_XXH3_128, report.digest_kind);
 	EXPECT_EQ(0, memcmp(digest, report.digest, sizeof(digest)));
 
-	ASSERT_EQ(0, pinpool_pool_open(self->ctx, POOL, PINPOOL_OPEN_READ, &pool, NULL));
+	ASSERT_EQ(0, pinpool_pool_open(self->env.ctx, POOL, PINPOOL_OPEN_READ, &pool, NULL));
 	ASSERT_EQ(0, pinpool_pool_get_info(pool, &info));
 	EXPECT_EQ(PINPOOL_STATE_READY, info.state);
 	EXPECT_EQ(bytes, info.length);
@@ -217,12 +204,12 @@ TEST_F(load, shards_lie_one_after_another_on_block_boundaries)
 	uint8_t *file;
 	size_t bytes;
 
-	write_sharded(self->home.folder);
-	ASSERT_EQ(0, EXPECT_LOAD(0, self->home.folder, NULL, &report));
+	write_sharded(self->folder);
+	ASSERT_EQ(0, EXPECT_LOAD(0, self->folder, NULL, &report));
 	EXPECT_EQ(3, report.files);
 	EXPECT_EQ(3, report.tensors);
 	EXPECT_EQ(PINPOOL_DIGEST_XXH3_128_LIST, report.digest_kind);
-	ASSERT_EQ(0, pinpool_pool_open(self->ctx, POOL, PINPOOL_OPEN_READ, &pool, NULL));
+	ASSERT_EQ(0, pinpool_pool_open(self->env.ctx, POOL, PINPOOL_OPEN_READ, &pool, NULL));
 	ASSERT_EQ(0, pinpool_pool_map(pool, &base, NULL));
 	ASSERT_EQ(0, pinpool_catalog_open(pool, &catalog, NULL));
 	ASSERT_EQ(3, pinpool_catalog_source_count(catalog));
@@ -264,7 +251,7 @@ TEST_F(load, every_path_and_size_gives_the_same_digest)
 		for (int buffered = 0; buffered < 2; buffered++) {
 			PINPOOL_OPTS(pinpool_load_opts, opts, .io = (enum pinpool_io)io, .buffered = buffered,
 				     .chunk_bytes = io & 1 ? 65536 : 0, .queue_depth = buffered ? 1 : 0);
-			int err = pinpool_load(self->ctx, POOL, self->file, &opts, &report, &self->diag);
+			int err = pinpool_load(self->env.ctx, POOL, self->file, &opts, &report, &self->diag);
 
 			/* Where the kernel refuses it; the paths themselves are tested in stream_test. */
 			if (err == -EOPNOTSUPP && io != PINPOOL_IO_AUTO && io != PINPOOL_IO_PREAD)
@@ -276,7 +263,7 @@ TEST_F(load, every_path_and_size_gives_the_same_digest)
 			EXPECT_TRUE(!io || io == (int)report.io);
 			EXPECT_EQ(0, memcmp(digest, report.digest, sizeof(digest)));
 			EXPECT_FALSE(buffered && report.direct);
-			ASSERT_EQ(0, pinpool_pool_destroy(self->ctx, POOL, NULL));
+			ASSERT_EQ(0, pinpool_pool_destroy(self->env.ctx, POOL, NULL));
 		}
 	}
 }
@@ -292,7 +279,7 @@ TEST_F(load, without_digests_none_is_claimed)
 	write_safetensors(self->file, HEADER, DATA);
 	ASSERT_EQ(0, EXPECT_LOAD(0, self->file, &opts, &report));
 	EXPECT_EQ(PINPOOL_DIGEST_NONE, report.digest_kind);
-	ASSERT_EQ(0, pinpool_pool_open(self->ctx, POOL, PINPOOL_OPEN_READ, &pool, NULL));
+	ASSERT_EQ(0, pinpool_pool_open(self->env.ctx, POOL, PINPOOL_OPEN_READ, &pool, NULL));
 	ASSERT_EQ(0, pinpool_catalog_open(pool, &catalog, NULL));
 	ASSERT_EQ(0, pinpool_catalog_find(catalog, "w", &tensor));
 	EXPECT_FALSE(tensor.has_digest);
@@ -304,7 +291,7 @@ TEST_F(load, a_checkpoint_of_only_a_header_is_loaded)
 {
 	write_safetensors(self->file, "{}      ", 0);
 	EXPECT_LOAD(0, self->file, NULL, NULL);
-	EXPECT_EQ(PINPOOL_STATE_READY, state_of(self->ctx));
+	EXPECT_EQ(PINPOOL_STATE_READY, env_state(&self->env, POOL));
 }
 
 TEST_F(load, bad_input_leaves_no_pool_and_an_old_one_empty)
@@ -324,20 +311,20 @@ TEST_F(load, bad_input_leaves_no_pool_and_an_old_one_empty)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		write_safetensors(self->file, bad[i].json, bad[i].data);
 		EXPECT_LOAD(bad[i].err, self->file, NULL, NULL);
-		EXPECT_EQ(-ENOENT, state_of(self->ctx));
+		EXPECT_EQ(-ENOENT, env_state(&self->env, POOL));
 	}
 	EXPECT_LOAD(-ENOENT, "/nonexistent/x.safetensors", NULL, NULL);
-	ASSERT_EQ(0, mkdir(in_folder(self->home.folder, "empty"), 0755));
-	EXPECT_LOAD(-ENOENT, in_folder(self->home.folder, "empty"), NULL, NULL);
-	EXPECT_EQ(-ENOENT, state_of(self->ctx));
+	ASSERT_EQ(0, mkdir(in_folder(self->folder, "empty"), 0755));
+	EXPECT_LOAD(-ENOENT, in_folder(self->folder, "empty"), NULL, NULL);
+	EXPECT_EQ(-ENOENT, env_state(&self->env, POOL));
 	write_safetensors(self->file, HEADER, DATA);
-	EXPECT_EQ(-EINVAL, pinpool_load(self->ctx, "../x", self->file, NULL, NULL, &self->diag));
-	EXPECT_EQ(-EINVAL, pinpool_load(self->ctx, "", self->file, NULL, NULL, &self->diag));
+	EXPECT_EQ(-EINVAL, pinpool_load(self->env.ctx, "../x", self->file, NULL, NULL, &self->diag));
+	EXPECT_EQ(-EINVAL, pinpool_load(self->env.ctx, "", self->file, NULL, NULL, &self->diag));
 
 	write_safetensors(self->file, bad[0].json, bad[0].data);
-	ASSERT_EQ(0, pinpool_pool_create(self->ctx, POOL, &create, NULL));
+	ASSERT_EQ(0, pinpool_pool_create(self->env.ctx, POOL, &create, NULL));
 	EXPECT_LOAD(-EBADMSG, self->file, NULL, NULL);
-	EXPECT_EQ(PINPOOL_STATE_EMPTY, state_of(self->ctx));
+	EXPECT_EQ(PINPOOL_STATE_EMPTY, env_state(&self->env, POOL));
 }
 
 TEST_F(load, options_out_of_range_are_refused_and_leave_nothing)
@@ -351,7 +338,7 @@ TEST_F(load, options_out_of_range_are_refused_and_leave_nothing)
 	write_safetensors(self->file, HEADER, DATA);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		EXPECT_LOAD(-EINVAL, self->file, &bad[i], NULL);
-		EXPECT_EQ(-ENOENT, state_of(self->ctx));
+		EXPECT_EQ(-ENOENT, env_state(&self->env, POOL));
 	}
 }
 
@@ -361,14 +348,14 @@ TEST_F(load, a_pool_that_exists_is_used_if_empty_and_large_enough)
 	struct pinpool_load_report report = {.size = sizeof(report)};
 
 	write_safetensors(self->file, HEADER, DATA);
-	ASSERT_EQ(0, pinpool_pool_create(self->ctx, POOL, &create, NULL));
+	ASSERT_EQ(0, pinpool_pool_create(self->env.ctx, POOL, &create, NULL));
 	EXPECT_LOAD(0, self->file, NULL, &report);
 	EXPECT_EQ(0, report.create_ns);
-	EXPECT_EQ(PINPOOL_STATE_READY, state_of(self->ctx));
+	EXPECT_EQ(PINPOOL_STATE_READY, env_state(&self->env, POOL));
 
 	/* READY: as it was. */
 	EXPECT_LOAD(-EEXIST, self->file, NULL, NULL);
-	EXPECT_EQ(PINPOOL_STATE_READY, state_of(self->ctx));
+	EXPECT_EQ(PINPOOL_STATE_READY, env_state(&self->env, POOL));
 }
 
 TEST_F(load, a_pool_that_is_too_small_stays_empty)
@@ -380,11 +367,11 @@ TEST_F(load, a_pool_that_is_too_small_stays_empty)
 	write_safetensors(self->file, "{\"a\":{\"dtype\":\"U8\",\"shape\":[3145728],\"data_offsets\":[0,3145728]}}",
 			  data);
 	EXPECT_LOAD(-ENOSPC, self->file, &opts, NULL);
-	EXPECT_EQ(-ENOENT, state_of(self->ctx));
-	ASSERT_EQ(0, pinpool_pool_create(self->ctx, POOL, &create, NULL));
+	EXPECT_EQ(-ENOENT, env_state(&self->env, POOL));
+	ASSERT_EQ(0, pinpool_pool_create(self->env.ctx, POOL, &create, NULL));
 	EXPECT_LOAD(-ENOSPC, self->file, NULL, NULL);
-	EXPECT_EQ(PINPOOL_STATE_EMPTY, state_of(self->ctx));
-	ASSERT_EQ(0, pinpool_pool_destroy(self->ctx, POOL, NULL));
+	EXPECT_EQ(PINPOOL_STATE_EMPTY, env_state(&self->env, POOL));
+	ASSERT_EQ(0, pinpool_pool_destroy(self->env.ctx, POOL, NULL));
 	create.capacity = 6 << 20;
 	EXPECT_LOAD(0, self->file, &opts, NULL);
 }
@@ -395,11 +382,11 @@ TEST_F(load, a_pool_in_loading_is_left_to_its_writer)
 	struct pinpool_pool *pool;
 
 	write_safetensors(self->file, HEADER, DATA);
-	ASSERT_EQ(0, pinpool_pool_create(self->ctx, POOL, &create, NULL));
-	ASSERT_EQ(0, pinpool_pool_open(self->ctx, POOL, PINPOOL_OPEN_WRITE, &pool, NULL));
+	ASSERT_EQ(0, pinpool_pool_create(self->env.ctx, POOL, &create, NULL));
+	ASSERT_EQ(0, pinpool_pool_open(self->env.ctx, POOL, PINPOOL_OPEN_WRITE, &pool, NULL));
 	ASSERT_EQ(0, pinpool_pool_begin(pool, NULL));
 	EXPECT_LOAD(-EBUSY, self->file, NULL, NULL);
-	EXPECT_EQ(PINPOOL_STATE_LOADING, state_of(self->ctx));
+	EXPECT_EQ(PINPOOL_STATE_LOADING, env_state(&self->env, POOL));
 	pinpool_pool_close(pool);
 	EXPECT_LOAD(0, self->file, NULL, NULL);
 }
@@ -457,7 +444,7 @@ TEST_F(load, a_file_that_changes_during_the_load_fails_it)
 			TH_LOG("%d: %s", meddler.how, self->diag.cause);
 		}
 		EXPECT_EQ(0, strcmp(self->file, self->diag.object));
-		EXPECT_EQ(-ENOENT, state_of(self->ctx));
+		EXPECT_EQ(-ENOENT, env_state(&self->env, POOL));
 	}
 }
 
@@ -472,50 +459,43 @@ TEST_F(load, a_cancelled_load_leaves_nothing)
 	write_safetensors(self->file, HEADER, DATA);
 	EXPECT_LOAD(-ECANCELED, self->file, &by_progress, NULL);
 	EXPECT_EQ(8 + strlen(HEADER) + DATA, meddler.last);
-	EXPECT_EQ(-ENOENT, state_of(self->ctx));
+	EXPECT_EQ(-ENOENT, env_state(&self->env, POOL));
 	EXPECT_LOAD(-ECANCELED, self->file, &by_flag, NULL);
-	EXPECT_EQ(-ENOENT, state_of(self->ctx));
-	ASSERT_EQ(0, pinpool_pool_create(self->ctx, POOL, &create, NULL));
+	EXPECT_EQ(-ENOENT, env_state(&self->env, POOL));
+	ASSERT_EQ(0, pinpool_pool_create(self->env.ctx, POOL, &create, NULL));
 	EXPECT_LOAD(-ECANCELED, self->file, &by_flag, NULL);
-	EXPECT_EQ(PINPOOL_STATE_EMPTY, state_of(self->ctx));
+	EXPECT_EQ(PINPOOL_STATE_EMPTY, env_state(&self->env, POOL));
 	EXPECT_LOAD(0, self->file, NULL, NULL);
 }
 
-/* In a process of its own: finds the tensors though the file is gone. Exits with 0 if all is well. */
-static void attach_and_check(const struct home *home, const uint8_t *file)
+static const uint8_t *attach_file;
+
+/* Finds the tensors though the file is gone. */
+static int attach_and_check(struct pool_env *env)
 {
 	struct pinpool_tensor tensor = {.size = sizeof(tensor)};
 	struct pinpool_catalog *catalog;
 	struct pinpool_pool *pool;
-	struct pinpool_ctx *ctx;
 
-	if (home_context(home, &ctx, NULL, NULL) || pinpool_pool_open(ctx, POOL, PINPOOL_OPEN_READ, &pool, NULL) ||
+	if (env_reopen(env) || pinpool_pool_open(env->ctx, POOL, PINPOOL_OPEN_READ, &pool, NULL) ||
 	    pinpool_catalog_open(pool, &catalog, NULL))
-		_exit(1);
-	if (pinpool_catalog_find(catalog, "w", &tensor) || memcmp(tensor.data, file + tensor.offset, tensor.bytes))
-		_exit(2);
-	if (pinpool_catalog_find(catalog, "W", &tensor) != -ENOENT)
-		_exit(3);
-	_exit(0);
+		return -1;
+	if (pinpool_catalog_find(catalog, "w", &tensor) ||
+	    memcmp(tensor.data, attach_file + tensor.offset, tensor.bytes))
+		return -2;
+	return pinpool_catalog_find(catalog, "W", &tensor) == -ENOENT ? 0 : -3;
 }
 
 TEST_F(load, a_second_process_finds_the_tensors_without_the_file)
 {
-	uint8_t *file;
 	size_t bytes;
-	int status;
-	pid_t pid;
 
 	write_safetensors(self->file, HEADER, DATA);
-	file = read_file(self->file, &bytes);
+	attach_file = read_file(self->file, &bytes);
+	ASSERT_NE(NULL, attach_file);
 	ASSERT_EQ(0, EXPECT_LOAD(0, self->file, NULL, NULL));
 	ASSERT_EQ(0, unlink(self->file));
-	pid = fork();
-	if (!pid)
-		attach_and_check(&self->home, file);
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	EXPECT_EQ(0, status);
-	free(file);
+	EXPECT_EQ(0, env_child(attach_and_check, &self->env, false));
 }
 
 static long anonymous_kib(void)
@@ -549,7 +529,7 @@ TEST_F(load, memory_beyond_the_pool_stays_small)
 	const size_t data = 96 << 20;
 	char *json;
 
-	if (on_module())
+	if ((self->env.backend == PINPOOL_BACKEND_MODULE))
 		SKIP(return, "too much for the memory of the VM");
 	ASSERT_LT(0,
 		  asprintf(&json, "{\"a\":{\"dtype\":\"U8\",\"shape\":[%zu],\"data_offsets\":[0,%zu]}}", data, data));
@@ -567,7 +547,7 @@ TEST_F(load, memory_beyond_the_pool_stays_small)
 TEST_F(load, a_killed_loader_leaves_an_empty_pool_or_none)
 {
 	const size_t data = 24 << 20;
-	const int rounds = on_module() ? 12 : 40;
+	const int rounds = (self->env.backend == PINPOOL_BACKEND_MODULE) ? 12 : 40;
 	struct timespec start, end;
 	int killed = 0, status;
 	long whole_us = LONG_MAX, took_us, wait_us;
@@ -585,7 +565,7 @@ TEST_F(load, a_killed_loader_leaves_an_empty_pool_or_none)
 		clock_gettime(CLOCK_MONOTONIC, &end);
 		took_us = (end.tv_sec - start.tv_sec) * 1000000 + (end.tv_nsec - start.tv_nsec) / 1000;
 		whole_us = took_us < whole_us ? took_us : whole_us;
-		ASSERT_EQ(0, pinpool_pool_destroy(self->ctx, POOL, NULL));
+		ASSERT_EQ(0, pinpool_pool_destroy(self->env.ctx, POOL, NULL));
 	}
 
 	for (int i = 0; i < rounds; i++) {
@@ -593,18 +573,18 @@ TEST_F(load, a_killed_loader_leaves_an_empty_pool_or_none)
 
 		pid = fork();
 		if (!pid) {
-			struct pinpool_ctx *ctx;
+			struct pool_env own = self->env;
 
-			if (home_context(&self->home, &ctx, NULL, NULL))
+			if (env_reopen(&own))
 				_exit(1);
-			_exit(pinpool_load(ctx, POOL, self->file, NULL, NULL, NULL) ? 2 : 0);
+			_exit(pinpool_load(own.ctx, POOL, self->file, NULL, NULL, NULL) ? 2 : 0);
 		}
 		wait_us = whole_us * i / rounds;
 		usleep((useconds_t)wait_us);
 		kill(pid, SIGKILL);
 		ASSERT_EQ(pid, waitpid(pid, &status, 0));
 		killed += WIFSIGNALED(status);
-		state = state_of(self->ctx);
+		state = env_state(&self->env, POOL);
 		if (WIFSIGNALED(status)) {
 			EXPECT_NE(PINPOOL_STATE_LOADING, state)
 			{
@@ -615,12 +595,12 @@ TEST_F(load, a_killed_loader_leaves_an_empty_pool_or_none)
 		}
 		/* Killed between commit and exit: complete. */
 		if (state == PINPOOL_STATE_READY) {
-			ASSERT_EQ(0, pinpool_pool_destroy(self->ctx, POOL, NULL));
+			ASSERT_EQ(0, pinpool_pool_destroy(self->env.ctx, POOL, NULL));
 		} else {
 			EXPECT_TRUE(state == -ENOENT || state == PINPOOL_STATE_EMPTY);
 		}
 		ASSERT_EQ(0, EXPECT_LOAD(0, self->file, NULL, NULL));
-		ASSERT_EQ(0, pinpool_pool_destroy(self->ctx, POOL, NULL));
+		ASSERT_EQ(0, pinpool_pool_destroy(self->env.ctx, POOL, NULL));
 	}
 	EXPECT_LT(rounds / 8, killed);
 }

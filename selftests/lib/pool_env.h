@@ -26,8 +26,10 @@
 
 #define ENV_HUGE (2UL << 20)
 #define ENV_NR_HUGEPAGES "/proc/sys/vm/nr_hugepages"
-/* Enough for what any one test holds at a time. */
+/* Enough for what any one test holds at a time; a test that needs more says so before it includes this. */
+#ifndef ENV_PAGES
 #define ENV_PAGES 24
+#endif
 /* A user that is nobody's owner. */
 #define ENV_NOBODY 65534
 

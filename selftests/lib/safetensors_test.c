@@ -25,9 +25,8 @@ FIXTURE_SETUP(checkpoint)
 	memset(&self->diag, 0, sizeof(self->diag));
 }
 
-FIXTURE_TEARDOWN(checkpoint)
+FIXTURE_TEARDOWN_PARENT(checkpoint)
 {
-	checkpoint_close(&self->got);
 	remove_folder(self->folder);
 }
 

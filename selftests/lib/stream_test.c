@@ -69,7 +69,7 @@ int io_uring_submit_and_wait_timeout(struct io_uring *ring, struct io_uring_cqe 
 	return ret;
 }
 
-#define MEMORY (64ull << 20)
+#define MEMORY (24ull << 20)
 #define FILES  3
 
 struct log {
@@ -112,16 +112,12 @@ FIXTURE_SETUP(stream)
 	self->count = 0;
 	self->memory = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, self->memory);
-	memset(self->memory, 0xee, MEMORY);
 	memset(&fault, 0, sizeof(fault));
 	alarm(120);
 }
 
-FIXTURE_TEARDOWN(stream)
+FIXTURE_TEARDOWN_PARENT(stream)
 {
-	for (size_t i = 0; i < self->count; i++)
-		source_close(&self->sources[i]);
-	munmap(self->memory, MEMORY);
 	remove_folder(self->folder);
 }
 
@@ -163,7 +159,8 @@ static int run(FIXTURE_DATA(stream) * self)
 			close(self->sources[i].direct_fd);
 		self->sources[i].direct_fd = -1;
 	}
-	memset(self->memory, 0xee, MEMORY);
+	memset(self->memory, 0xee,
+	       self->count ? self->files[self->count - 1].offset + self->sources[self->count - 1].size + 8192 : 0);
 	memset(&self->diag, 0, sizeof(self->diag));
 	self->log.text[0] = '\0';
 	return stream_run(&job, &self->result, &self->diag);
@@ -308,7 +305,7 @@ TEST_F(stream, an_error_names_file_and_offset_and_waits_for_what_is_in_flight)
 	uint8_t *before;
 
 	ASSERT_EQ(0, add_file(_metadata, self, 1 << 20));
-	ASSERT_EQ(0, add_file(_metadata, self, 16 << 20));
+	ASSERT_EQ(0, add_file(_metadata, self, 8 << 20));
 	before = malloc(MEMORY);
 	for (int io = PINPOOL_IO_URING_FIXED; io <= PINPOOL_IO_PREAD; io++) {
 		memset(&fault, 0, sizeof(fault));
@@ -407,14 +404,14 @@ TEST_F(stream, a_cancel_flag_ends_each_path)
 {
 	static volatile int cancel = 1;
 
-	ASSERT_EQ(0, add_file(_metadata, self, 48 << 20));
+	ASSERT_EQ(0, add_file(_metadata, self, 8 << 20));
 	self->opts.cancel = &cancel;
 	self->opts.chunk_bytes = 65536;
 	self->opts.queue_depth = 1;
 	for (int io = PINPOOL_IO_URING_FIXED; io <= PINPOOL_IO_PREAD; io++) {
 		self->opts.io = (enum pinpool_io)io;
 		EXPECT_EQ(-ECANCELED, run(self));
-		EXPECT_GT(768, self->result.requests);
+		EXPECT_GT(128, self->result.requests);
 	}
 }
 

@@ -3,8 +3,9 @@
  * Verification finds what has changed in a published pool and names it. The bytes are changed behind the library's
  * back, which without the module any owner of the file can do; the module's pools cannot be changed at all.
  */
+#include "checkpoints.h"
 #include "kselftest_harness.h"
-#include "load_fixture.h"
+#include "pool_env.h"
 
 #include <errno.h>
 #include <sys/mman.h>
@@ -13,47 +14,39 @@
 
 FIXTURE(verify)
 {
-	struct home home;
-	struct pinpool_ctx *ctx;
+	struct pool_env env;
 	struct pinpool_pool *pool;
 	struct pinpool_info info;
 	struct pinpool_verify_report report;
 	struct pinpool_diag diag;
+	char folder[PATH_MAX];
 };
 
 FIXTURE_VARIANT(verify)
 {
-	bool huge;
+	enum pinpool_backend backend;
 };
 
-FIXTURE_VARIANT_ADD(verify, small_pages){.huge = false};
-FIXTURE_VARIANT_ADD(verify, huge_pages){.huge = true};
+POOL_VARIANT(verify, shm, PINPOOL_BACKEND_SHM);
+POOL_VARIANT(verify, hugetlbfs, PINPOOL_BACKEND_HUGETLBFS);
+POOL_VARIANT(verify, module, PINPOOL_BACKEND_MODULE);
 
 FIXTURE_SETUP(verify)
 {
-	const char *why = home_open(&self->home, variant->huge);
+	const char *why = env_open(&self->env, variant->backend);
 
-	self->ctx = NULL;
-	self->pool = NULL;
-	self->info = (struct pinpool_info){.size = sizeof(self->info)};
-	self->report = (struct pinpool_verify_report){.size = sizeof(self->report)};
-	memset(&self->diag, 0, sizeof(self->diag));
-	if (why) {
-		home_close(&self->home);
-		SKIP(return, "%s", why);
-	}
-	ASSERT_EQ(0, home_context(&self->home, &self->ctx, NULL, NULL));
-	pinpool_pool_destroy(self->ctx, POOL, NULL);
+	if (why)
+		SKIP(return, "backend %s: %s", pinpool_backend_name(variant->backend), why);
+	self->info.size = sizeof(self->info);
+	self->report.size = sizeof(self->report);
+	make_folder(self->folder);
 }
 
-FIXTURE_TEARDOWN(verify)
+FIXTURE_TEARDOWN_PARENT(verify)
 {
-	if (!self->ctx)
-		return;
-	pinpool_pool_close(self->pool);
-	pinpool_pool_destroy(self->ctx, POOL, NULL);
-	pinpool_ctx_unref(self->ctx);
-	home_close(&self->home);
+	env_clean(&self->env);
+	if (self->folder[0])
+		remove_folder(self->folder);
 }
 
 #define HEADER(first, second)                                                                                          \
@@ -63,16 +56,16 @@ FIXTURE_TEARDOWN(verify)
 
 static int load_and_open(FIXTURE_DATA(verify) * self, const char *path, const struct pinpool_load_opts *opts)
 {
-	int err = pinpool_load(self->ctx, POOL, path, opts, NULL, &self->diag);
+	int err = pinpool_load(self->env.ctx, POOL, path, opts, NULL, &self->diag);
 
 	if (!err)
-		err = pinpool_pool_open(self->ctx, POOL, PINPOOL_OPEN_READ, &self->pool, &self->diag);
+		err = pinpool_pool_open(self->env.ctx, POOL, PINPOOL_OPEN_READ, &self->pool, &self->diag);
 	return err ? err : pinpool_pool_get_info(self->pool, &self->info);
 }
 
 static const char *write_single(FIXTURE_DATA(verify) * self)
 {
-	const char *path = in_folder(self->home.folder, "model.safetensors");
+	const char *path = in_folder(self->folder, "model.safetensors");
 
 	write_safetensors(path, HEADER("one", "two"), DATA);
 	return path;
@@ -83,9 +76,9 @@ static void write_sharded(FIXTURE_DATA(verify) * self)
 	static const char index[] = "{\"weight_map\":{\"a\":\"1.safetensors\",\"b\":\"1.safetensors\","
 				    "\"c\":\"2.safetensors\",\"d\":\"2.safetensors\"}}";
 
-	write_safetensors(in_folder(self->home.folder, "1.safetensors"), HEADER("a", "b"), DATA);
-	write_safetensors(in_folder(self->home.folder, "2.safetensors"), HEADER("c", "d"), DATA);
-	write_file(in_folder(self->home.folder, "model.safetensors.index.json"), index, sizeof(index) - 1);
+	write_safetensors(in_folder(self->folder, "1.safetensors"), HEADER("a", "b"), DATA);
+	write_safetensors(in_folder(self->folder, "2.safetensors"), HEADER("c", "d"), DATA);
+	write_file(in_folder(self->folder, "model.safetensors.index.json"), index, sizeof(index) - 1);
 }
 
 /* Flips a bit of the pool's file. */
@@ -129,7 +122,7 @@ TEST_F(verify, an_untouched_pool_has_the_digest_it_was_committed_with)
 TEST_F(verify, a_flipped_bit_is_found_and_its_tensor_named)
 {
 	ASSERT_EQ(0, load_and_open(self, write_single(self), NULL));
-	if (on_module())
+	if ((self->env.backend == PINPOOL_BACKEND_MODULE))
 		SKIP(return, "nobody can write to a READY pool of the module");
 	ASSERT_EQ(0, flip(self, self->info.length - 1));
 	EXPECT_VERIFY(-EBADMSG, "model.safetensors: tensor two");
@@ -146,10 +139,10 @@ TEST_F(verify, a_flipped_bit_is_found_and_its_tensor_named)
 
 TEST_F(verify, shards_are_verified_and_named)
 {
-	ASSERT_EQ(0, (write_sharded(self), load_and_open(self, self->home.folder, NULL)));
+	ASSERT_EQ(0, (write_sharded(self), load_and_open(self, self->folder, NULL)));
 	EXPECT_VERIFY(0, "");
 	EXPECT_EQ(0, memcmp(self->info.digest, self->report.digest, PINPOOL_DIGEST_BYTES));
-	if (on_module())
+	if ((self->env.backend == PINPOOL_BACKEND_MODULE))
 		return;
 	ASSERT_EQ(0, flip(self, self->info.length - 200001));
 	EXPECT_VERIFY(-EBADMSG, "2.safetensors: tensor c");
@@ -161,7 +154,7 @@ TEST_F(verify, shards_are_verified_and_named)
 TEST_F(verify, a_damaged_catalog_is_not_believed)
 {
 	ASSERT_EQ(0, load_and_open(self, write_single(self), NULL));
-	if (on_module())
+	if ((self->env.backend == PINPOOL_BACKEND_MODULE))
 		SKIP(return, "nobody can write to a READY pool of the module");
 	ASSERT_EQ(0, flip(self, self->info.capacity - 1));
 	EXPECT_NE(0, pinpool_verify(self->pool, NULL, &self->report, &self->diag));
@@ -172,8 +165,8 @@ TEST_F(verify, what_has_no_digest_cannot_be_verified)
 	PINPOOL_OPTS(pinpool_create_opts, create, .capacity = 2 << 20);
 	PINPOOL_OPTS(pinpool_load_opts, opts, .no_digest = true);
 
-	ASSERT_EQ(0, pinpool_pool_create(self->ctx, POOL, &create, NULL));
-	ASSERT_EQ(0, pinpool_pool_open(self->ctx, POOL, PINPOOL_OPEN_READ, &self->pool, NULL));
+	ASSERT_EQ(0, pinpool_pool_create(self->env.ctx, POOL, &create, NULL));
+	ASSERT_EQ(0, pinpool_pool_open(self->env.ctx, POOL, PINPOOL_OPEN_READ, &self->pool, NULL));
 	EXPECT_VERIFY(-ENODATA, POOL);
 	pinpool_pool_close(self->pool);
 	self->pool = NULL;
@@ -215,17 +208,17 @@ TEST_F(verify, a_pool_without_a_catalog_is_verified_as_a_whole)
 	void *base;
 
 	memcpy(commit.digest, digest, sizeof(digest));
-	ASSERT_EQ(0, pinpool_pool_create(self->ctx, POOL, &create, NULL));
-	ASSERT_EQ(0, pinpool_pool_open(self->ctx, POOL, PINPOOL_OPEN_WRITE, &self->pool, NULL));
+	ASSERT_EQ(0, pinpool_pool_create(self->env.ctx, POOL, &create, NULL));
+	ASSERT_EQ(0, pinpool_pool_open(self->env.ctx, POOL, PINPOOL_OPEN_WRITE, &self->pool, NULL));
 	ASSERT_EQ(0, pinpool_pool_begin(self->pool, NULL));
 	ASSERT_EQ(0, pinpool_pool_map_writable(self->pool, &base, NULL));
 	ASSERT_EQ(0, pinpool_pool_commit(self->pool, &commit, NULL));
 	pinpool_pool_close(self->pool);
-	ASSERT_EQ(0, pinpool_pool_open(self->ctx, POOL, PINPOOL_OPEN_READ, &self->pool, NULL));
+	ASSERT_EQ(0, pinpool_pool_open(self->env.ctx, POOL, PINPOOL_OPEN_READ, &self->pool, NULL));
 	ASSERT_EQ(0, pinpool_pool_get_info(self->pool, &self->info));
 	EXPECT_VERIFY(0, "");
 	EXPECT_EQ(0, memcmp(digest, self->report.digest, sizeof(digest)));
-	if (on_module())
+	if ((self->env.backend == PINPOOL_BACKEND_MODULE))
 		return;
 	ASSERT_EQ(0, flip(self, 0));
 	EXPECT_VERIFY(-EBADMSG, POOL);
