@@ -17,6 +17,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stdatomic.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -98,6 +99,8 @@ FIXTURE(stream)
 	struct source sources[FILES];
 	struct stream_file files[FILES];
 	struct stream_range ranges[FILES][4];
+	int sysctl;
+	bool disabled; /* io_uring, by us */
 };
 
 FIXTURE_SETUP(stream)
@@ -116,8 +119,16 @@ FIXTURE_SETUP(stream)
 	alarm(120);
 }
 
+/* In the parent, whatever became of the test. */
 FIXTURE_TEARDOWN_PARENT(stream)
 {
+	int fd;
+
+	if (self->disabled) {
+		fd = open(SYSCTL, O_WRONLY | O_CLOEXEC);
+		write_all(fd, "0", 1);
+		close(fd);
+	}
 	remove_folder(self->folder);
 }
 
@@ -460,29 +471,24 @@ TEST_F(stream, a_kernel_without_io_uring_is_the_same)
 
 TEST_F(stream, io_uring_disabled_by_sysctl_is_the_same)
 {
-	static const char path[] = "/proc/sys/kernel/io_uring_disabled";
-	char before[8] = "";
-	int fd, status;
-	pid_t pid;
+	char before = '\0';
 
 	if (geteuid())
-		SKIP(return, "needs root to set %s", path);
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	if (fd < 0)
-		SKIP(return, "this kernel has no %s", path);
-	ASSERT_LT(0, read(fd, before, sizeof(before) - 1));
+		SKIP(return, "needs root to set " SYSCTL);
+	self->sysctl = open(SYSCTL, O_RDWR | O_CLOEXEC);
+	if (self->sysctl < 0)
+		SKIP(return, "this kernel has no " SYSCTL);
 	ASSERT_EQ(0, add_file(_metadata, self, (2 << 20) + 7));
-	ASSERT_EQ(1, pwrite(fd, "2", 1, 0));
-	/* In a child: whatever happens to it, the setting is put back. */
-	pid = fork();
-	if (!pid) {
-		check_fallback_to_threads(_metadata, self);
-		_exit(_metadata->exit_code);
-	}
-	EXPECT_EQ(pid, waitpid(pid, &status, 0));
-	ASSERT_LT(0, pwrite(fd, before, strlen(before), 0));
-	EXPECT_EQ(0, status);
-	close(fd);
+	/* Another run of this test must not take our setting for the host's. */
+	ASSERT_EQ(0, flock(self->sysctl, LOCK_EX));
+	ASSERT_EQ(1, pread(self->sysctl, &before, 1, 0));
+	if (before != '0')
+		SKIP(return, SYSCTL " is %c already", before);
+	self->disabled = true;
+	ASSERT_EQ(1, pwrite(self->sysctl, "2", 1, 0));
+	check_fallback_to_threads(_metadata, self);
+	ASSERT_EQ(1, pwrite(self->sysctl, "0", 1, 0));
+	self->disabled = false;
 }
 
 TEST_F(stream, without_locked_memory_buffers_are_not_fixed_unless_that_was_forced)
