@@ -47,12 +47,14 @@ static int too_big(struct file_store *store, int fd, const struct pool_create *c
 	if (fstatfs(fd, &fs) || fstat(fd, &st))
 		return diag_errno(diag, -ENOSPC, store->data_path);
 	block = (uint64_t)fs.f_bsize;
-	missing = create->capacity - (uint64_t)st.st_blocks * 512;
+	/* One block more for the sidecar. */
+	missing = create->capacity - (uint64_t)st.st_blocks * 512 + block;
 	diag_set(diag, -ENOSPC, store->data_path, NULL, "%llu MiB needed, %llu MiB free on this tmpfs",
 		 (unsigned long long)((create->capacity + MIB - 1) / MIB),
 		 (unsigned long long)((uint64_t)fs.f_bavail * block / MIB));
-	diag_change(diag, "mount -o remount,size=%lluM on its mount point",
-		    (unsigned long long)(((fs.f_blocks - fs.f_bavail) * block + missing + MIB - 1) / MIB));
+	diag_change(diag, "mount -o remount,size=%lluM $(findmnt -nT %s -o TARGET)",
+		    (unsigned long long)(((fs.f_blocks - fs.f_bavail) * block + missing + MIB - 1) / MIB),
+		    store->data_path);
 	return -ENOSPC;
 }
 
