@@ -295,6 +295,8 @@ int stream_run(const struct stream_job *job, struct stream_result *result, struc
 		}
 	}
 	run.start_ns = run.progress_ns = now_ns();
+	/* Cancelled before it began. */
+	run_tick(&run);
 	err = read_all(&run, result, diag);
 	if (err)
 		run_fail(&run, err, NULL, diag);

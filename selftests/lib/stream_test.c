@@ -31,11 +31,16 @@ static struct {
 	uint32_t shorten; /* results longer than this are cut to it, once every @every */
 	unsigned int every;
 	atomic_uint count;
-	int at_most; /* bytes in one read, 0 for no limit; changes what is asked */
+	useconds_t delay; /* before each */
+	unsigned int cancel_at; /* sets cancel at this result */
 } fault;
+
+static volatile int cancel;
 
 static int misbehave(int res)
 {
+	if (fault.cancel_at && ++fault.count == fault.cancel_at)
+		cancel = 1;
 	if (res <= 0 || !fault.every || ++fault.count % fault.every)
 		return res;
 	if (fault.error)
@@ -48,6 +53,7 @@ ssize_t pread64(int fd, void *buf, size_t bytes, off_t offset)
 	ssize_t res = syscall(SYS_pread64, fd, buf, bytes, offset);
 	int changed = res > 0 ? misbehave((int)res) : (int)res;
 
+	usleep(fault.delay);
 	if (changed < 0 && res > 0)
 		errno = -changed;
 	return changed < 0 ? -1 : changed;
@@ -65,6 +71,7 @@ int io_uring_submit_and_wait_timeout(struct io_uring *ring, struct io_uring_cqe 
 	if (!next)
 		next = (typeof(next))dlsym(RTLD_NEXT, "io_uring_submit_and_wait_timeout");
 	ret = next(ring, cqe_ptr, wait_nr, ts, sigmask);
+	usleep(fault.delay);
 	/* Each completion is looked at once: the engine takes all there are before it waits again. */
 	io_uring_for_each_cqe(ring, head, cqe) cqe->res = misbehave(cqe->res);
 	return ret;
@@ -72,6 +79,7 @@ int io_uring_submit_and_wait_timeout(struct io_uring *ring, struct io_uring_cqe 
 
 #define MEMORY (24ull << 20)
 #define FILES  3
+#define SYSCTL "/proc/sys/kernel/io_uring_disabled"
 
 struct log {
 	char text[4096];
@@ -413,16 +421,21 @@ TEST_F(stream, progress_rises_to_the_total_and_may_cancel)
 
 TEST_F(stream, a_cancel_flag_ends_each_path)
 {
-	static volatile int cancel = 1;
-
 	ASSERT_EQ(0, add_file(_metadata, self, 8 << 20));
 	self->opts.cancel = &cancel;
 	self->opts.chunk_bytes = 65536;
 	self->opts.queue_depth = 1;
 	for (int io = PINPOOL_IO_URING_FIXED; io <= PINPOOL_IO_PREAD; io++) {
 		self->opts.io = (enum pinpool_io)io;
+		memset(&fault, 0, sizeof(fault));
+		fault.delay = 3000;
+		fault.cancel_at = 10;
+		cancel = 0;
 		EXPECT_EQ(-ECANCELED, run(self));
+		EXPECT_LE(9, self->result.requests);
 		EXPECT_GT(128, self->result.requests);
+		EXPECT_EQ(-ECANCELED, run(self));
+		EXPECT_EQ(0, self->result.requests);
 	}
 }
 
