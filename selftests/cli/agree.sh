@@ -84,7 +84,7 @@ same "completion of options" "$(listed options)" "$(offers pinpool -)"
 for command in $commands; do
 	same "completion of options of $command" "$(listed options "$command")" "$(offers pinpool "$command" -)"
 done
-same "completion of a part of an option" --no-digest "$(offers pinpool load a --no)"
+same "completion of a part of an option" --no-digest "$(offers pinpool load a --no-)"
 same "completion of choices" $'auto\nfixed\npread\nuring' "$(offers pinpool load --io "")"
 same "completion of columns" "$(listed columns ls)" "$(offers pinpool ls -o "")"
 same "completion of the second column of a list" $'NAME,CAPACITY\nNAME,COMMITTED\nNAME,CREATED' "$(offers pinpool ls -o NAME,C)"
