@@ -39,29 +39,34 @@ static uint64_t sample(uint64_t i, uint64_t count, uint64_t n, uint64_t *state)
 	return first + random_next(state) % (end - first);
 }
 
+/* Is @is a right result where the reference gives @should and the magnitudes add up to @sum? */
+static bool is_right(float is, float should, float sum, uint64_t k)
+{
+	/* Gradual underflow costs up to half of the least subnormal number in each step. */
+	double bound = PINPOOL_MATMUL_BUDGET(k) * (double)sum + (double)k * 0x1p-149;
+
+	if (isnan(should))
+		return isnan(is);
+	if (isinf(should))
+		return is == should;
+	/* Parts of the sum may overflow where the whole does not. */
+	if (!isfinite(sum))
+		return true;
+	return fabs((double)is - (double)should) <= bound;
+}
+
 static void compare(const struct pinpool_matmul_args *args, uint64_t column, const float *should, const float *sums,
 		    struct matmul_check *check)
 {
 	uint64_t ldy = args->ldy ? args->ldy : args->n, i;
 
-	for (i = 0; i < args->m; i++) {
+	for (i = 0; i < args->m && check->within; i++) {
 		float is = args->y[i * ldy + column];
-		double error = fabs((double)is - (double)should[i]);
-		/* Gradual underflow costs up to half of the least subnormal number in each step. */
-		double bound = PINPOOL_MATMUL_BUDGET(args->k) * (double)sums[i] + (double)args->k * 0x1p-149;
-		double share = sums[i] > 0 ? error / (double)sums[i] : error;
-		/* Equal infinities and NaN on both sides are right; so is an overflow that rounding can explain. */
-		bool right = error <= bound || is == should[i] || (isnan(is) && isnan(should[i])) ||
-			     (isinf(is) && fabs((double)should[i]) + bound > 0x1.fffffep127);
+		double share = fabs((double)is - (double)should[i]) / (double)sums[i];
 
-		if (right && !(error > 0 && isfinite(share)))
-			share = 0;
-		if (right && (!check->within || !(share > check->largest)))
+		check->within = is_right(is, should[i], sums[i], args->k);
+		if (check->within && !(isfinite(share) && share > check->largest))
 			continue;
-		/* The first wrong element is kept. */
-		if (!check->within)
-			continue;
-		check->within = right;
 		check->largest = share;
 		check->row = i;
 		check->column = column;

@@ -9,7 +9,7 @@ struct matmul_check {
 	uint64_t columns; /* compared, of args->n */
 	double largest; /* error, as a share of the sum of the products' magnitudes; may be NaN or infinite */
 	bool within;
-	/* The element with the largest error. */
+	/* The first element that is wrong, else the one with the largest error. */
 	uint64_t row, column;
 	float is, should;
 };
