@@ -22,4 +22,5 @@ check-vm: lib tools selftests
 .PHONY: selftests
 selftests: $(LIB_A)
 	$(Q)$(MAKE) --no-print-directory -C selftests/lib
+	$(Q)$(MAKE) --no-print-directory -C selftests/cli
 	$(Q)$(MAKE) --no-print-directory -C selftests/kmod

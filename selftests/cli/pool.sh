@@ -47,6 +47,29 @@ digest:   -" pinpool stat clitest-b -o NAME,STATE,CAPACITY,LENGTH,MODE,DIGEST
 	refuses "show of one that does not exist" 1 'pinpool: show: clitest-a: *' pinpool show clitest-a
 }
 
+sizes() {
+	local size bytes page
+
+	page=$(pinpool stat -b -o PAGE)
+	page=${page#*: }
+	while read -r size bytes; do
+		check "create with a size of $size" pinpool create clitest "$size"
+		same "takes $bytes bytes, in whole pages" "$(((bytes + page - 1) / page * page))" \
+			"$(pinpool ls -n -b -o CAPACITY | tr -d ' ')"
+		pinpool rm clitest
+	done <<-EOF
+		1 1
+		4097b 4097
+		3K 3072
+		3k 3072
+		5KiB 5120
+		2M 2097152
+		2.5M 2621440
+		0.001G 1073741
+		0.0050000000000000000000000000000000000000000000000000001G 5368709
+	EOF
+}
+
 names() {
 	local name long
 
@@ -95,6 +118,7 @@ owners() {
 
 all() {
 	table
+	sizes
 	names
 	limits
 	owners

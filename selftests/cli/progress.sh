@@ -48,7 +48,7 @@ all() {
 	"$PINPOOL" rm clitest
 
 	on_terminal 80 "$load 2>\"\$work/err\"" >"$work/out"
-	same "no terminal on standard error: none" "" "$(cat "$work/out" "$work/err" | bars)"
+	same "no terminal on standard error: none" "" "$(cat "$work/out" "$work/err" | tr '\r' '\n' | bars)"
 
 	on_terminal 80 '"$PINPOOL" verify clitest | cat' >"$work/out"
 	same "a pipe gets the report only" 1 "$(sed 's/.*\x1b\[K//' "$work/out" | grep -c '^clitest: .* bytes equal')"
