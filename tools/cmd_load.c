@@ -105,7 +105,7 @@ const struct command command_load = {
 	.min_operands = 2,
 	.max_operands = 2,
 	.summary = "stream a checkpoint into a pool and publish it",
-	.example = "  pinpool load encoder model.safetensors",
+	.example = "  pinpool load lite model.safetensors",
 	.options = options,
 	.args_size = sizeof(struct load_args),
 	.defaults = &(const struct load_args){.pool = POOL_ARGS_DEFAULT},

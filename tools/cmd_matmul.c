@@ -252,7 +252,7 @@ const struct command command_matmul = {
 	.min_operands = 2,
 	.max_operands = 2,
 	.summary = "multiply by a tensor where it lies, and check the product",
-	.example = "  pinpool matmul encoder module/Embeddings_en --m 128",
+	.example = "  pinpool matmul lite module/Embeddings_en --m 128",
 	.options = options,
 	.args_size = sizeof(struct matmul_args),
 	.defaults = &(const struct matmul_args){.seed = 1, .repeat = 5},

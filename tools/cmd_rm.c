@@ -31,7 +31,7 @@ const struct command command_rm = {
 	.min_operands = 1,
 	.max_operands = -1,
 	.summary = "remove pools",
-	.example = "  pinpool rm encoder llama",
+	.example = "  pinpool rm lite llama",
 	.options = options,
 	/* No arguments of its own; one byte, so that there is something to allocate. */
 	.args_size = 1,

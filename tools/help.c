@@ -80,8 +80,8 @@ void help_main(void)
 	const struct command *const *command;
 
 	printf("Example:\n"
-	       "  pinpool load encoder model.safetensors\n"
-	       "  pinpool show encoder\n\n"
+	       "  pinpool load lite model.safetensors\n"
+	       "  pinpool show lite\n\n"
 	       "Usage: pinpool [OPTION...] COMMAND [OPTION...] [OPERAND...]\n\n"
 	       "Named pools of pinned huge pages for model weights.\n\n"
 	       "Commands:\n");
