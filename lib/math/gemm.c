@@ -4,15 +4,18 @@
  * Matrix Multiplication". From the outside in:
  *
  *   block of N, block of M     packed factors of one step fit into a share of the last cache
- *     step of K                a panel of W fits into the first cache; W and X are packed, widened to f32
+ *     step of K                a panel of X and one of W fit into the first cache; both are packed, widened to f32
  *       tile of Y              a unit of a thread's work: its parts of packed W and X fit into the second cache
- *         panel of W           nr columns
- *           panel of X         at most mr rows: one call of the kernel, Y in registers
+ *         panel of X           at most mr rows
+ *           panel of W         nr columns: one call of the kernel, Y in registers
+ *
+ * The innermost loop goes along rows of Y and not down its columns: a panel's rows of Y are as many pages as rows, and
+ * this way they stay in the TLB.
  *
  * Every element is the sum of its steps in order and within a step the sum along k in order, so the bits depend on the
  * size of a step only, which depends on the kernels, K and the first cache, never on threads or tiles.
  *
- * Packing is shared among the threads. Where one tile spans all rows of X, nobody else needs a panel of W: then each
+ * Packing is shared among the threads. Where one tile spans all rows of X, nobody else needs its part of W: then each
  * thread packs what it uses, next to its use.
  */
 #include <errno.h>
@@ -111,20 +114,22 @@ static void tile_unit(void *arg, size_t unit, unsigned int thread)
 {
 	struct gemm *g = arg;
 	const struct product *p = g->product;
+	const size_t nr = g->kernels->nr;
 	size_t tiles_m = ceil_div(g->m, g->tile_m);
 	size_t row0 = unit % tiles_m * g->tile_m, row1 = min(row0 + g->tile_m, g->m);
 	size_t column0 = unit / tiles_m * g->tile_n, column1 = min(column0 + g->tile_n, g->n);
-	float *own = g->w + thread * g->step * g->kernels->nr;
+	float *w = g->w + (g->shared_w ? column0 * g->k : thread * g->step * g->tile_n);
 
-	for (size_t column = column0; column < column1; column += g->kernels->nr) {
-		const float *w = g->shared_w ? g->w + column * g->k : own;
+	if (!g->shared_w)
+		for (size_t column = column0; column < column1; column += nr)
+			pack_w_panel(g, w + (column - column0) * g->k, column);
+	for (size_t row = row0; row < row1; row += g->panel_m) {
+		const float *x = g->x + row * g->k;
+		float *y = p->y + (g->m0 + row) * p->ldy + g->n0;
 
-		if (!g->shared_w)
-			pack_w_panel(g, own, column);
-		for (size_t row = row0; row < row1; row += g->panel_m)
-			g->kernels->tile(g->k, g->x + row * g->k, w, p->y + (g->m0 + row) * p->ldy + g->n0 + column,
-					 p->ldy, min(g->panel_m, row1 - row), min(g->kernels->nr, column1 - column),
-					 g->k0 > 0);
+		for (size_t column = column0; column < column1; column += nr)
+			g->kernels->tile(g->k, x, w + (column - column0) * g->k, y + column, p->ldy,
+					 min(g->panel_m, row1 - row), min(nr, column1 - column), g->k0 > 0);
 	}
 }
 
@@ -135,8 +140,7 @@ static void plan(struct gemm *g, const struct cache *cache, unsigned int threads
 	size_t most;
 
 	g->panel_m = ceil_div(p->m, ceil_div(p->m, kernels->mr));
-	/* Two thirds for a panel of W that stays, the rest for panels of X and rows of Y that pass. */
-	g->step = even(p->k, cache->l1 * 2 / 3 / (kernels->nr * sizeof(float)), 1);
+	g->step = even(p->k, cache->l1 / ((kernels->mr + kernels->nr) * sizeof(float)), 1);
 
 	most = cache->l3 / 8 / (g->step * sizeof(float));
 	g->block_m = even(p->m, most, g->panel_m);
@@ -170,7 +174,7 @@ int gemm_run(struct pinpool_math *math, const struct product *p)
 	plan(&g, &math->cache, threads);
 	/* A cache line more between the two, whose packing may be another thread's. */
 	x_floats = round_up(g.block_m * g.step, 16) + 16;
-	w_floats = g.step * (g.shared_w ? g.block_n : threads * g.kernels->nr);
+	w_floats = g.step * (g.shared_w ? g.block_n : threads * g.tile_n);
 	g.x = math_scratch(math, x_floats + w_floats);
 	if (!g.x)
 		return -ENOMEM;

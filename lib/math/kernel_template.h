@@ -26,11 +26,11 @@
 #define PREFETCH_BYTES 1024
 
 /*
- * A step of a tile along k takes MR cycles where two fused multiplications start in a cycle. Packed X comes from the
+ * A step of a tile along k takes MR cycles where two fused multiplications start in a cycle. Packed W comes from the
  * second cache, Y from anywhere. Its rows are fetched one a step and not sooner: a stride that is a power of two puts
- * all of them into the same few sets of the first cache, where they push the panel of W out.
+ * all of them into the same few sets of the first cache, where they push out what is in use.
  */
-#define PREFETCH_X (256 / MR)
+#define PREFETCH_W (256 / MR)
 #define PREFETCH_Y (400 / MR)
 
 static void NAME(pack_x)(float *dst, const float *x, size_t ldx, size_t rows, size_t k)
@@ -100,7 +100,9 @@ INLINE void tile_step(vec acc[MR][NV], const float *x, const float *w, size_t m)
 		for (size_t v = 0; v < NV; v++)
 			acc[i][v] = v_fma(a, b[v], acc[i][v]);
 	}
-	__builtin_prefetch(x + PREFETCH_X * m);
+	UNROLL
+	for (size_t line = 0; line < NR; line += 64 / sizeof(float))
+		__builtin_prefetch(w + PREFETCH_W * NR + line);
 }
 
 INLINE void tile_body(size_t k, const float *x, const float *w, float *y, size_t ldy, size_t m, size_t n, bool add)
