@@ -42,12 +42,17 @@ struct pinpool_create_opts {
  * pinpool_pool_create - make an EMPTY pool, all of its pages or nothing
  *
  * Return: 0, -EEXIST, -EINVAL (name, capacity, node), -ENOMEM (too few free pages: @diag says how many there are and
- * the command that adds them), -ENOSPC (limit), -EPERM or -EACCES (@diag names the node or group), -EINTR. Since 0.1.
+ * the command that adds them), -ENOSPC (limit), -EOPNOTSUPP (this system does not let a node be
+ * chosen), -EPERM or -EACCES (@diag names the node or group), -EINTR (a fatal signal). Since 0.1.
  */
 PINPOOL_API int pinpool_pool_create(struct pinpool_ctx *ctx, const char *name, const struct pinpool_create_opts *opts,
 				    struct pinpool_diag *diag);
 
-/* Removes the name; pages go with the last user. Return: 0, -ENOENT, -EPERM, -EINVAL. Since 0.1. */
+/*
+ * Removes the name; pages go with the last user. Without the module also removes one whose state file is damaged.
+ * Return: 0, -ENOENT, -EPERM, -EINVAL; without the module also -EBADMSG (what has the name is no pool), -EBUSY (somebody
+ * holds its lock). Since 0.1.
+ */
 PINPOOL_API int pinpool_pool_destroy(struct pinpool_ctx *ctx, const char *name, struct pinpool_diag *diag);
 
 enum pinpool_open_mode {
@@ -59,14 +64,19 @@ enum pinpool_open_mode {
  * pinpool_pool_open - open a pool in any state
  * @out: receives the pool, owned by the caller, given back with pinpool_pool_close()
  *
- * Return: 0, -ENOENT, -EACCES, -EINVAL, -ENOMEM. Since 0.1.
+ * Return: 0, -ENOENT, -EACCES, -EINVAL, -ENOMEM; without the module also -EBADMSG (its state file is damaged, or not
+ * its owner's), -EOPNOTSUPP (written by a newer version). Since 0.1.
  */
 PINPOOL_API int pinpool_pool_open(struct pinpool_ctx *ctx, const char *name, enum pinpool_open_mode mode,
 				  struct pinpool_pool **out, struct pinpool_diag *diag);
 /* Unmaps, aborts a load that was not committed, closes. NULL is fine. */
 PINPOOL_API void pinpool_pool_close(struct pinpool_pool *pool);
 
-/* LOADING under this handle. Return: 0, -EBUSY (another writer), -EROFS (READY), -EBADF (not opened for writing). */
+/*
+ * LOADING under this handle; every page reads as zero. Return: 0, -EBUSY (another writer), -EROFS (READY), -EBADF (not
+ * opened for writing); without the module also -EPERM (only the owner can publish there), -ENOMEM (pages that somebody
+ * took out of the file cannot be replaced).
+ */
 PINPOOL_API int pinpool_pool_begin(struct pinpool_pool *pool, struct pinpool_diag *diag);
 
 /**

@@ -256,6 +256,26 @@ static int link_fd(int fd, int dir, const char *name)
 	return linkat(AT_FDCWD, self, dir, name, AT_SYMLINK_FOLLOW) ? -errno : 0;
 }
 
+/*
+ * fallocate() gives up at any signal, and at things that only look like one (a tracer that lets go, completions of an
+ * io_uring); tmpfs also gives back what it had. Steps of this size keep what is done.
+ */
+#define FILL_STEP (64ULL << 20)
+
+int file_store_fill(int fd, uint64_t bytes)
+{
+	uint64_t at = 0, step;
+
+	while (at < bytes) {
+		step = bytes - at < FILL_STEP ? bytes - at : FILL_STEP;
+		if (!fallocate(fd, 0, (off_t)at, (off_t)step))
+			at += step;
+		else if (errno != EINTR)
+			return -errno;
+	}
+	return 0;
+}
+
 /* A file without a name in @dir, owned as asked. A descriptor or -errno. */
 static int open_unnamed(int dir, const struct pool_create *create, mode_t mode)
 {

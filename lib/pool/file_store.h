@@ -62,6 +62,8 @@ void file_store_fill_info(enum pinpool_backend kind, const struct sidecar *recor
  * @err is explained by its name. Returns @err.
  */
 int file_store_no_permission(int err, int dir, const char *name, const char *path, struct pinpool_diag *diag);
+/* fallocate() of the whole file, signals or not. Returns 0 or -errno; pages taken before a failure stay the file's. */
+int file_store_fill(int fd, uint64_t bytes);
 /* Bytes and number of all pools. */
 int file_store_used(struct file_store *store, uint64_t *bytes, uint32_t *pools);
 

@@ -130,7 +130,7 @@ static int allocate(struct file_store *store, int fd, const struct pool_create *
 			return diag_set(diag, err, create->name, NULL, "pages of NUMA node %d cannot be asked for",
 					create->numa_node);
 	}
-	err = fallocate(fd, 0, 0, (off_t)create->capacity) ? -errno : 0;
+	err = file_store_fill(fd, create->capacity);
 	if (create->numa_node >= 0)
 		numa_restore_thread(&saved);
 	if (err == -ENOSPC || err == -ENOMEM)

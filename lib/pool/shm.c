@@ -42,16 +42,17 @@ static int too_big(struct file_store *store, int fd, const struct pool_create *c
 {
 	struct statfs fs;
 	struct stat st;
-	uint64_t missing, block;
+	uint64_t missing, block, held;
 
 	if (fstatfs(fd, &fs) || fstat(fd, &st))
 		return diag_errno(diag, -ENOSPC, store->data_path);
 	block = (uint64_t)fs.f_bsize;
+	held = (uint64_t)st.st_blocks * 512;
 	/* One block more for the sidecar. */
-	missing = create->capacity - (uint64_t)st.st_blocks * 512 + block;
+	missing = create->capacity - held + block;
 	diag_set(diag, -ENOSPC, store->data_path, NULL, "%llu MiB needed, %llu MiB free on this tmpfs",
 		 (unsigned long long)((create->capacity + MIB - 1) / MIB),
-		 (unsigned long long)((uint64_t)fs.f_bavail * block / MIB));
+		 (unsigned long long)(((uint64_t)fs.f_bavail * block + held) / MIB));
 	diag_change(diag, "mount -o remount,size=%lluM $(findmnt -nT %s -o TARGET)",
 		    (unsigned long long)(((fs.f_blocks - fs.f_bavail) * block + missing + MIB - 1) / MIB),
 		    store->data_path);
@@ -79,11 +80,10 @@ static int allocate(struct file_store *store, int fd, const struct pool_create *
 		err = diag_set(diag, -ENOMEM, create->name, "free memory or choose a smaller capacity",
 			       "%llu MiB of memory needed, %llu MiB available", (unsigned long long)(missing / MIB),
 			       (unsigned long long)(available / MIB));
-	} else if (fallocate(fd, 0, 0, (off_t)create->capacity)) {
-		err = -errno;
-		err = err == -ENOSPC ? too_big(store, fd, create, diag) : diag_errno(diag, err, create->name);
 	} else {
-		err = 0;
+		err = file_store_fill(fd, create->capacity);
+		if (err)
+			err = err == -ENOSPC ? too_big(store, fd, create, diag) : diag_errno(diag, err, create->name);
 	}
 	if (create->numa_node >= 0)
 		numa_restore_thread(&saved);

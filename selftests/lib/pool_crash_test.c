@@ -14,35 +14,70 @@ POOL_FIXTURE_ALL(crash);
 
 typedef int (*step_fn)(struct pool_env *env);
 
-/* 1 if the child was killed at stop @n of @step, 0 if it came to its end before, -errno if it failed or cannot be
- * traced. */
-static int kill_at(step_fn step, const struct pool_env *env, int n)
+/* A child that will do @step, stopped before it has begun. 0, or -errno if it cannot be traced. */
+static int start_stopped(step_fn step, const struct pool_env *env, pid_t *pid)
 {
 	struct pool_env own = *env;
-	pid_t pid = fork();
 	int status;
 
-	if (!pid) {
+	*pid = fork();
+	if (!*pid) {
 		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL))
 			_exit(EPERM);
 		raise(SIGSTOP);
 		_exit(-step(&own));
 	}
-	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+	if (*pid < 0 || waitpid(*pid, &status, 0) != *pid)
 		return -ECHILD;
 	if (!WIFSTOPPED(status))
 		return -WEXITSTATUS(status);
-	ptrace(PTRACE_SETOPTIONS, pid, NULL, PTRACE_O_EXITKILL);
+	return ptrace(PTRACE_SETOPTIONS, *pid, NULL, PTRACE_O_EXITKILL) ? -errno : 0;
+}
+
+/* Goes on to stop @n. 0, -ESRCH if the step came to its end before, -errno if it failed. */
+static int go_to(pid_t pid, int n)
+{
+	int status;
+
 	for (int stop = 0; stop < n; stop++) {
 		ptrace(PTRACE_SYSCALL, pid, NULL, NULL);
 		if (waitpid(pid, &status, 0) != pid)
 			return -ECHILD;
 		if (WIFEXITED(status))
-			return -WEXITSTATUS(status);
+			return WEXITSTATUS(status) ? -WEXITSTATUS(status) : -ESRCH;
 	}
+	return 0;
+}
+
+static int stop_at(step_fn step, const struct pool_env *env, int n, pid_t *pid)
+{
+	int err = start_stopped(step, env, pid);
+
+	return err ? err : go_to(*pid, n);
+}
+
+/* 1 if the child was killed at stop @n of @step, 0 if it came to its end before, -errno. */
+static int kill_at(step_fn step, const struct pool_env *env, int n)
+{
+	int err, status;
+	pid_t pid;
+
+	err = stop_at(step, env, n, &pid);
+	if (err)
+		return err == -ESRCH ? 0 : err;
 	kill(pid, SIGKILL);
 	waitpid(pid, &status, 0);
 	return 1;
+}
+
+/* Lets a stopped child go on to its end. Returns what its step returned. */
+static int let_go(pid_t pid)
+{
+	int status;
+
+	ptrace(PTRACE_DETACH, pid, NULL, NULL);
+	waitpid(pid, &status, 0);
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : -1000;
 }
 
 static int step_create(struct pool_env *env)
@@ -246,6 +281,98 @@ TEST_F(crash, killed_scrub_is_done_again)
 		ASSERT_EQ(0, pinpool_pool_destroy(self->env.ctx, "model", NULL));
 	}
 	ASSERT_EQ(0, killed);
+}
+
+static int step_list(struct pool_env *env)
+{
+	char **names;
+	size_t count;
+	int err = pinpool_pool_list(env->ctx, &names, &count);
+
+	if (!err)
+		free(names);
+	return err;
+}
+
+/* While one is half done with the name, somebody else does the same or the opposite, and then it goes on. */
+TEST_F_TIMEOUT(crash, two_at_work_on_one_name_leave_a_pool_or_nothing, 200)
+{
+	static const struct {
+		step_fn first;
+		step_fn second;
+		bool there; /* before */
+	} pairs[] = {
+		{step_create, step_create, false}, {step_create, step_destroy, false}, {step_create, step_list, false},
+		{step_destroy, step_create, true}, {step_destroy, step_destroy, true}, {step_destroy, step_list, true},
+	};
+	int first, second, state;
+	pid_t pid;
+
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+		for (int n = 1;; n++) {
+			if (pairs[i].there)
+				ASSERT_EQ(0, step_create(&self->env));
+			first = stop_at(pairs[i].first, &self->env, n, &pid);
+			if (first == -ESRCH)
+				break;
+			ASSERT_EQ(0, first);
+			second = pairs[i].second(&self->env);
+			first = let_go(pid);
+			state = env_state(&self->env, "model");
+			ASSERT_TRUE(state == PINPOOL_STATE_EMPTY || (state == -ENOENT && !env_files(&self->env)))
+			{
+				TH_LOG("pair %zu stop %d: %d, %d, state %d", i, n, first, second, state);
+			}
+			/* Of two makers one wins. */
+			if (pairs[i].first == step_create && pairs[i].second == step_create)
+				ASSERT_TRUE((!first && second == -EEXIST) || (first == -EEXIST && !second))
+				{
+					TH_LOG("stop %d: %d, %d", n, first, second);
+				}
+			/* Nobody is told that he made a pool that is not there, unless the other removed it. */
+			if (state == -ENOENT)
+				ASSERT_TRUE(first == -ENOENT || second == -ENOENT || pairs[i].first == step_destroy ||
+					    pairs[i].second == step_destroy);
+			if (!state)
+				ASSERT_EQ(0, step_destroy(&self->env));
+			ASSERT_EQ(0, env_files(&self->env));
+		}
+		step_destroy(&self->env);
+	}
+}
+
+static int step_look(struct pool_env *env)
+{
+	return -env_state(env, "model");
+}
+
+TEST_F(crash, state_is_never_seen_to_go_back)
+{
+	struct pinpool_pool *writer;
+	int err, seen;
+	pid_t pid;
+
+	for (int n = 1;; n++) {
+		ASSERT_EQ(0, env_create(&self->env, "model", 1));
+		/* Before the writer's file is there for it to inherit. */
+		ASSERT_EQ(0, start_stopped(step_look, &self->env, &pid));
+		ASSERT_EQ(0, pinpool_pool_open(self->env.ctx, "model", PINPOOL_OPEN_WRITE, &writer, NULL));
+		ASSERT_EQ(0, pinpool_pool_begin(writer, NULL));
+		err = go_to(pid, n);
+		/* It came to its end, and saw LOADING. */
+		if (err == -PINPOOL_STATE_LOADING)
+			break;
+		ASSERT_EQ(0, err);
+		ASSERT_EQ(0, env_commit(writer, 1));
+		seen = -let_go(pid);
+		ASSERT_TRUE(seen == PINPOOL_STATE_LOADING || seen == PINPOOL_STATE_READY)
+		{
+			TH_LOG("stop %d: state %d", n, seen);
+		}
+		pinpool_pool_close(writer);
+		ASSERT_EQ(0, pinpool_pool_destroy(self->env.ctx, "model", NULL));
+	}
+	pinpool_pool_close(writer);
 }
 
 /* As many processes as @fn is given numbers, all let go at once. Returns a bitmap of the errors they ended with. */

@@ -429,6 +429,31 @@ TEST_F(pages, limit_of_the_mount_is_told_apart_from_too_few)
 	umount(self->env.huge);
 }
 
+/* Scrubbing a file with a hole, with no page left to fill it, would be SIGBUS. */
+TEST_F(pages, page_that_cannot_be_replaced_fails_begin)
+{
+	struct pinpool_pool *pool;
+	size_t bytes;
+	void *addr;
+	int fd;
+
+	ASSERT_EQ(0, env_create(&self->env, "model", 2));
+	ASSERT_EQ(0, pinpool_pool_open(self->env.ctx, "model", PINPOOL_OPEN_WRITE, &pool, NULL));
+	ASSERT_EQ(0, pinpool_pool_begin(pool, NULL));
+	ASSERT_EQ(0, pinpool_pool_map_writable(pool, &addr, &bytes));
+	ASSERT_EQ(0, pinpool_pool_abort(pool));
+	fd = open(data_path(&self->env), O_RDWR | O_CLOEXEC);
+	ASSERT_EQ(0, fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, ENV_HUGE));
+	close(fd);
+	if (env_create(&self->env, "filler", free_pages(&self->env)) || free_pages(&self->env))
+		SKIP(return, "others use huge pages now");
+	EXPECT_EQ(-ENOMEM, pinpool_pool_begin(pool, NULL));
+	EXPECT_EQ(PINPOOL_STATE_EMPTY, env_state(&self->env, "model"));
+	ASSERT_EQ(0, pinpool_pool_destroy(self->env.ctx, "filler", NULL));
+	EXPECT_EQ(0, pinpool_pool_begin(pool, NULL));
+	pinpool_pool_close(pool);
+}
+
 /* Two data directories share a state directory and know nothing of each other. */
 TEST_F(pages, same_name_on_two_mounts_is_two_pools)
 {

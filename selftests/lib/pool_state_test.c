@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /* The life of a pool, the same on every backend: names, states, one writer, waiting, sealing, a second process. */
 #include <pthread.h>
+#include <sys/prctl.h>
 #include <sys/time.h>
 
 #include "kselftest_harness.h"
@@ -397,6 +398,7 @@ TEST_F(pool, commit_is_refused_while_another_process_may_write)
 	ASSERT_EQ(0, pinpool_pool_map_writable(writer, &addr, &bytes));
 	pid = fork();
 	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		pause();
 		_exit(0);
 	}
@@ -424,6 +426,7 @@ TEST_F(pool, load_lives_as_long_as_any_process_has_the_writers_file)
 	ASSERT_EQ(0, pinpool_pool_begin(writer, NULL));
 	pid = fork();
 	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		pause();
 		_exit(0);
 	}
