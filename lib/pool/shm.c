@@ -38,31 +38,44 @@ static int read_available(int32_t node, uint64_t *bytes)
 	return err;
 }
 
-static int too_big(struct file_store *store, int fd, const struct pool_create *create, struct pinpool_diag *diag)
+/* Whether the tmpfs would let @fd grow by @missing bytes; found out before it is full of an attempt. */
+static int check_limit(struct file_store *store, int fd, uint64_t missing, struct pinpool_diag *diag)
 {
+	uint64_t block, room;
 	struct statfs fs;
-	struct stat st;
-	uint64_t missing, block, held;
 
-	if (fstatfs(fd, &fs) || fstat(fd, &st))
-		return diag_errno(diag, -ENOSPC, store->data_path);
+	if (fstatfs(fd, &fs))
+		return diag_errno(diag, -errno, store->data_path);
 	block = (uint64_t)fs.f_bsize;
-	held = (uint64_t)st.st_blocks * 512;
-	/* One block more for the sidecar. */
-	missing = create->capacity - held + block;
+	room = (uint64_t)fs.f_bavail * block;
+	/* A tmpfs without size= says 0 blocks. The sidecar takes one. */
+	if (!fs.f_blocks || missing + block <= room)
+		return 0;
 	diag_set(diag, -ENOSPC, store->data_path, NULL, "%llu MiB needed, %llu MiB free on this tmpfs",
-		 (unsigned long long)((create->capacity + MIB - 1) / MIB),
-		 (unsigned long long)(((uint64_t)fs.f_bavail * block + held) / MIB));
-	diag_change(diag, "mount -o remount,size=%lluM $(findmnt -nT %s -o TARGET)",
-		    (unsigned long long)(((fs.f_blocks - fs.f_bavail) * block + missing + MIB - 1) / MIB),
-		    store->data_path);
+		 (unsigned long long)((missing + block + MIB - 1) / MIB), (unsigned long long)(room / MIB));
+	diag_change(
+		diag, "mount -o remount,size=%lluM $(findmnt -nT %s -o TARGET)",
+		(unsigned long long)(((uint64_t)(fs.f_blocks - fs.f_bavail) * block + missing + block + MIB - 1) / MIB),
+		store->data_path);
 	return -ENOSPC;
+}
+
+/* tmpfs would go on until the kernel kills a process to make room. */
+static int check_memory(const struct pool_create *create, uint64_t missing, struct pinpool_diag *diag)
+{
+	uint64_t available;
+
+	if (read_available(create->numa_node, &available) || missing <= available)
+		return 0;
+	return diag_set(diag, -ENOMEM, create->name, "free memory or choose a smaller capacity",
+			"%llu MiB of memory needed, %llu MiB available",
+			(unsigned long long)((missing + MIB - 1) / MIB), (unsigned long long)(available / MIB));
 }
 
 static int allocate(struct file_store *store, int fd, const struct pool_create *create, struct pinpool_diag *diag)
 {
 	struct numa_saved saved;
-	uint64_t available, missing;
+	uint64_t missing;
 	struct stat st;
 	int err;
 
@@ -75,15 +88,13 @@ static int allocate(struct file_store *store, int fd, const struct pool_create *
 			return diag_set(diag, err, create->name, NULL, "pages of NUMA node %d cannot be asked for",
 					create->numa_node);
 	}
-	/* tmpfs would go on until the kernel kills a process to make room. */
-	if (!read_available(create->numa_node, &available) && missing > available) {
-		err = diag_set(diag, -ENOMEM, create->name, "free memory or choose a smaller capacity",
-			       "%llu MiB of memory needed, %llu MiB available", (unsigned long long)(missing / MIB),
-			       (unsigned long long)(available / MIB));
-	} else {
+	err = check_memory(create, missing, diag);
+	if (!err)
+		err = check_limit(store, fd, missing, diag);
+	if (!err) {
 		err = file_store_fill(fd, create->capacity);
 		if (err)
-			err = err == -ENOSPC ? too_big(store, fd, create, diag) : diag_errno(diag, err, create->name);
+			diag_errno(diag, err, create->name);
 	}
 	if (create->numa_node >= 0)
 		numa_restore_thread(&saved);

@@ -402,6 +402,7 @@ TEST_F(pool, commit_is_refused_while_another_process_may_write)
 		pause();
 		_exit(0);
 	}
+	ASSERT_LT(0, pid);
 	EXPECT_EQ(-EBUSY, env_commit(writer, bytes));
 	EXPECT_EQ(PINPOOL_STATE_LOADING, env_state(&self->env, "model"));
 	/* The load goes on. */
@@ -430,6 +431,7 @@ TEST_F(pool, load_lives_as_long_as_any_process_has_the_writers_file)
 		pause();
 		_exit(0);
 	}
+	ASSERT_LT(0, pid);
 	pinpool_pool_close(writer);
 	EXPECT_EQ(PINPOOL_STATE_LOADING, env_state(&self->env, "model"));
 	other = open_pool(&self->env, "model", PINPOOL_OPEN_WRITE);
