@@ -17,6 +17,11 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 work=$(mktemp -d)
 # Another user has to get through to the files that it may not read.
 chmod 755 "$work"
+# And to the command, even if this tree lies below a folder of root's own.
+if [[ $(id -u) == 0 ]]; then
+	install -m 755 "$PINPOOL" "$work/pinpool"
+	PINPOOL=$work/pinpool
+fi
 results=0
 failures=0
 skips=0
