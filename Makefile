@@ -69,19 +69,20 @@ demo: deps
 
 .PHONY: install
 install: lib tools man
-	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)/pinpool \
-		$(DESTDIR)$(INCLUDEDIR)/linux $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(COMPLETIONDIR)
-	$(INSTALL) -m 755 $(BUILD)/bin/pinpool $(DESTDIR)$(BINDIR)/
-	$(INSTALL) -m 644 $(BUILD)/lib/libpinpool.a $(DESTDIR)$(LIBDIR)/
-	$(INSTALL) -m 755 $(BUILD)/lib/libpinpool.so.$(VERSION) $(DESTDIR)$(LIBDIR)/
-	ln -sf libpinpool.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libpinpool.so.$(SOVERSION)
-	ln -sf libpinpool.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libpinpool.so
-	sed -e 's|@PREFIX@|$(PREFIX)|;s|@LIBDIR@|$(LIBDIR)|;s|@INCLUDEDIR@|$(INCLUDEDIR)|;s|@VERSION@|$(VERSION)|' \
+	$(call say,INSTALL,$(DESTDIR)$(PREFIX))
+	$(Q)$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)/pinpool \
+		$(DESTDIR)$(INCLUDEDIR)/linux $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(COMPLETIONDIR)
+	$(Q)$(INSTALL) -m 755 $(BUILD)/bin/pinpool $(DESTDIR)$(BINDIR)/
+	$(Q)$(INSTALL) -m 644 $(LIB_A) $(DESTDIR)$(LIBDIR)/
+	$(Q)$(INSTALL) -m 755 $(LIB_SO) $(DESTDIR)$(LIBDIR)/
+	$(Q)ln -sf $(notdir $(LIB_SO)) $(DESTDIR)$(LIBDIR)/libpinpool.so.$(SOVERSION)
+	$(Q)ln -sf libpinpool.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libpinpool.so
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|;s|@LIBDIR@|$(LIBDIR)|;s|@INCLUDEDIR@|$(INCLUDEDIR)|;s|@VERSION@|$(VERSION)|' \
 		lib/libpinpool.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/libpinpool.pc
-	$(INSTALL) -m 644 include/pinpool/*.h $(DESTDIR)$(INCLUDEDIR)/pinpool/
-	$(INSTALL) -m 644 include/uapi/linux/pinpool.h $(DESTDIR)$(INCLUDEDIR)/linux/
-	$(INSTALL) -m 644 $(BUILD)/man/*.1 $(DESTDIR)$(MANDIR)/man1/
-	$(INSTALL) -m 644 completions/pinpool.bash $(DESTDIR)$(COMPLETIONDIR)/pinpool
+	$(Q)$(INSTALL) -m 644 include/pinpool/*.h $(DESTDIR)$(INCLUDEDIR)/pinpool/
+	$(Q)$(INSTALL) -m 644 include/uapi/linux/pinpool.h $(DESTDIR)$(INCLUDEDIR)/linux/
+	$(Q)$(INSTALL) -m 644 $(BUILD)/man/*.1 $(DESTDIR)$(MANDIR)/man1/
+	$(Q)$(INSTALL) -m 644 completions/pinpool.bash $(DESTDIR)$(COMPLETIONDIR)/pinpool
 
 .PHONY: clean
 clean:
