@@ -64,12 +64,7 @@ static int create_pool(struct load *load, struct pinpool_diag *diag)
 		create.capacity = load->plan.capacity;
 	if (create.capacity < load->plan.capacity)
 		return too_small(load, create.capacity, diag);
-	/* Reserving pages may be interrupted by a signal that is no request to end, or by the kernel's own task work. */
-	do
-		err = pinpool_pool_create(load->ctx, load->name, &create, diag);
-	while (err == -EINTR && !(load->opts.cancel && *load->opts.cancel));
-	if (err == -EINTR)
-		return diag_errno(diag, -ECANCELED, load->name);
+	err = pinpool_pool_create(load->ctx, load->name, &create, diag);
 	if (!err) {
 		load->created = true;
 		load->create_ns = now_ns() - start;
