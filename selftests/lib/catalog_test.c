@@ -615,6 +615,14 @@ TEST_F(damage, unknown_section_is_skipped_unless_required)
 	parts.sections[5].flags = CATALOG_SECTION_REQUIRED;
 	sum(base, capacity);
 	EXPECT_EQ(-EOPNOTSUPP, pinpool_catalog_open(pool, &catalog, NULL));
+	/* Skipped or not, it lies behind the table; and a known one is there once. */
+	parts.sections[5].flags = 0;
+	parts.sections[5].offset = 0;
+	sum(base, capacity);
+	EXPECT_EQ(-EBADMSG, pinpool_catalog_open(pool, &catalog, NULL));
+	parts.sections[5] = parts.sections[0];
+	sum(base, capacity);
+	EXPECT_EQ(-EBADMSG, pinpool_catalog_open(pool, &catalog, NULL));
 	pinpool_pool_close(pool);
 }
 

@@ -214,6 +214,7 @@ TEST_F(file, file_that_is_no_pool_is_left_alone)
 	close(fd);
 	EXPECT_EQ(-EEXIST, pinpool_pool_create(self->env.ctx, "model", &opts, &diag));
 	EXPECT_NE(NULL, strstr(diag.object, "/model"));
+	EXPECT_EQ(1, env_files(&self->env));
 	EXPECT_EQ(-ENOENT, pinpool_pool_destroy(self->env.ctx, "model", &diag));
 	EXPECT_NE(NULL, strstr(diag.change, "rm "));
 	EXPECT_EQ(-ENOENT, env_state(&self->env, "model"));
@@ -432,6 +433,7 @@ TEST_F(pages, limit_of_the_mount_is_told_apart_from_too_few)
 /* Scrubbing a file with a hole, with no page left to fill it, would be SIGBUS. */
 TEST_F(pages, page_that_cannot_be_replaced_fails_begin)
 {
+	struct pinpool_diag diag = {0};
 	struct pinpool_pool *pool;
 	size_t bytes;
 	void *addr;
@@ -447,7 +449,8 @@ TEST_F(pages, page_that_cannot_be_replaced_fails_begin)
 	close(fd);
 	if (env_create(&self->env, "filler", free_pages(&self->env)) || free_pages(&self->env))
 		SKIP(return, "others use huge pages now");
-	EXPECT_EQ(-ENOMEM, pinpool_pool_begin(pool, NULL));
+	EXPECT_EQ(-ENOMEM, pinpool_pool_begin(pool, &diag));
+	EXPECT_NE(NULL, strstr(diag.change, "nr_hugepages"));
 	EXPECT_EQ(PINPOOL_STATE_EMPTY, env_state(&self->env, "model"));
 	ASSERT_EQ(0, pinpool_pool_destroy(self->env.ctx, "filler", NULL));
 	EXPECT_EQ(0, pinpool_pool_begin(pool, NULL));
