@@ -7,10 +7,9 @@
 # Small where memory is (the VM), else large enough that a load takes long.
 if [[ ${PINPOOL_BACKEND-} == module ]]; then mib=128; else mib=512; fi
 
-# interrupted SIGNAL STATUS: sends the signal to a load in the middle of its work. It is made slow, so that there is a
-# middle, and stopped once it is LOADING, so that it cannot finish before the signal comes.
-interrupted() {
-	local pid status=0 tries
+# caught: starts a load, slowed down so that it has a middle, and stops it while it is LOADING.
+caught() {
+	local tries
 
 	# With job control a job does not ignore SIGINT.
 	set -m
@@ -19,12 +18,27 @@ interrupted() {
 	set +m
 	for ((tries = 0; tries < 3000; tries++)); do
 		[[ $(pinpool ls -n -o STATE) != *LOADING* ]] || break
+		kill -0 "$pid" 2>/dev/null || return
 		sleep 0.005
 	done
-	kill -STOP "$pid"
+	kill -STOP "$pid" 2>/dev/null && [[ $(pinpool ls -n -o STATE) == LOADING ]]
+}
+
+# interrupted SIGNAL STATUS [CAPACITY]: sends the signal to a load in the middle of its work, into a pool that exists
+# if its capacity is given. A load that was through before it was seen is started again.
+interrupted() {
+	local pid status=0 races
+
+	for ((races = 0; races < 20; races++)); do
+		caught && break
+		kill -CONT "$pid" 2>/dev/null
+		wait -f "$pid" 2>/dev/null
+		pinpool rm clitest
+		[[ -z ${3-} ]] || pinpool create clitest "$3"
+	done
 	same "SIG$1: it is in the middle" LOADING "$(pinpool ls -n -o STATE)"
 	kill "-$1" "$pid"
-	kill -CONT "$pid"
+	kill -CONT "$pid" 2>/dev/null
 	wait -f "$pid" 2>/dev/null || status=$?
 	same "SIG$1: exit status $2" "$2" "$status"
 	same "SIG$1: nothing on standard output" "" "$(<"$work/out")"
@@ -41,9 +55,9 @@ all() {
 	done
 
 	prints "an EMPTY pool of that name" "" pinpool create clitest $((mib + 8))M
-	interrupted INT 130
+	interrupted INT 130 $((mib + 8))M
 	prints "is EMPTY again" "clitest EMPTY" pinpool ls -n -o NAME,STATE
-	interrupted KILL 137
+	interrupted KILL 137 $((mib + 8))M
 	prints "and EMPTY after SIGKILL" "clitest EMPTY" pinpool ls -n -o NAME,STATE
 	check "and can be loaded" pinpool load clitest "$work/tiny"
 	prints "to READY" "clitest READY" pinpool ls -n -o NAME,STATE
