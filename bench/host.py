@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -32,6 +33,16 @@ def command(*args, **kwargs):
     if done.returncode:
         raise Unavailable(f"{' '.join(args)}: {(done.stderr or done.stdout).strip()}")
     return done.stdout
+
+
+def undo(*args):
+    """A command that takes something away again. A program that was just killed may keep it busy for a while."""
+    for _ in range(100):
+        done = subprocess.run(args, stderr=subprocess.PIPE, text=True, check=False)
+        if not done.returncode:
+            return
+        time.sleep(0.1)
+    print(f"bench: {' '.join(args)}: {done.stderr.strip()}", file=sys.stderr)
 
 
 def need_root():
@@ -64,14 +75,14 @@ class Host(contextlib.ExitStack):
 
     def mount(self, kind, source, options):
         path = tempfile.mkdtemp(prefix="pinpool-bench.")
-        self.callback(os.rmdir, path)
+        self.callback(undo, "rmdir", path)
         command("mount", "-t", kind, "-o", options, source, path)
-        self.callback(command, "umount", path)
+        self.callback(undo, "umount", path)
         return path
 
     def loop(self, path):
         device = command("losetup", "--show", "-f", "--direct-io=on", path).strip()
-        self.callback(command, "losetup", "-d", device)
+        self.callback(undo, "losetup", "-d", device)
         return device
 
     def huge_pages(self, count):
