@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
 # What every selftest folder shares, on top of kselftest's lib.mk: `make check` runs them, and in each folder `make`
 # and `make run_tests` work alone. A folder lists its programs before including this file; *_test.c becomes a program
-# linked with the archive, headers are found as <pinpool/...>, <linux/pinpool.h> and "kselftest_harness.h".
+# linked with the archive, headers are found as <pinpool/...>, <linux/pinpool.h> and "harness.h".
 
 TOP := $(abspath $(dir $(lastword $(MAKEFILE_LIST)))..)
 BUILD ?= build
@@ -23,9 +23,9 @@ CFLAGS ?= -O2 -g
 # -Wmissing-prototypes nor -Wextra.
 override CFLAGS += -std=gnu11 -D_GNU_SOURCE= -D_FILE_OFFSET_BITS=64 -pthread -Wall -Wstrict-prototypes -Wshadow \
 		   -Wpointer-arith $(if $(WERROR),-Werror) -I$(TOP)/include -I$(TOP)/include/uapi -I$(TOP)/lib \
-		   -isystem $(KSELFTEST) $(shell $(PKG_CONFIG) --cflags $(PACKAGES))
+		   -I$(TOP)/selftests -isystem $(KSELFTEST) $(shell $(PKG_CONFIG) --cflags $(PACKAGES))
 LDLIBS += $(shell $(PKG_CONFIG) --libs $(PACKAGES)) -lm
-LOCAL_HDRS += $(wildcard *.h $(TOP)/include/pinpool/*.h $(TOP)/include/uapi/linux/*.h)
+LOCAL_HDRS += $(wildcard *.h $(TOP)/selftests/*.h $(TOP)/include/pinpool/*.h $(TOP)/include/uapi/linux/*.h)
 
 include $(KSELFTEST)/lib.mk
 

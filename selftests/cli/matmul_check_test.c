@@ -5,7 +5,7 @@
  */
 #include "../../tools/matmul_check.h"
 
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include <math.h>
 #include <stdlib.h>

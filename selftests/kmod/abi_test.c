@@ -4,7 +4,7 @@
  * every number that is no ioctl; every byte in a name. Before each call the pool is in a state in which a correct
  * call succeeds, so that what is refused is refused for the reason under test.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "kmod_test.h"
 
 #define MAX_STRUCT 512

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "kmod_test.h"
 
 /* The VM has two NUMA nodes of 1 GiB. */

@@ -5,7 +5,7 @@
  */
 #include <sys/uio.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "kmod_test.h"
 
 /* Linux 6.1, younger than the C library here. */

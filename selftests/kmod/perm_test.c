@@ -7,7 +7,7 @@
 #include <sched.h>
 #include <sys/stat.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "kmod_test.h"
 
 #define ALICE 1001

@@ -3,7 +3,7 @@
  * Module parameters: reserve_mb takes pages at load time, from which pools are cut first and to which they return;
  * limit_mb caps what all pools hold. Each test loads the module anew.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "kmod_test.h"
 
 #define MIB (1UL << 20)

@@ -5,7 +5,7 @@
  */
 #include <sys/socket.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "kmod_test.h"
 
 #define PAGES 4

@@ -7,7 +7,7 @@
 #include <setjmp.h>
 #include <sys/epoll.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "kmod_test.h"
 
 #define BYTES (2 * HUGE)

@@ -6,7 +6,7 @@
 #include <liburing.h>
 #include <sys/utsname.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "kmod_test.h"
 
 #define PAGES 8

@@ -5,7 +5,7 @@
 #include <stdatomic.h>
 #include <sys/time.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "pool_env.h"
 
 #define BLOCK 128

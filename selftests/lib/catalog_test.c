@@ -6,7 +6,7 @@
  */
 #include <xxhash.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "pool/catalog_layout.h"
 #include "pool/catalog_writer.h"
 #include "pool_env.h"

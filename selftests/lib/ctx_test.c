@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /* Contexts: which backend is chosen and why, what is refused, the log, references. */
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "pool_env.h"
 
 FIXTURE(ctx)
@@ -85,7 +85,7 @@ TEST_F(ctx, forced_backend_that_is_not_there_fails)
 	if (!access("/dev/pinpool/control", F_OK))
 		SKIP(return, "the kernel module is loaded");
 	EXPECT_EQ(-ENODEV, pinpool_ctx_new(&ctx, &opts, &diag));
-	EXPECT_NE(NULL, strstr(diag.change, "modprobe"));
+	EXPECT_NE(NULL, strstr(diag.change, "insmod"));
 	EXPECT_EQ(NULL, ctx);
 }
 

@@ -5,7 +5,7 @@
  */
 #define ENV_PAGES 60
 #include "checkpoints.h"
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "pool_env.h"
 
 #include <errno.h>

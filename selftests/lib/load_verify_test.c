@@ -4,7 +4,7 @@
  * back, which without the module any owner of the file can do; the module's pools cannot be changed at all.
  */
 #include "checkpoints.h"
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "pool_env.h"
 
 #include <errno.h>

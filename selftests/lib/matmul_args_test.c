@@ -2,7 +2,7 @@
 /* Arguments of a product: each bad one is refused with its name and nothing is written. All else is valid each time. */
 #include <errno.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "matmul_case.h"
 
 FIXTURE(args)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
  * One product for a test: buffers that end at a page nobody may touch, contents from a seed, a check against the
- * reference within the budget. Include after kselftest_harness.h.
+ * reference within the budget. Include after harness.h.
  */
 #ifndef PINPOOL_SELFTESTS_MATMUL_CASE_H
 #define PINPOOL_SELFTESTS_MATMUL_CASE_H

@@ -3,7 +3,7 @@
  * Every set of kernels against the reference, for each type of weights and each class of shape. All buffers end at a
  * page that must not be touched, so a read past the end is a crash.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "matmul_case.h"
 
 static const enum pinpool_dtype dtypes[] = { PINPOOL_DTYPE_F32, PINPOOL_DTYPE_BF16, PINPOOL_DTYPE_F16 };

@@ -5,7 +5,7 @@
 #include <sched.h>
 #include <sys/wait.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "matmul_case.h"
 
 static const enum pinpool_isa isas[] = { PINPOOL_ISA_PORTABLE, PINPOOL_ISA_AVX2, PINPOOL_ISA_AVX512 };

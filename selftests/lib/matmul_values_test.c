@@ -2,7 +2,7 @@
 /* Special values: NaN and infinities arise where IEEE arithmetic says and nowhere else, every weight is exact. */
 #include <fenv.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "matmul_case.h"
 
 #define F32_INF 0x7f800000

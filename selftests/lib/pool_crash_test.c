@@ -7,7 +7,7 @@
  */
 #include <sys/ptrace.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "pool_env.h"
 
 POOL_FIXTURE_ALL(crash);

@@ -5,7 +5,7 @@
 #include <sys/syscall.h>
 #include <xxhash.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "pool/sidecar.h"
 #include "pool_env.h"
 

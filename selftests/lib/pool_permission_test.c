@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /* Owner and mode, the same on every backend, asked as another user. */
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "pool_env.h"
 
 POOL_FIXTURE_ALL(permission);

@@ -4,7 +4,7 @@
 #include <sys/prctl.h>
 #include <sys/time.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "pool_env.h"
 
 POOL_FIXTURE_ALL(pool);

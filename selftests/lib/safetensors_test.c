@@ -2,7 +2,7 @@
 /* What a checkpoint may look like, and what is refused: each rule of the format broken on its own. */
 #include "checkpoints.h"
 #include "format/format.h"
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include <errno.h>
 #include <sys/socket.h>

@@ -7,7 +7,7 @@
  * found before those of the C library and liburing, pass the call on, and change what comes back.
  */
 #include "checkpoints.h"
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "pool/ctx.h"
 #include "stream/stream.h"
 
