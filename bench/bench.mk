@@ -11,6 +11,7 @@ $(BENCH_PROGRAMS): $(BUILD)/bench/%: bench/%.c $(LIB_A)
 # The rows come out of one run, also those that this user or machine cannot measure; see bench/run.
 .PHONY: bench bench-programs
 bench-programs: $(BENCH_PROGRAMS)
-bench: bench-programs
+bench:
 	$(Q)scripts/deps bench
+	$(Q)$(MAKE) --no-print-directory bench-programs
 	$(Q)bench/run $(if $(JSON),--json)

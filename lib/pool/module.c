@@ -73,7 +73,7 @@ static int module_open(struct pinpool_ctx *ctx, const struct pinpool_ctx_opts *o
 		store->control = open(CONTROL, O_RDONLY | O_CLOEXEC);
 	if (store->control < 0 && errno != EACCES) {
 		err = errno == ENOENT || errno == ENXIO || errno == ENODEV ? -ENODEV : -errno;
-		diag_set(diag, err, CONTROL, "load the module: modprobe pinpool", "the kernel module is not loaded");
+		diag_set(diag, err, CONTROL, "load it: insmod pinpool.ko", "the kernel module is not loaded");
 		goto err_store;
 	}
 	if (store->control >= 0) {
