@@ -7,6 +7,9 @@
 #include "harness.h"
 #include "kmod_test.h"
 
+/* User space sees the layout that the module was compiled with. */
+#include "../../kmod/abi_assert.h"
+
 #define MAX_STRUCT 512
 
 FIXTURE(abi) {
