@@ -19,7 +19,7 @@ work=$(mktemp -d)
 chmod 755 "$work"
 # And to the command, even if this tree lies below a folder of root's own.
 if [[ $(id -u) == 0 ]]; then
-	install -m 755 "$PINPOOL" "$work/pinpool"
+	cp "$PINPOOL" "$work/pinpool" || exit 1
 	PINPOOL=$work/pinpool
 fi
 results=0
