@@ -39,7 +39,10 @@ static void pool_release(struct device *dev)
 		pinpool_inode_free(inode);
 }
 
-/* The core asks with null pointers when it removes the node. */
+/*
+ * The core asks with null pointers when it removes the node, and says nothing if it gets no answer: the node would stay
+ * and stand in the way of the next pool of that name. So the answer does not fail.
+ */
 static char *pool_devnode(devnode_const struct device *dev, umode_t *mode, kuid_t *uid, kgid_t *gid)
 {
 	const struct pinpool_pool *pool = container_of(dev, struct pinpool_pool, dev);
@@ -50,7 +53,7 @@ static char *pool_devnode(devnode_const struct device *dev, umode_t *mode, kuid_
 		*uid = pool->uid;
 	if (gid)
 		*gid = pool->gid;
-	return kasprintf(GFP_KERNEL, "pinpool/%s", dev_name(dev));
+	return kasprintf(GFP_KERNEL | __GFP_NOFAIL, "pinpool/%s", dev_name(dev));
 }
 
 static const struct device_type pool_type = {
