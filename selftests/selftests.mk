@@ -3,7 +3,7 @@
 
 export BUILD CACHE
 
-.PHONY: check check-lib check-cli check-vm
+.PHONY: check check-lib check-cli check-vm check-debug
 check:
 	$(Q)scripts/deps build check
 	$(Q)$(MAKE) --no-print-directory all selftests
@@ -18,6 +18,12 @@ check-cli: lib tools
 
 check-vm: lib tools selftests
 	$(Q)selftests/run vm
+
+# The module on a kernel that looks for errors. Takes longer, the first time by the building of that kernel.
+check-debug:
+	$(Q)scripts/deps build check debug
+	$(Q)$(MAKE) --no-print-directory all selftests
+	$(Q)selftests/run debug
 
 .PHONY: selftests
 selftests: $(LIB_A)
