@@ -21,20 +21,8 @@ FIXTURE(kill) {
 
 FIXTURE_SETUP(kill)
 {
-	char path[] = "/mnt/source.XXXXXX";
-	int fd = mkstemp(path);
-	char *buf = malloc(BYTES);
-
-	ASSERT_LE(0, fd);
-	ASSERT_NE(NULL, buf);
-	pattern_fill(buf, BYTES, SEED, 0);
-	ASSERT_EQ(BYTES, write(fd, buf, BYTES));
-	ASSERT_EQ(0, fsync(fd));
-	free(buf);
-	close(fd);
-	self->source = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	self->source = source_open(BYTES, SEED);
 	ASSERT_LE(0, self->source);
-	unlink(path);
 	ASSERT_EQ(0, pool_create("k", BYTES));
 	self->reader = pool_open("k", O_RDONLY);
 	ASSERT_LE(0, self->reader);

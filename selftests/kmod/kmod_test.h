@@ -202,6 +202,24 @@ static inline void pattern_fill(void *p, size_t bytes, uint64_t seed, uint64_t o
 		w[i] = pattern_word(seed, offset / 8 + i);
 }
 
+/* A file of @bytes of pattern @seed on a real file system, without a name, for O_DIRECT: a descriptor or -errno. */
+static inline int source_open(size_t bytes, unsigned int seed)
+{
+	char path[] = "/mnt/source.XXXXXX";
+	int fd = mkstemp(path), ret = -EIO;
+	char *buf = malloc(bytes);
+
+	if (fd < 0 || !buf)
+		abort();
+	pattern_fill(buf, bytes, seed, 0);
+	if (write(fd, buf, bytes) == (ssize_t)bytes && !fsync(fd))
+		ret = result(open(path, O_RDONLY | O_DIRECT | O_CLOEXEC));
+	unlink(path);
+	close(fd);
+	free(buf);
+	return ret;
+}
+
 /* Index of the first byte of @p that is not the pattern's, or -1. */
 static inline long pattern_differs(const void *p, size_t bytes, uint64_t seed, uint64_t offset)
 {

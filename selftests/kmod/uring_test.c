@@ -24,20 +24,8 @@ FIXTURE(uring) {
 
 FIXTURE_SETUP(uring)
 {
-	char path[] = "/mnt/source.XXXXXX";
-	int fd = mkstemp(path);
-	char *buf = malloc(BYTES);
-
-	ASSERT_LE(0, fd);
-	ASSERT_NE(NULL, buf);
-	pattern_fill(buf, BYTES, SEED, 0);
-	ASSERT_EQ(BYTES, write(fd, buf, BYTES));
-	ASSERT_EQ(0, fsync(fd));
-	free(buf);
-	close(fd);
-	self->source = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	self->source = source_open(BYTES, SEED);
 	ASSERT_LE(0, self->source);
-	unlink(path);
 	self->writer = pool_create_loading("u", BYTES);
 	ASSERT_LE(0, self->writer);
 	self->map = pool_map(self->writer, BYTES, PROT_READ | PROT_WRITE);
