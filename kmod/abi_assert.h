@@ -12,7 +12,7 @@
 #define PINPOOL_ABI_FIELD(type, offset, field) \
 	_Static_assert(__builtin_offsetof(struct type, field) == (offset), #type "." #field)
 
-PINPOOL_ABI_SIZE(pinpool_module_info, 64);
+PINPOOL_ABI_SIZE(pinpool_module_info, 96);
 PINPOOL_ABI_FIELD(pinpool_module_info, 0, size);
 PINPOOL_ABI_FIELD(pinpool_module_info, 4, flags);
 PINPOOL_ABI_FIELD(pinpool_module_info, 8, out_features);
@@ -23,8 +23,12 @@ PINPOOL_ABI_FIELD(pinpool_module_info, 40, out_limit_bytes);
 PINPOOL_ABI_FIELD(pinpool_module_info, 48, out_used_bytes);
 PINPOOL_ABI_FIELD(pinpool_module_info, 56, out_pools);
 PINPOOL_ABI_FIELD(pinpool_module_info, 60, __reserved);
+PINPOOL_ABI_FIELD(pinpool_module_info, 64, out_limit_uid_bytes);
+PINPOOL_ABI_FIELD(pinpool_module_info, 72, out_evicted);
+PINPOOL_ABI_FIELD(pinpool_module_info, 80, out_pages_scrubbed);
+PINPOOL_ABI_FIELD(pinpool_module_info, 88, out_quarantine_bytes);
 
-PINPOOL_ABI_SIZE(pinpool_create, 112);
+PINPOOL_ABI_SIZE(pinpool_create, 128);
 PINPOOL_ABI_FIELD(pinpool_create, 0, size);
 PINPOOL_ABI_FIELD(pinpool_create, 4, flags);
 PINPOOL_ABI_FIELD(pinpool_create, 8, name);
@@ -35,13 +39,16 @@ PINPOOL_ABI_FIELD(pinpool_create, 92, uid);
 PINPOOL_ABI_FIELD(pinpool_create, 96, gid);
 PINPOOL_ABI_FIELD(pinpool_create, 100, mode);
 PINPOOL_ABI_FIELD(pinpool_create, 104, __reserved);
+PINPOOL_ABI_FIELD(pinpool_create, 112, numa_policy);
+PINPOOL_ABI_FIELD(pinpool_create, 116, priority);
+PINPOOL_ABI_FIELD(pinpool_create, 120, numa_nodes);
 
 PINPOOL_ABI_SIZE(pinpool_destroy, 72);
 PINPOOL_ABI_FIELD(pinpool_destroy, 0, size);
 PINPOOL_ABI_FIELD(pinpool_destroy, 4, flags);
 PINPOOL_ABI_FIELD(pinpool_destroy, 8, name);
 
-PINPOOL_ABI_SIZE(pinpool_pool_info, 192);
+PINPOOL_ABI_SIZE(pinpool_pool_info, 240);
 PINPOOL_ABI_FIELD(pinpool_pool_info, 0, size);
 PINPOOL_ABI_FIELD(pinpool_pool_info, 4, flags);
 PINPOOL_ABI_FIELD(pinpool_pool_info, 8, out_name);
@@ -62,6 +69,14 @@ PINPOOL_ABI_FIELD(pinpool_pool_info, 176, out_numa_node);
 PINPOOL_ABI_FIELD(pinpool_pool_info, 180, out_uid);
 PINPOOL_ABI_FIELD(pinpool_pool_info, 184, out_gid);
 PINPOOL_ABI_FIELD(pinpool_pool_info, 188, out_mode);
+PINPOOL_ABI_FIELD(pinpool_pool_info, 192, out_flags);
+PINPOOL_ABI_FIELD(pinpool_pool_info, 196, out_priority);
+PINPOOL_ABI_FIELD(pinpool_pool_info, 200, out_numa_policy);
+PINPOOL_ABI_FIELD(pinpool_pool_info, 204, __reserved);
+PINPOOL_ABI_FIELD(pinpool_pool_info, 208, out_numa_nodes);
+PINPOOL_ABI_FIELD(pinpool_pool_info, 216, out_numa_fallback);
+PINPOOL_ABI_FIELD(pinpool_pool_info, 224, out_pages_zeroed);
+PINPOOL_ABI_FIELD(pinpool_pool_info, 232, out_failed_allocs);
 
 PINPOOL_ABI_SIZE(pinpool_begin, 8);
 PINPOOL_ABI_FIELD(pinpool_begin, 0, size);
@@ -78,6 +93,17 @@ PINPOOL_ABI_FIELD(pinpool_commit, 36, __reserved);
 PINPOOL_ABI_SIZE(pinpool_abort, 8);
 PINPOOL_ABI_FIELD(pinpool_abort, 0, size);
 PINPOOL_ABI_FIELD(pinpool_abort, 4, flags);
+
+PINPOOL_ABI_SIZE(pinpool_resize, 16);
+PINPOOL_ABI_FIELD(pinpool_resize, 0, size);
+PINPOOL_ABI_FIELD(pinpool_resize, 4, flags);
+PINPOOL_ABI_FIELD(pinpool_resize, 8, capacity);
+
+PINPOOL_ABI_SIZE(pinpool_eviction, 16);
+PINPOOL_ABI_FIELD(pinpool_eviction, 0, size);
+PINPOOL_ABI_FIELD(pinpool_eviction, 4, flags);
+PINPOOL_ABI_FIELD(pinpool_eviction, 8, evictable);
+PINPOOL_ABI_FIELD(pinpool_eviction, 12, priority);
 
 #undef PINPOOL_ABI_SIZE
 #undef PINPOOL_ABI_FIELD

@@ -31,23 +31,27 @@
  *  - EOPNOTSUPP: a field is understood, its value (a flag, a page size, a digest kind) is not supported.
  *  - EINVAL: everything is understood and it is not correct: a size shorter than the oldest version of the struct, a
  *    reserved field that is not zero, a malformed name, a capacity of 0 or not a multiple of the page size, a NUMA
- *    node that does not exist or has no memory, a mode beyond 0666, a length beyond the capacity, a digest without a
- *    kind; mmap() beyond the capacity.
+ *    node that does not exist or has no memory, nodes that do not go with the policy, a mode beyond 0666, a length
+ *    beyond the capacity, a digest without a kind; mmap() beyond the capacity.
  *  - EFAULT: user memory could not be read or written. Nothing has changed.
  *  - ENOENT: no pool of that name.
  *  - EEXIST: a pool of that name exists.
  *  - EPERM: the caller may not do this: create without write access to the control node, give a pool to another user
- *    or to a group it is not in, or destroy somebody else's pool.
+ *    or to a group it is not in, destroy somebody else's pool or say whether it gives way.
  *  - EACCES: open() without permission by owner and mode; mmap() with PROT_EXEC, private and writable, or writable
  *    on a file that is not the writer's.
- *  - ENOMEM: not enough huge pages (or kernel memory). Nothing was created.
- *  - ENOSPC: the module's limit (limit_mb), its number of pools, or a write past the capacity. Nothing was created.
+ *  - ENOMEM: not enough huge pages (or kernel memory), or the memory cgroup of the pool's creator is at its limit.
+ *    Nothing was created, grown or, from the page in question on, written. Touching a mapping is SIGBUS instead.
+ *  - ENOSPC: the module's limit (limit_mb), its number of pools, or a write past the capacity. As above.
+ *  - EDQUOT: the limit of what pools of one user may hold (limit_uid_mb). As above.
  *  - EBUSY: a file is loading this pool; or begin or commit while somebody still holds its pages: a writable mapping
  *    (that of an aborted load included), a pin (registered buffer, O_DIRECT in flight), a write in progress; or a
- *    write, writable mmap, commit or abort of the writer while it commits in another thread.
- *  - EROFS: begin, commit, abort or write on a pool that is READY; its content does not change any more.
+ *    write, writable mmap, commit, abort or resize of the writer while it commits or resizes in another thread; or
+ *    shrinking while the pool is mapped, read or written, or a page that would go is pinned.
+ *  - EROFS: begin, commit, abort, resize or write on a pool that is READY; its content does not change any more.
  *  - ENODATA: the pool is not READY, so there is nothing to read, map or seek to the end of yet, but for the writer.
- *  - EBADF: commit, abort or write on a file that did not begin the load; begin on a file not open for writing.
+ *  - EBADF: commit, abort or write on a file that did not begin the load; begin or resize on a file not open for
+ *    writing.
  *  - EINTR: a fatal signal ended the wait.
  */
 
@@ -68,6 +72,8 @@
 #define PINPOOL_IOC_BEGIN	_IO(PINPOOL_TYPE, 0x91) /* pool */
 #define PINPOOL_IOC_COMMIT	_IO(PINPOOL_TYPE, 0x92) /* pool */
 #define PINPOOL_IOC_ABORT	_IO(PINPOOL_TYPE, 0x93) /* pool */
+#define PINPOOL_IOC_RESIZE	_IO(PINPOOL_TYPE, 0x94) /* pool */
+#define PINPOOL_IOC_EVICTION	_IO(PINPOOL_TYPE, 0x95) /* pool */
 
 /**
  * enum pinpool_state - life of a pool
@@ -98,8 +104,15 @@ enum pinpool_digest_kind {
 	PINPOOL_DIGEST_XXH3_128_LIST = 2,
 };
 
-/* Feature bits of struct pinpool_module_info. A bit is never reused. None is defined yet beyond the base ABI. */
-#define PINPOOL_FEATURES_ALL 0ULL
+/* Feature bits of struct pinpool_module_info: what there is beyond the base ABI. A bit is never reused. */
+#define PINPOOL_FEATURE_ON_DEMAND (1ULL << 0) /* PINPOOL_CREATE_ON_DEMAND */
+#define PINPOOL_FEATURE_RESIZE	  (1ULL << 1) /* PINPOOL_IOC_RESIZE */
+#define PINPOOL_FEATURE_NUMA	  (1ULL << 2) /* numa_policy and numa_nodes of struct pinpool_create */
+#define PINPOOL_FEATURE_EVICTION  (1ULL << 3) /* PINPOOL_CREATE_EVICTABLE, PINPOOL_IOC_EVICTION */
+/* Those that this header knows. */
+#define PINPOOL_FEATURES_ALL                                                                   \
+	(PINPOOL_FEATURE_ON_DEMAND | PINPOOL_FEATURE_RESIZE | PINPOOL_FEATURE_NUMA |           \
+	 PINPOOL_FEATURE_EVICTION)
 
 /**
  * struct pinpool_module_info - PINPOOL_IOC_MODULE_INFO: what this module offers and has left
@@ -113,6 +126,10 @@ enum pinpool_digest_kind {
  * @out_used_bytes: bytes all pools hold, from the reserve or not
  * @out_pools: number of pools
  * @__reserved: 0
+ * @out_limit_uid_bytes: most bytes that all pools of one user may hold, 0 for no limit
+ * @out_evicted: pools that have given way since the module was loaded
+ * @out_pages_scrubbed: pages zeroed since then because their pool went
+ * @out_quarantine_bytes: bytes of pools that are gone, not given back yet because somebody still pins them
  *
  * Any file of the control node may ask. Since ABI 1.
  */
@@ -127,28 +144,63 @@ struct pinpool_module_info {
 	__aligned_u64 out_used_bytes;
 	__u32 out_pools;
 	__u32 __reserved;
+	__aligned_u64 out_limit_uid_bytes;
+	__aligned_u64 out_evicted;
+	__aligned_u64 out_pages_scrubbed;
+	__aligned_u64 out_quarantine_bytes;
 };
 
 #define PINPOOL_NUMA_ANY (-1)
+
+/**
+ * enum pinpool_numa_policy - which nodes the pages of a pool come from
+ * @PINPOOL_NUMA_BIND: all from numa_node; from any if that is PINPOOL_NUMA_ANY
+ * @PINPOOL_NUMA_PREFER: from numa_node as long as it has pages, then from the others; how many did is counted
+ * @PINPOOL_NUMA_INTERLEAVE: page i from the node at place i modulo the number of nodes in numa_nodes; numa_node is
+ *	PINPOOL_NUMA_ANY
+ *
+ * A page that may come from one node only and does not find room there is -ENOMEM.
+ */
+enum pinpool_numa_policy {
+	PINPOOL_NUMA_BIND = 0,
+	PINPOOL_NUMA_PREFER = 1,
+	PINPOOL_NUMA_INTERLEAVE = 2,
+};
+
+/*
+ * Pages come with the first touch or write, up to the capacity; without this all are there when creation returns. They
+ * are charged to the creator's memory cgroup, whoever touches. What was never touched reads as zero.
+ */
+#define PINPOOL_CREATE_ON_DEMAND (1U << 0)
+/*
+ * READY and open nowhere, the pool may be destroyed when the creation or growth of another needs its room: the lowest
+ * priority first, of equal ones the least recently used.
+ */
+#define PINPOOL_CREATE_EVICTABLE (1U << 1)
+
 /* In @uid and @gid: the caller's own. */
 #define PINPOOL_ID_CALLER 0xffffffffU
 
 /**
  * struct pinpool_create - PINPOOL_IOC_CREATE: make an EMPTY pool with all its pages, or nothing
  * @size: sizeof(struct pinpool_create)
- * @flags: must be 0
+ * @flags: PINPOOL_CREATE_*
  * @name: NUL-terminated, the rest of the array zero
  * @capacity: bytes, a multiple of @page_size, not 0
  * @page_size: bytes of one page of the pool, 2 MiB; 0 lets the module choose
- * @numa_node: node that all pages must come from, or PINPOOL_NUMA_ANY
+ * @numa_node: node that the policy is about, or PINPOOL_NUMA_ANY
  * @uid: owner of the node, in the caller's user namespace, or PINPOOL_ID_CALLER
  * @gid: group of the node, likewise
  * @mode: permission bits of the node, none beyond 0666; 0 means 0600
  * @__reserved: 0
+ * @numa_policy: enum pinpool_numa_policy
+ * @priority: evictable pools of lower priority give way first
+ * @numa_nodes: bit n for node n, for PINPOOL_NUMA_INTERLEAVE; 0 means all that have memory
  *
  * Needs a control file open for writing (the node is made with mode 0644, root:root; chmod and chgrp it to let others
- * create). Pages come from the reserve first, the others are charged to the caller's memory cgroup. /dev/pinpool/NAME
- * exists when the call returns. Since ABI 1.
+ * create). Pages come from the reserve first, the others are charged to the caller's memory cgroup. What the pool holds
+ * counts for the caller's user id, unless he has CAP_SYS_RESOURCE, and for the module. /dev/pinpool/NAME exists when the
+ * call returns. Since ABI 1.
  */
 struct pinpool_create {
 	__u32 size;
@@ -161,6 +213,9 @@ struct pinpool_create {
 	__u32 gid;
 	__u32 mode;
 	__aligned_u64 __reserved;
+	__u32 numa_policy;
+	__s32 priority;
+	__aligned_u64 numa_nodes;
 };
 
 /**
@@ -196,10 +251,19 @@ struct pinpool_destroy {
  * @out_digest: digest given at commit
  * @out_digest_kind: enum pinpool_digest_kind
  * @out_state: enum pinpool_state
- * @out_numa_node: the node bound to, or PINPOOL_NUMA_ANY
+ * @out_numa_node: numa_node of struct pinpool_create
  * @out_uid: owner, in the caller's user namespace, overflow uid if it has none there
  * @out_gid: group, likewise
  * @out_mode: permission bits given at creation
+ * @out_flags: PINPOOL_CREATE_* of the pool; what PINPOOL_IOC_EVICTION said last
+ * @out_priority: likewise
+ * @out_numa_policy: enum pinpool_numa_policy
+ * @__reserved: 0
+ * @out_numa_nodes: nodes that are interleaved, 0 with another policy
+ * @out_numa_fallback: pages that come from another node than PINPOOL_NUMA_PREFER asked for
+ * @out_pages_zeroed: pages zeroed because this pool touched them: once in a load, and not those that were zero already
+ *	or are overwritten whole
+ * @out_failed_allocs: touches and writes that found no page for an on-demand pool
  *
  * Any file of the pool may ask. Since ABI 1.
  */
@@ -224,6 +288,14 @@ struct pinpool_pool_info {
 	__u32 out_uid;
 	__u32 out_gid;
 	__u32 out_mode;
+	__u32 out_flags;
+	__s32 out_priority;
+	__u32 out_numa_policy;
+	__u32 __reserved;
+	__aligned_u64 out_numa_nodes;
+	__aligned_u64 out_numa_fallback;
+	__aligned_u64 out_pages_zeroed;
+	__aligned_u64 out_failed_allocs;
 };
 
 /**
@@ -273,6 +345,38 @@ struct pinpool_commit {
 struct pinpool_abort {
 	__u32 size;
 	__u32 flags;
+};
+
+/**
+ * struct pinpool_resize - PINPOOL_IOC_RESIZE: grow or shrink a pool that is not READY
+ * @size: sizeof(struct pinpool_resize)
+ * @flags: must be 0
+ * @capacity: the new capacity in bytes, a multiple of the page size, not 0
+ *
+ * For a file open for writing while EMPTY, for the writer while LOADING. All or nothing: a pool that is not on demand
+ * gets all its new pages, another only the room for them. What is added reads as zero, what is cut off is scrubbed.
+ * Since PINPOOL_FEATURE_RESIZE.
+ */
+struct pinpool_resize {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 capacity;
+};
+
+/**
+ * struct pinpool_eviction - PINPOOL_IOC_EVICTION: whether and when a pool gives way
+ * @size: sizeof(struct pinpool_eviction)
+ * @flags: must be 0
+ * @evictable: 0 or 1, as PINPOOL_CREATE_EVICTABLE
+ * @priority: evictable pools of lower priority give way first
+ *
+ * For the pool's owner and for CAP_SYS_ADMIN. Since PINPOOL_FEATURE_EVICTION.
+ */
+struct pinpool_eviction {
+	__u32 size;
+	__u32 flags;
+	__u32 evictable;
+	__s32 priority;
 };
 
 #endif /* _UAPI_LINUX_PINPOOL_H */
