@@ -9,7 +9,6 @@
 #include <linux/cred.h>
 #include <linux/ctype.h>
 #include <linux/err.h>
-#include <linux/nodemask.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
@@ -72,22 +71,25 @@ static int control_create(struct pinpool_ucmd *ucmd)
 	struct pinpool_params params = {
 		.name = create->name,
 		.capacity = create->capacity,
-		.numa_node = create->numa_node,
 		.mode = create->mode ?: 0600,
+		.on_demand = create->flags & PINPOOL_CREATE_ON_DEMAND,
+		.evictable = create->flags & PINPOOL_CREATE_EVICTABLE,
+		.priority = create->priority,
 	};
 	int err;
 
 	if (!(ucmd->file->f_mode & FMODE_WRITE))
 		return -EPERM;
-	if (create->flags || (create->page_size && create->page_size != PINPOOL_PAGE_SIZE))
+	if ((create->flags & ~(PINPOOL_CREATE_ON_DEMAND | PINPOOL_CREATE_EVICTABLE)) ||
+	    (create->page_size && create->page_size != PINPOOL_PAGE_SIZE))
 		return -EOPNOTSUPP;
 	if (create->__reserved || !control_name_valid(create->name) || (create->mode & ~0666))
 		return -EINVAL;
 	if (!create->capacity || !IS_ALIGNED(create->capacity, PINPOOL_PAGE_SIZE))
 		return -EINVAL;
-	if (create->numa_node != NUMA_NO_NODE &&
-	    (create->numa_node < 0 || create->numa_node >= MAX_NUMNODES || !node_state(create->numa_node, N_MEMORY)))
-		return -EINVAL;
+	err = pinpool_place_init(&params.place, create);
+	if (err)
+		return err;
 	err = control_owner(create, &params);
 	if (err)
 		return err;
@@ -137,7 +139,6 @@ static void control_release(struct device *dev)
 
 static const struct device_type control_type = {
 	.name = "pinpool_control",
-	.groups = pinpool_control_groups,
 	.devnode = control_devnode,
 	.release = control_release,
 };
@@ -165,12 +166,17 @@ int __init pinpool_control_init(void)
 	err = dev_set_name(control_device, CONTROL_NAME);
 	if (err)
 		goto err_device;
+	control_device->groups = pinpool_sysfs_control_groups();
+	if (!control_device->groups) {
+		err = -ENOMEM;
+		goto err_device;
+	}
 
 	cdev_init(&control_cdev, &control_fops);
 	control_cdev.owner = THIS_MODULE;
 	err = cdev_add(&control_cdev, devt, 1);
 	if (err)
-		goto err_device;
+		goto err_groups;
 	err = device_add(control_device);
 	if (err)
 		goto err_cdev;
@@ -178,6 +184,8 @@ int __init pinpool_control_init(void)
 
 err_cdev:
 	cdev_del(&control_cdev);
+err_groups:
+	pinpool_sysfs_control_groups_free();
 err_device:
 	put_device(control_device);
 	return err;
@@ -190,4 +198,5 @@ void pinpool_control_exit(void)
 {
 	device_unregister(control_device);
 	cdev_del(&control_cdev);
+	pinpool_sysfs_control_groups_free();
 }

@@ -4,9 +4,11 @@
  *
  * What must hold: while READY nobody can write a page, by any way, ever again; a load never shows or keeps a byte of an
  * earlier one; whoever writes does so as the one file in pool->writer. So a load begins only when nobody can still
- * write (no writable mapping, no write() under way, no pin), and commits only then. Begin, commit and abort drop the
- * lock for their long parts and keep others out by pool->changing.
+ * write (no writable mapping, no write() under way, no pin), and commits only then. Nobody uses a page that a smaller
+ * capacity cuts off. Begin, commit, abort and resize drop the lock for their long parts and keep others out by
+ * pool->changing.
  */
+#include <linux/fs.h>
 #include <linux/jiffies.h>
 #include <linux/sched/signal.h>
 #include <linux/timekeeping.h>
@@ -73,7 +75,7 @@ int pinpool_load_begin(struct pinpool_pool *pool, struct file *file)
 	if (left <= 0)
 		err = left ? -EINTR : -EBUSY;
 	else
-		err = pinpool_pages_settle(&pool->pages, pool->inode->i_mapping, deadline);
+		err = pinpool_pages_settle(&pool->pages, 0, pool->inode->i_mapping, deadline);
 	if (!err)
 		pinpool_pages_forget(&pool->pages);
 
@@ -103,11 +105,11 @@ static int load_check_writer(struct pinpool_pool *pool, struct file *file)
  * pinpool_load_commit - LOADING -> READY
  * @pool: the pool
  * @file: the writer
- * @commit: length and digest, checked by the caller
+ * @commit: length and digest, checked by the caller but for the capacity
  *
  * On error the load goes on.
  *
- * Return: 0, -EBADF, -EROFS, -EBUSY or -EINTR.
+ * Return: 0, -EBADF, -EROFS, -EBUSY, -EINVAL or -EINTR.
  */
 int pinpool_load_commit(struct pinpool_pool *pool, struct file *file, const struct pinpool_commit *commit)
 {
@@ -116,6 +118,8 @@ int pinpool_load_commit(struct pinpool_pool *pool, struct file *file, const stru
 	if (mutex_lock_killable(&pool->lock))
 		return -EINTR;
 	err = load_check_writer(pool, file);
+	if (!err && commit->length > pool->capacity)
+		err = -EINVAL;
 	/*
 	 * Counted here and not by mapping_deny_writable(), which on older kernels takes every shared mapping of a file
 	 * opened for writing for writable, and would have to stay denied and so refuse those for good.
@@ -128,7 +132,7 @@ int pinpool_load_commit(struct pinpool_pool *pool, struct file *file, const stru
 	}
 	load_change_begin(pool);
 
-	err = pinpool_pages_settle(&pool->pages, pool->inode->i_mapping, jiffies + COMMIT_SETTLE);
+	err = pinpool_pages_settle(&pool->pages, 0, pool->inode->i_mapping, jiffies + COMMIT_SETTLE);
 	if (!err)
 		err = pinpool_pages_zero(&pool->pages);
 
@@ -176,6 +180,63 @@ int pinpool_load_abort(struct pinpool_pool *pool, struct file *file)
 	return 0;
 }
 
+/* Whether @file may resize now, to @capacity. */
+static int load_check_resize(struct pinpool_pool *pool, struct file *file, u64 capacity)
+{
+	lockdep_assert_held(&pool->lock);
+
+	if (pool->state == PINPOOL_STATE_READY)
+		return -EROFS;
+	if (pool->changing || (pool->writer && pool->writer != file))
+		return -EBUSY;
+	if (capacity < pool->capacity && (pool->mappings || pool->reads || pool->writes))
+		return -EBUSY;
+	return 0;
+}
+
+/**
+ * pinpool_load_resize - change the capacity
+ * @pool: the pool
+ * @file: a file of it open for writing, the writer while LOADING
+ * @capacity: bytes, a multiple of PINPOOL_PAGE_SIZE
+ *
+ * All or nothing.
+ *
+ * Return: 0, -EBADF, -EROFS, -EBUSY, -ENOSPC, -EDQUOT, -ENOMEM or -EINTR.
+ */
+int pinpool_load_resize(struct pinpool_pool *pool, struct file *file, u64 capacity)
+{
+	struct pinpool_shortage shortage = PINPOOL_SHORTAGE_INIT;
+	int err;
+
+	if (!(file->f_mode & FMODE_WRITE))
+		return -EBADF;
+	if (mutex_lock_killable(&pool->lock))
+		return -EINTR;
+	err = load_check_resize(pool, file, capacity);
+	if (err) {
+		mutex_unlock(&pool->lock);
+		return err;
+	}
+	pool->shrinking = capacity < pool->capacity;
+	load_change_begin(pool);
+
+	do {
+		err = pinpool_pages_resize(&pool->pages, capacity >> PINPOOL_PAGE_SHIFT, pool->inode->i_mapping,
+					   &shortage);
+	} while (err && pinpool_pool_make_room(pool, err, &shortage));
+
+	load_change_end(pool);
+	pool->shrinking = false;
+	if (!err) {
+		WRITE_ONCE(pool->capacity, capacity);
+		i_size_write(pool->inode, capacity);
+	}
+	mutex_unlock(&pool->lock);
+	wake_up_all(&pool->wait);
+	return err;
+}
+
 /**
  * pinpool_load_file_closed - the last reference to a file has gone; if it was the writer, so has its load
  * @pool: the pool
@@ -189,6 +250,7 @@ void pinpool_load_file_closed(struct pinpool_pool *pool, struct file *file)
 
 	mutex_lock(&pool->lock);
 	pool->openers--;
+	pool->last_used_ns = ktime_get_ns();
 	aborted = pool->writer == file;
 	if (aborted)
 		load_set_state(pool, PINPOOL_STATE_EMPTY, NULL);
@@ -219,7 +281,8 @@ bool pinpool_load_visible(struct pinpool_pool *pool, struct file *file)
  * @file: the file read
  * @end: receives where the content ends
  *
- * Return: 1 if pinpool_load_read_end() must follow, 0 if not (READY: nothing can change any more), -ENODATA or -EINTR.
+ * Return: 1 if pinpool_load_read_end() must follow, 0 if not (READY: nothing can change any more), -ENODATA, -EBUSY
+ * or -EINTR.
  */
 int pinpool_load_read_begin(struct pinpool_pool *pool, struct file *file, u64 *end)
 {
@@ -236,6 +299,8 @@ int pinpool_load_read_begin(struct pinpool_pool *pool, struct file *file, u64 *e
 	if (pool->state == PINPOOL_STATE_READY) {
 		*end = pool->length;
 		ret = 0;
+	} else if (pool->writer == file && pool->shrinking) {
+		ret = -EBUSY;
 	} else if (pool->writer == file) {
 		*end = pool->capacity;
 		pool->reads++;
@@ -263,18 +328,21 @@ void pinpool_load_read_end(struct pinpool_pool *pool)
  * pinpool_load_write_begin - a write() starts
  * @pool: the pool
  * @file: the file written
+ * @capacity: receives where the write has to end; the pool does not shrink before pinpool_load_write_end()
  *
  * Return: 0, -EBADF, -EROFS, -EBUSY or -EINTR.
  */
-int pinpool_load_write_begin(struct pinpool_pool *pool, struct file *file)
+int pinpool_load_write_begin(struct pinpool_pool *pool, struct file *file, u64 *capacity)
 {
 	int err;
 
 	if (mutex_lock_killable(&pool->lock))
 		return -EINTR;
 	err = load_check_writer(pool, file);
-	if (!err)
+	if (!err) {
+		*capacity = pool->capacity;
 		pool->writes++;
+	}
 	mutex_unlock(&pool->lock);
 	return err;
 }

@@ -5,16 +5,23 @@
 #include <linux/init.h>
 #include <linux/minmax.h>
 #include <linux/module.h>
+#include <linux/numa.h>
 
 #include "pinpool.h"
 
-static unsigned long reserve_mb;
-module_param(reserve_mb, ulong, 0444);
-MODULE_PARM_DESC(reserve_mb, "MiB of huge pages to take at load, from which pools are cut (default 0)");
+static unsigned long reserve_mb[MAX_NUMNODES];
+static int nr_reserve_mb;
+module_param_array(reserve_mb, ulong, &nr_reserve_mb, 0444);
+MODULE_PARM_DESC(reserve_mb, "MiB of huge pages to take at load, from which pools are cut: one value for all nodes "
+			     "together, or one for each from node 0 on (default 0)");
 
 static unsigned long limit_mb;
 module_param(limit_mb, ulong, 0644);
 MODULE_PARM_DESC(limit_mb, "MiB that all pools together may hold, from the reserve or not (default 0: no limit)");
+
+static unsigned long limit_uid_mb;
+module_param(limit_uid_mb, ulong, 0644);
+MODULE_PARM_DESC(limit_uid_mb, "MiB that the pools of one user without CAP_SYS_RESOURCE may hold (default 0: no limit)");
 
 struct class pinpool_class = {
 	.name = "pinpool",
@@ -32,11 +39,21 @@ u64 pinpool_limit_bytes(void)
 	return min_t(u64, READ_ONCE(limit_mb), U64_MAX >> 20) << 20;
 }
 
+/**
+ * pinpool_limit_uid_bytes - most bytes that the pools of one user may hold
+ *
+ * Return: bytes, 0 for no limit.
+ */
+u64 pinpool_limit_uid_bytes(void)
+{
+	return min_t(u64, READ_ONCE(limit_uid_mb), U64_MAX >> 20) << 20;
+}
+
 static int __init pinpool_init(void)
 {
 	int err;
 
-	err = pinpool_reserve_init(reserve_mb);
+	err = pinpool_reserve_init(reserve_mb, nr_reserve_mb);
 	if (err)
 		return err;
 	err = alloc_chrdev_region(&pinpool_devt, 0, MINORMASK + 1, "pinpool");
@@ -71,6 +88,7 @@ static void __exit pinpool_exit(void)
 	pinpool_node_exit();
 	class_unregister(&pinpool_class);
 	unregister_chrdev_region(pinpool_devt, MINORMASK + 1);
+	pinpool_quarantine_exit();
 	pinpool_reserve_exit();
 }
 

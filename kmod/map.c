@@ -44,9 +44,12 @@ static vm_fault_t map_fault(struct vm_fault *vmf)
 	pgoff_t index = vmf->pgoff;
 	struct folio *folio;
 
-	if (index >> PINPOOL_PAGE_ORDER >= pool->pages.nr)
+	/* Nobody gets a page for what he may not see. */
+	if (!pinpool_load_visible(pool, file))
 		return VM_FAULT_SIGBUS;
-	folio = pool->pages.folios[index >> PINPOOL_PAGE_ORDER];
+	folio = pinpool_pages_get(&pool->pages, index >> PINPOOL_PAGE_ORDER);
+	if (IS_ERR(folio))
+		return VM_FAULT_SIGBUS;
 
 	/* Not VM_FAULT_NOPAGE: a fault of the kernel itself, in copy_from_user(), would come back for ever. */
 	if (folio_lock_killable(folio))
@@ -56,7 +59,7 @@ static vm_fault_t map_fault(struct vm_fault *vmf)
 		folio_unlock(folio);
 		return VM_FAULT_SIGBUS;
 	}
-	pinpool_page_zero(folio);
+	pinpool_pages_zero_one(&pool->pages, folio);
 	atomic64_inc(&pool->faults);
 
 	/* The core maps the whole folio if the mapping allows, and unlocks it then. */
@@ -71,13 +74,19 @@ static const struct vm_operations_struct map_vm_ops = {
 	.fault = map_fault,
 };
 
-/* Whether @file may be mapped now, and writable if @write. */
-static int map_permitted(struct pinpool_pool *pool, struct file *file, bool write)
+/* Whether @file may be mapped now, [@first, @first + @nr) of PAGE_SIZE, and writable if @write. */
+static int map_permitted(struct pinpool_pool *pool, struct file *file, unsigned long first, unsigned long nr, bool write)
 {
+	unsigned long pages = pool->capacity >> PAGE_SHIFT;
+
 	lockdep_assert_held(&pool->lock);
 
+	if (first > pages || nr > pages - first)
+		return -EINVAL;
+	if (!write && !pinpool_load_visible(pool, file))
+		return -ENODATA;
 	if (!write)
-		return pinpool_load_visible(pool, file) ? 0 : -ENODATA;
+		return pool->shrinking ? -EBUSY : 0;
 	if (pool->writer != file)
 		return -EACCES;
 	return pool->changing ? -EBUSY : 0;
@@ -93,7 +102,6 @@ static int map_permitted(struct pinpool_pool *pool, struct file *file, bool writ
 int pinpool_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct pinpool_pool *pool = file->private_data;
-	unsigned long pages = pool->capacity >> PAGE_SHIFT;
 	bool write = vma->vm_flags & VM_WRITE;
 	int err;
 
@@ -101,12 +109,10 @@ int pinpool_mmap(struct file *file, struct vm_area_struct *vma)
 		return -EACCES;
 	if (write && !(vma->vm_flags & VM_MAYSHARE))
 		return -EACCES;
-	if (vma->vm_pgoff > pages || vma_pages(vma) > pages - vma->vm_pgoff)
-		return -EINVAL;
 
 	if (mutex_lock_killable(&pool->lock))
 		return -EINTR;
-	err = map_permitted(pool, file, write);
+	err = map_permitted(pool, file, vma->vm_pgoff, vma_pages(vma), write);
 	if (!err) {
 		vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP);
 		vm_flags_clear(vma, VM_MAYEXEC | (write ? 0 : VM_MAYWRITE));

@@ -14,13 +14,10 @@
 
 static int node_open(struct inode *inode, struct file *file)
 {
-	struct pinpool_pool *pool = pinpool_pool_get(iminor(inode));
+	struct pinpool_pool *pool = pinpool_pool_open(iminor(inode));
 
 	if (!pool)
 		return -ENXIO;
-	mutex_lock(&pool->lock);
-	pool->openers++;
-	mutex_unlock(&pool->lock);
 	file->private_data = pool;
 	file->f_mapping = pool->inode->i_mapping;
 	return 0;
@@ -36,13 +33,16 @@ static int node_release(struct inode *inode, struct file *file)
 }
 
 /* What of an I/O at @pos lies in one page. */
-static void *node_span(struct pinpool_pool *pool, u64 pos, u64 end, size_t count, struct folio **folio, size_t *span)
+static size_t node_span(u64 pos, u64 end, size_t count)
 {
 	size_t offset = pos & (PINPOOL_PAGE_SIZE - 1);
 
-	*folio = pool->pages.folios[pos >> PINPOOL_PAGE_SHIFT];
-	*span = min3(count, (size_t)PINPOOL_PAGE_SIZE - offset, (size_t)min_t(u64, end - pos, SIZE_MAX));
-	return folio_address(*folio) + offset;
+	return min3(count, (size_t)PINPOOL_PAGE_SIZE - offset, (size_t)min_t(u64, end - pos, SIZE_MAX));
+}
+
+static void *node_address(struct folio *folio, u64 pos)
+{
+	return folio_address(folio) + (pos & (PINPOOL_PAGE_SIZE - 1));
 }
 
 static ssize_t node_read_iter(struct kiocb *iocb, struct iov_iter *to)
@@ -58,14 +58,12 @@ static ssize_t node_read_iter(struct kiocb *iocb, struct iov_iter *to)
 		return loading;
 
 	while (iov_iter_count(to) && iocb->ki_pos < end) {
-		struct folio *folio;
-		size_t span, copied;
-		void *data;
+		size_t span = node_span(iocb->ki_pos, end, iov_iter_count(to)), copied;
+		struct folio *folio = pinpool_pages_find(&pool->pages, iocb->ki_pos >> PINPOOL_PAGE_SHIFT);
 
-		data = node_span(pool, iocb->ki_pos, end, iov_iter_count(to), &folio, &span);
 		/* A page that this load has not touched still holds somebody else's bytes. */
-		if (folio_test_uptodate(folio))
-			copied = copy_to_iter(data, span, to);
+		if (folio && folio_test_uptodate(folio))
+			copied = copy_to_iter(node_address(folio, iocb->ki_pos), span, to);
 		else
 			copied = iov_iter_zero(span, to);
 		iocb->ki_pos += copied;
@@ -84,42 +82,55 @@ static ssize_t node_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	return done;
 }
 
+/* Bytes taken of a write that lies in one page; 0 if user memory ended the copy before the first. */
+static ssize_t node_write_page(struct pinpool_pool *pool, u64 pos, size_t span, struct iov_iter *from)
+{
+	struct folio *folio = pinpool_pages_get(&pool->pages, pos >> PINPOOL_PAGE_SHIFT);
+	int err;
+
+	if (IS_ERR(folio))
+		return PTR_ERR(folio);
+	if (span == PINPOOL_PAGE_SIZE && !folio_test_uptodate(folio)) {
+		ssize_t copied = pinpool_page_overwrite(folio, from);
+
+		if (copied)
+			return copied;
+	}
+	err = pinpool_pages_prepare(&pool->pages, folio);
+	return err ?: copy_from_iter(node_address(folio, pos), span, from);
+}
+
 static ssize_t node_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct file *file = iocb->ki_filp;
 	struct pinpool_pool *pool = file->private_data;
-	ssize_t done = 0;
+	ssize_t done = 0, copied = 0;
+	u64 capacity;
 	int err;
 
-	err = pinpool_load_write_begin(pool, file);
+	err = pinpool_load_write_begin(pool, file, &capacity);
 	if (err)
 		return err;
-	if (iov_iter_count(from) && iocb->ki_pos >= pool->capacity)
-		err = -ENOSPC;
+	if (iov_iter_count(from) && iocb->ki_pos >= capacity)
+		copied = -ENOSPC;
 
-	while (iov_iter_count(from) && iocb->ki_pos < pool->capacity) {
-		struct folio *folio;
-		size_t span, copied;
-		void *data;
+	while (iov_iter_count(from) && iocb->ki_pos < capacity) {
+		size_t span = node_span(iocb->ki_pos, capacity, iov_iter_count(from));
 
-		data = node_span(pool, iocb->ki_pos, pool->capacity, iov_iter_count(from), &folio, &span);
-		err = pinpool_page_prepare(folio);
-		if (err)
+		copied = node_write_page(pool, iocb->ki_pos, span, from);
+		if (!copied)
+			copied = -EFAULT;
+		if (copied < 0)
 			break;
-		copied = copy_from_iter(data, span, from);
 		iocb->ki_pos += copied;
 		done += copied;
-		if (copied < span) {
-			err = -EFAULT;
-			break;
-		}
 		if (fatal_signal_pending(current))
 			break;
 		cond_resched();
 	}
 
 	pinpool_load_write_end(pool, done);
-	return done ?: err;
+	return done ?: min_t(ssize_t, copied, 0);
 }
 
 static loff_t node_llseek(struct file *file, loff_t offset, int whence)
@@ -184,15 +195,14 @@ static int node_ioctl_begin(struct pinpool_ucmd *ucmd)
 static int node_ioctl_commit(struct pinpool_ucmd *ucmd)
 {
 	const struct pinpool_commit *commit = ucmd->cmd;
-	struct pinpool_pool *pool = ucmd->file->private_data;
 
 	if (commit->flags || commit->digest_kind > PINPOOL_DIGEST_XXH3_128_LIST)
 		return -EOPNOTSUPP;
-	if (commit->__reserved || !commit->length || commit->length > pool->capacity)
+	if (commit->__reserved || !commit->length)
 		return -EINVAL;
 	if (commit->digest_kind == PINPOOL_DIGEST_NONE && memchr_inv(commit->digest, 0, sizeof(commit->digest)))
 		return -EINVAL;
-	return pinpool_load_commit(pool, ucmd->file, commit);
+	return pinpool_load_commit(ucmd->file->private_data, ucmd->file, commit);
 }
 
 static int node_ioctl_abort(struct pinpool_ucmd *ucmd)
@@ -204,11 +214,33 @@ static int node_ioctl_abort(struct pinpool_ucmd *ucmd)
 	return pinpool_load_abort(ucmd->file->private_data, ucmd->file);
 }
 
+static int node_ioctl_resize(struct pinpool_ucmd *ucmd)
+{
+	const struct pinpool_resize *resize = ucmd->cmd;
+
+	if (resize->flags)
+		return -EOPNOTSUPP;
+	if (!resize->capacity || !IS_ALIGNED(resize->capacity, PINPOOL_PAGE_SIZE))
+		return -EINVAL;
+	return pinpool_load_resize(ucmd->file->private_data, ucmd->file, resize->capacity);
+}
+
+static int node_ioctl_eviction(struct pinpool_ucmd *ucmd)
+{
+	const struct pinpool_eviction *eviction = ucmd->cmd;
+
+	if (eviction->flags || eviction->evictable > 1)
+		return -EOPNOTSUPP;
+	return pinpool_pool_set_eviction(ucmd->file->private_data, eviction->evictable, eviction->priority);
+}
+
 static const struct pinpool_ioctl_op node_ioctl_ops[] = {
 	PINPOOL_IOCTL_OP(PINPOOL_IOC_POOL_INFO, node_ioctl_info, pinpool_pool_info, out_mode, true),
 	PINPOOL_IOCTL_OP(PINPOOL_IOC_BEGIN, node_ioctl_begin, pinpool_begin, flags, false),
 	PINPOOL_IOCTL_OP(PINPOOL_IOC_COMMIT, node_ioctl_commit, pinpool_commit, __reserved, false),
 	PINPOOL_IOCTL_OP(PINPOOL_IOC_ABORT, node_ioctl_abort, pinpool_abort, flags, false),
+	PINPOOL_IOCTL_OP(PINPOOL_IOC_RESIZE, node_ioctl_resize, pinpool_resize, capacity, false),
+	PINPOOL_IOCTL_OP(PINPOOL_IOC_EVICTION, node_ioctl_eviction, pinpool_eviction, priority, false),
 };
 
 static long node_ioctl(struct file *file, unsigned int number, unsigned long arg)

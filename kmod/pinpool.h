@@ -2,11 +2,12 @@
 /*
  * pinpool: what its files share.
  *
- * Who knows what: pages.c and reserve.c know memory and no states; pool.c knows names and lifetimes; load.c owns the
- * state machine; node.c, map.c and sysfs.c show one pool to user space and control.c the module; ioctl.c unmarshals.
+ * Who knows what: page.c, pages.c, place.c, reserve.c, quarantine.c and account.c know memory and no states; pool.c knows
+ * names and lifetimes, evict.c who gives way; load.c owns the state machine; node.c, map.c and sysfs.c show one pool to
+ * user space and control.c the module; ioctl.c unmarshals.
  *
- * Locks, outermost first: mmap_lock, pools_lock (pool.c), pool->lock, folio lock. User memory is never touched under
- * any of the last three: it may be a mapping of the very pool.
+ * Locks, outermost first: mmap_lock, pools_lock (pool.c), pool->lock, folio lock; then leaves. User memory is never
+ * touched under any but the first: it may be a mapping of the very pool.
  */
 #ifndef PINPOOL_H
 #define PINPOOL_H
@@ -18,6 +19,7 @@
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/pinpool.h>
+#include <linux/rcupdate.h>
 #include <linux/uidgid.h>
 #include <linux/wait.h>
 
@@ -29,55 +31,178 @@
 #define PINPOOL_CONTROL_MINOR 0
 #define PINPOOL_MAX_POOLS     4096
 
-/**
- * struct pinpool_pages - the memory of one pool
- * @folios: @nr folios of PINPOOL_PAGE_ORDER in pool order, each with the one reference that the pool holds
- * @nr: their number
- *
- * Flags of a folio, both changed under its lock:
- *
- * - uptodate: zeroed in this load, so that whatever it holds belongs to this load or is zero
- * - dirty: has held bytes of this pool, so that it is scrubbed before it serves anybody else
- *
- * folio->private tells where the folio goes in the end, see reserve.c.
- */
-struct pinpool_pages {
-	struct folio **folios;
-	unsigned long nr;
-};
+/* What folio->private says of a page of ours, see page.c. */
+#define PINPOOL_PAGE_RESERVED BIT(0) /* belongs to the reserve */
+#define PINPOOL_PAGE_ZERO     BIT(1) /* all its bytes are zero */
+#define PINPOOL_PAGE_HELD     BIT(2) /* has held bytes of the pool it is in, so it is scrubbed before it leaves */
 
-int pinpool_pages_alloc(struct pinpool_pages *pages, unsigned long nr, int nid);
-void pinpool_pages_free(struct pinpool_pages *pages);
-void pinpool_page_zero(struct folio *folio);
-int pinpool_page_prepare(struct folio *folio);
-void pinpool_page_scrub(struct folio *folio);
+unsigned long pinpool_pages_available(void);
+struct folio *pinpool_page_alloc(gfp_t gfp, int nid);
+void pinpool_page_free(struct folio *folio);
+void pinpool_page_set_reserved(struct folio *folio, bool reserved);
+bool pinpool_page_reserved(struct folio *folio);
 bool pinpool_page_settled(struct folio *folio);
-int pinpool_pages_zero(struct pinpool_pages *pages);
-void pinpool_pages_forget(struct pinpool_pages *pages);
-int pinpool_pages_settle(struct pinpool_pages *pages, struct address_space *mapping, unsigned long deadline);
-void pinpool_pages_unmap(struct pinpool_pages *pages, struct address_space *mapping);
+bool pinpool_page_zero(struct folio *folio);
+void pinpool_page_filled(struct folio *folio, size_t bytes);
+ssize_t pinpool_page_overwrite(struct folio *folio, struct iov_iter *from);
+void pinpool_page_scrub(struct folio *folio);
+u64 pinpool_pages_scrubbed(void);
 
 struct folio *pinpool_reserve_take(int nid);
-struct folio *pinpool_folio_alloc(gfp_t gfp, int nid);
-void pinpool_folio_give_back(struct folio *folio);
-void pinpool_folio_quarantine(struct folio *folio);
+void pinpool_page_give_back(struct folio *folio);
+int pinpool_reserve_set(int nid, unsigned long target);
+u64 pinpool_reserve_node_bytes(int nid);
+u64 pinpool_reserve_node_free_bytes(int nid);
 u64 pinpool_reserve_bytes(void);
 u64 pinpool_reserve_free_bytes(void);
-int pinpool_reserve_init(unsigned long megabytes);
+int pinpool_reserve_init(const unsigned long *megabytes, int nr);
 void pinpool_reserve_exit(void);
+
+void pinpool_quarantine(struct folio *folio);
+u64 pinpool_quarantine_bytes(void);
+void pinpool_quarantine_exit(void);
+
+struct pinpool_account;
+
+struct pinpool_account *pinpool_account_get(kuid_t uid, bool limited);
+void pinpool_account_put(struct pinpool_account *account);
+int pinpool_account_charge(struct pinpool_account *account, u64 bytes);
+void pinpool_account_uncharge(struct pinpool_account *account, u64 bytes);
+u64 pinpool_account_missing(struct pinpool_account *account, u64 bytes, int limit);
+u64 pinpool_used_bytes(void);
+
+/**
+ * struct pinpool_place - where the pages of a pool come from
+ * @policy: enum pinpool_numa_policy
+ * @node: node bound to or preferred, or NUMA_NO_NODE
+ * @nodes: nodes that are interleaved, bit n for node n
+ */
+struct pinpool_place {
+	u32 policy;
+	int node;
+	u64 nodes;
+};
+
+int pinpool_place_init(struct pinpool_place *place, const struct pinpool_create *create);
+int pinpool_place_node(const struct pinpool_place *place, unsigned long index);
+bool pinpool_place_strict(const struct pinpool_place *place);
+
+/**
+ * struct pinpool_slots - the places of a pool's pages
+ * @rcu: for freeing
+ * @nr: number of places
+ * @folios: the pages, folios of PINPOOL_PAGE_ORDER, each with the one reference that the pool holds; NULL where there is
+ *	none yet
+ */
+struct pinpool_slots {
+	struct rcu_head rcu;
+	unsigned long nr;
+	struct folio *folios[];
+};
+
+/**
+ * struct pinpool_pages - the memory of one pool
+ * @place: where pages come from
+ * @on_demand: pages come when they are needed
+ * @account: is charged for the pages
+ * @memcg: is charged for those that do not come from the reserve
+ * @lock: guards the filling of places and the replacing of @slots; a leaf
+ * @slots: the table
+ * @nr_held: pages there are
+ * @nr_charged: pages charged to @account
+ * @nr_fallback: pages of another node than wanted
+ * @nr_zeroed: pages cleared because this pool touched them
+ * @nr_failed: touches and writes that found no page
+ */
+struct pinpool_pages {
+	struct pinpool_place place;
+	bool on_demand;
+	struct pinpool_account *account;
+	struct mem_cgroup *memcg;
+	struct mutex lock;
+	struct pinpool_slots __rcu *slots;
+	unsigned long nr_held;
+	unsigned long nr_charged;
+	unsigned long nr_fallback;
+	atomic64_t nr_zeroed;
+	atomic64_t nr_failed;
+};
+
+/**
+ * struct pinpool_shortage - what was missing when pages could not be had
+ * @nid: the node they have to come from, or NUMA_NO_NODE
+ * @nr: pages; ULONG_MAX if it was not pages
+ * @nr_before: what was missing the time before; ULONG_MAX at first
+ */
+struct pinpool_shortage {
+	int nid;
+	unsigned long nr;
+	unsigned long nr_before;
+};
+
+#define PINPOOL_SHORTAGE_INIT { .nid = NUMA_NO_NODE, .nr = ULONG_MAX, .nr_before = ULONG_MAX }
+
+void pinpool_pages_init(struct pinpool_pages *pages, struct pinpool_account *account);
+int pinpool_pages_fill(struct pinpool_pages *pages, unsigned long nr, struct pinpool_shortage *shortage);
+struct folio *pinpool_pages_get(struct pinpool_pages *pages, unsigned long index);
+void pinpool_pages_zero_one(struct pinpool_pages *pages, struct folio *folio);
+int pinpool_pages_prepare(struct pinpool_pages *pages, struct folio *folio);
+void pinpool_pages_free(struct pinpool_pages *pages);
+int pinpool_pages_zero(struct pinpool_pages *pages);
+void pinpool_pages_forget(struct pinpool_pages *pages);
+int pinpool_pages_settle(struct pinpool_pages *pages, unsigned long first, struct address_space *mapping,
+			 unsigned long deadline);
+void pinpool_pages_unmap(struct pinpool_pages *pages, struct address_space *mapping);
+int pinpool_pages_resize(struct pinpool_pages *pages, unsigned long nr, struct address_space *mapping,
+			 struct pinpool_shortage *shortage);
+unsigned long pinpool_pages_on_node(struct pinpool_pages *pages, int nid);
+
+/**
+ * pinpool_pages_nr - how many places there are
+ * @pages: the pages
+ *
+ * Return: their number.
+ */
+static inline unsigned long pinpool_pages_nr(struct pinpool_pages *pages)
+{
+	unsigned long nr;
+
+	rcu_read_lock();
+	nr = rcu_dereference(pages->slots)->nr;
+	rcu_read_unlock();
+	return nr;
+}
+
+/**
+ * pinpool_pages_find - the page at a place
+ * @pages: the pages
+ * @index: the place
+ *
+ * Return: the page, or NULL if there is none, or no such place.
+ */
+static inline struct folio *pinpool_pages_find(struct pinpool_pages *pages, unsigned long index)
+{
+	struct pinpool_slots *slots;
+	struct folio *folio = NULL;
+
+	rcu_read_lock();
+	slots = rcu_dereference(pages->slots);
+	/* Pairs with page_place(). */
+	if (index < slots->nr)
+		folio = smp_load_acquire(&slots->folios[index]);
+	rcu_read_unlock();
+	return folio;
+}
 
 /**
  * struct pinpool_pool - one pool
  * @dev: node and sysfs folder; its reference count is the pool's
- * @capacity: bytes
  * @uid: owner of the node
  * @gid: group of the node
  * @mode: permission bits of the node
- * @numa_node: where its pages come from, or NUMA_NO_NODE
  * @created_ns: CLOCK_REALTIME
  * @inode: gives the files of this pool an address space of the right size
  * @pages: its memory
- * @charged: bytes it has of the module's limit; under pools_lock
  * @live: it has a name and a node; under pools_lock
  * @faults: page faults served
  * @wait: woken when the state changes, when the pool is destroyed and when a read or write of the writer ends
@@ -85,13 +210,19 @@ void pinpool_reserve_exit(void);
  * @state: read without the lock as well; READY is terminal and published with release semantics
  * @writer: the file that loads it, NULL unless LOADING; compared, never followed, so no reference is held. Read without
  *	the lock by the page fault
- * @changing: begin, commit or abort is at work with the lock dropped; nobody else may start one, write or map writable
+ * @changing: begin, commit, abort or resize is at work with the lock dropped; nobody else may start one, write or map
+ *	writable
+ * @shrinking: and it is a resize that takes pages away: nobody may start to use any
  * @destroyed: its name is gone
+ * @capacity: bytes; read without the lock as well, by who keeps the pool from shrinking or checks again
  * @reads: read() calls of the writer in progress
  * @writes: write() calls in progress
  * @mappings: VMAs
  * @writable: those of @mappings that are or may become writable
  * @openers: open files
+ * @evictable: may be destroyed for want of room while READY and not open
+ * @priority: of lower priority first
+ * @last_used_ns: when it was last opened, closed or committed, CLOCK_MONOTONIC
  * @bytes_written: bytes taken by write()
  * @length: bytes published
  * @committed_ns: CLOCK_REALTIME
@@ -100,15 +231,12 @@ void pinpool_reserve_exit(void);
  */
 struct pinpool_pool {
 	struct device dev;
-	u64 capacity;
 	kuid_t uid;
 	kgid_t gid;
 	umode_t mode;
-	int numa_node;
 	u64 created_ns;
 	struct inode *inode;
 	struct pinpool_pages pages;
-	u64 charged;
 	bool live;
 	atomic64_t faults;
 	wait_queue_head_t wait;
@@ -117,12 +245,17 @@ struct pinpool_pool {
 	enum pinpool_state state;
 	struct file *writer;
 	bool changing;
+	bool shrinking;
 	bool destroyed;
+	u64 capacity;
 	unsigned int reads;
 	unsigned int writes;
 	u64 mappings;
 	u64 writable;
 	u64 openers;
+	bool evictable;
+	s32 priority;
+	u64 last_used_ns;
 	u64 bytes_written;
 	u64 length;
 	u64 committed_ns;
@@ -134,35 +267,44 @@ struct pinpool_pool {
  * struct pinpool_params - what a pool is made from, checked by the caller
  * @name: NUL-terminated
  * @capacity: bytes, a multiple of PINPOOL_PAGE_SIZE
- * @numa_node: node or NUMA_NO_NODE
+ * @place: where its pages come from
  * @uid: owner
  * @gid: group
  * @mode: permission bits
+ * @on_demand: pages come when they are needed
+ * @evictable: see struct pinpool_pool
+ * @priority: likewise
  */
 struct pinpool_params {
 	const char *name;
 	u64 capacity;
-	int numa_node;
+	struct pinpool_place place;
 	kuid_t uid;
 	kgid_t gid;
 	umode_t mode;
+	bool on_demand;
+	bool evictable;
+	s32 priority;
 };
 
 int pinpool_pool_create(const struct pinpool_params *params);
 int pinpool_pool_destroy(const char *name);
-struct pinpool_pool *pinpool_pool_get(unsigned int minor);
+bool pinpool_pool_make_room(struct pinpool_pool *pool, int err, struct pinpool_shortage *shortage);
+struct pinpool_pool *pinpool_pool_open(unsigned int minor);
 void pinpool_pool_put(struct pinpool_pool *pool);
+int pinpool_pool_set_eviction(struct pinpool_pool *pool, bool evictable, s32 priority);
 void pinpool_pool_info(struct pinpool_pool *pool, struct pinpool_pool_info *info);
 void pinpool_module_info(struct pinpool_module_info *info);
 
 int pinpool_load_begin(struct pinpool_pool *pool, struct file *file);
 int pinpool_load_commit(struct pinpool_pool *pool, struct file *file, const struct pinpool_commit *commit);
 int pinpool_load_abort(struct pinpool_pool *pool, struct file *file);
+int pinpool_load_resize(struct pinpool_pool *pool, struct file *file, u64 capacity);
 void pinpool_load_file_closed(struct pinpool_pool *pool, struct file *file);
 bool pinpool_load_visible(struct pinpool_pool *pool, struct file *file);
 int pinpool_load_read_begin(struct pinpool_pool *pool, struct file *file, u64 *end);
 void pinpool_load_read_end(struct pinpool_pool *pool);
-int pinpool_load_write_begin(struct pinpool_pool *pool, struct file *file);
+int pinpool_load_write_begin(struct pinpool_pool *pool, struct file *file, u64 *capacity);
 void pinpool_load_write_end(struct pinpool_pool *pool, size_t bytes);
 
 int pinpool_mmap(struct file *file, struct vm_area_struct *vma);
@@ -212,6 +354,8 @@ union pinpool_ioctl_buffer {
 	struct pinpool_begin begin;
 	struct pinpool_commit commit;
 	struct pinpool_abort abort;
+	struct pinpool_resize resize;
+	struct pinpool_eviction eviction;
 };
 
 long pinpool_ioctl(struct file *file, const struct pinpool_ioctl_op *ops, size_t nr_ops, unsigned int number,
@@ -223,12 +367,16 @@ void pinpool_inode_free(struct inode *inode);
 extern struct class pinpool_class;
 extern dev_t pinpool_devt;
 extern const struct attribute_group *pinpool_pool_groups[];
-extern const struct attribute_group *pinpool_control_groups[];
+extern const struct attribute_group pinpool_control_group;
+
+const struct attribute_group **pinpool_sysfs_control_groups(void);
+void pinpool_sysfs_control_groups_free(void);
 
 int pinpool_node_init(void);
 void pinpool_node_exit(void);
 int pinpool_control_init(void);
 void pinpool_control_exit(void);
 u64 pinpool_limit_bytes(void);
+u64 pinpool_limit_uid_bytes(void);
 
 #endif /* PINPOOL_H */

@@ -16,13 +16,13 @@
 
 static_assert(PINPOOL_NUMA_ANY == NUMA_NO_NODE);
 
-/* Guards what follows, and @live and @charged of every pool. */
+/* Guards what follows, and @live of every pool. */
 static DEFINE_MUTEX(pools_lock);
 static DEFINE_XARRAY_ALLOC1(pools);
 static u32 next_minor;
 static unsigned int nr_names;
 static unsigned int nr_live;
-static u64 used_bytes;
+static u64 nr_evicted;
 
 static void pool_release(struct device *dev)
 {
@@ -30,9 +30,6 @@ static void pool_release(struct device *dev)
 	struct inode *inode = pool->inode;
 
 	pinpool_pages_free(&pool->pages);
-	mutex_lock(&pools_lock);
-	used_bytes -= pool->charged;
-	mutex_unlock(&pools_lock);
 	kfree(pool);
 	/* Last: it lets go of the module. */
 	if (inode)
@@ -76,16 +73,7 @@ static struct pinpool_pool *pool_find(const char *name)
 	return NULL;
 }
 
-static bool pool_exceeds_limit(u64 capacity)
-{
-	u64 limit = pinpool_limit_bytes();
-
-	lockdep_assert_held(&pools_lock);
-
-	return limit && (capacity > limit || used_bytes > limit - capacity);
-}
-
-/* The name, a minor and a share of the limit, before any memory is spent on a pool that cannot be. */
+/* The name and a minor, before any memory is spent on a pool that cannot be. */
 static int pool_take_name(struct pinpool_pool *pool)
 {
 	u32 minor;
@@ -96,7 +84,7 @@ static int pool_take_name(struct pinpool_pool *pool)
 		err = -EEXIST;
 		goto out_unlock;
 	}
-	if (nr_names == PINPOOL_MAX_POOLS || pool_exceeds_limit(pool->capacity)) {
+	if (nr_names == PINPOOL_MAX_POOLS) {
 		err = -ENOSPC;
 		goto out_unlock;
 	}
@@ -107,8 +95,6 @@ static int pool_take_name(struct pinpool_pool *pool)
 		goto out_unlock;
 	err = 0;
 	pool->dev.devt = MKDEV(MAJOR(pinpool_devt), minor);
-	pool->charged = pool->capacity;
-	used_bytes += pool->charged;
 	nr_names++;
 
 out_unlock:
@@ -140,11 +126,34 @@ static int pool_publish(struct pinpool_pool *pool)
 	return err;
 }
 
+/* Whether the caller may do with a pool what its owner may. */
+static bool pool_owned(const struct pinpool_pool *pool)
+{
+	return uid_eq(pool->uid, current_fsuid()) || capable(CAP_SYS_ADMIN);
+}
+
+/* All the memory a new pool needs at once. Others give way if that helps. */
+static int pool_take_memory(struct pinpool_pool *pool)
+{
+	struct pinpool_shortage shortage = PINPOOL_SHORTAGE_INIT;
+	struct pinpool_account *account;
+	int err;
+
+	account = pinpool_account_get(current_fsuid(), !capable(CAP_SYS_RESOURCE));
+	if (!account)
+		return -ENOMEM;
+	pinpool_pages_init(&pool->pages, account);
+	do {
+		err = pinpool_pages_fill(&pool->pages, pool->capacity >> PINPOOL_PAGE_SHIFT, &shortage);
+	} while (err && pinpool_pool_make_room(pool, err, &shortage));
+	return err;
+}
+
 /**
  * pinpool_pool_create - make an EMPTY pool with all its pages, or nothing
  * @params: what it shall be
  *
- * Return: 0, -EEXIST, -ENOSPC, -ENOMEM or -EINTR.
+ * Return: 0, -EEXIST, -ENOSPC, -EDQUOT, -ENOMEM or -EINTR.
  */
 int pinpool_pool_create(const struct pinpool_params *params)
 {
@@ -159,7 +168,10 @@ int pinpool_pool_create(const struct pinpool_params *params)
 	pool->uid = params->uid;
 	pool->gid = params->gid;
 	pool->mode = params->mode;
-	pool->numa_node = params->numa_node;
+	pool->pages.place = params->place;
+	pool->pages.on_demand = params->on_demand;
+	pool->evictable = params->evictable;
+	pool->priority = params->priority;
 	pool->created_ns = ktime_get_real_ns();
 	init_waitqueue_head(&pool->wait);
 	mutex_init(&pool->lock);
@@ -174,7 +186,7 @@ int pinpool_pool_create(const struct pinpool_params *params)
 	err = pool_take_name(pool);
 	if (err)
 		goto err_put;
-	err = pinpool_pages_alloc(&pool->pages, pool->capacity >> PINPOOL_PAGE_SHIFT, pool->numa_node);
+	err = pool_take_memory(pool);
 	if (err)
 		goto err_name;
 	inode = pinpool_inode_new(pool->capacity);
@@ -198,6 +210,27 @@ err_put:
 	return err;
 }
 
+/* Takes the name and the node of a live pool. pool_forget() must follow. */
+static void pool_unlink(struct pinpool_pool *pool)
+{
+	lockdep_assert_held(&pools_lock);
+
+	pool->live = false;
+	nr_live--;
+	device_del(&pool->dev);
+	pool_drop_name(pool);
+}
+
+/* Tells who has an unlinked pool open, and lets go of it; with nobody left its pages are back when this returns. */
+static void pool_forget(struct pinpool_pool *pool)
+{
+	mutex_lock(&pool->lock);
+	WRITE_ONCE(pool->destroyed, true);
+	mutex_unlock(&pool->lock);
+	wake_up_all(&pool->wait);
+	pinpool_pool_put(pool);
+}
+
 /**
  * pinpool_pool_destroy - remove a pool's name and node
  * @name: which
@@ -209,47 +242,44 @@ err_put:
 int pinpool_pool_destroy(const char *name)
 {
 	struct pinpool_pool *pool;
+	int err = 0;
 
 	mutex_lock(&pools_lock);
 	pool = pool_find(name);
-	if (!pool || !pool->live) {
-		mutex_unlock(&pools_lock);
-		return -ENOENT;
-	}
-	if (!uid_eq(pool->uid, current_fsuid()) && !capable(CAP_SYS_ADMIN)) {
-		mutex_unlock(&pools_lock);
-		return -EPERM;
-	}
-	pool->live = false;
-	nr_live--;
-	device_del(&pool->dev);
-	pool_drop_name(pool);
+	if (!pool || !pool->live)
+		err = -ENOENT;
+	else if (!pool_owned(pool))
+		err = -EPERM;
+	else
+		pool_unlink(pool);
 	mutex_unlock(&pools_lock);
-
-	mutex_lock(&pool->lock);
-	WRITE_ONCE(pool->destroyed, true);
-	mutex_unlock(&pool->lock);
-	wake_up_all(&pool->wait);
-	pinpool_pool_put(pool);
-	return 0;
+	if (!err)
+		pool_forget(pool);
+	return err;
 }
 
 /**
- * pinpool_pool_get - the live pool behind a node
+ * pinpool_pool_open - the live pool behind a node, opened once more
  * @minor: of the node
  *
- * Return: the pool, for pinpool_pool_put(), or NULL.
+ * Return: the pool, for pinpool_load_file_closed() and pinpool_pool_put(), or NULL.
  */
-struct pinpool_pool *pinpool_pool_get(unsigned int minor)
+struct pinpool_pool *pinpool_pool_open(unsigned int minor)
 {
 	struct pinpool_pool *pool;
 
 	mutex_lock(&pools_lock);
 	pool = xa_load(&pools, minor);
-	if (pool && pool->live)
+	if (pool && pool->live) {
 		get_device(&pool->dev);
-	else
+		/* Under pools_lock: what has been opened does not give way. */
+		mutex_lock(&pool->lock);
+		pool->openers++;
+		pool->last_used_ns = ktime_get_ns();
+		mutex_unlock(&pool->lock);
+	} else {
 		pool = NULL;
+	}
 	mutex_unlock(&pools_lock);
 	return pool;
 }
@@ -265,6 +295,126 @@ void pinpool_pool_put(struct pinpool_pool *pool)
 }
 
 /**
+ * pinpool_pool_set_eviction - say whether and when a pool gives way
+ * @pool: the pool
+ * @evictable: whether it may
+ * @priority: of lower priority first
+ *
+ * Return: 0, -EPERM or -EINTR.
+ */
+int pinpool_pool_set_eviction(struct pinpool_pool *pool, bool evictable, s32 priority)
+{
+	if (!pool_owned(pool))
+		return -EPERM;
+	if (mutex_lock_killable(&pool->lock))
+		return -EINTR;
+	pool->evictable = evictable;
+	pool->priority = priority;
+	mutex_unlock(&pool->lock);
+	return 0;
+}
+
+/**
+ * struct pool_need - what room is needed for
+ * @account: whose room, or NULL for anybody's
+ * @nid: where pages must come free, or NUMA_NO_NODE
+ * @nr: pages
+ */
+struct pool_need {
+	const struct pinpool_account *account;
+	int nid;
+	unsigned long nr;
+};
+
+/* Pages that come free for @need if @pool gives way; 0 if it may not. */
+static unsigned long pool_would_give(struct pinpool_pool *pool, const struct pool_need *need)
+{
+	bool may;
+
+	lockdep_assert_held(&pools_lock);
+
+	mutex_lock(&pool->lock);
+	may = pool->live && pool->evictable && pool->state == PINPOOL_STATE_READY && !pool->openers;
+	mutex_unlock(&pool->lock);
+	if (!may || (need->account && need->account != pool->pages.account))
+		return 0;
+	return need->nid == NUMA_NO_NODE ? READ_ONCE(pool->pages.nr_held) :
+					   pinpool_pages_on_node(&pool->pages, need->nid);
+}
+
+static bool pool_gives_way_before(const struct pinpool_pool *a, const struct pinpool_pool *b)
+{
+	return a->priority != b->priority ? a->priority < b->priority : a->last_used_ns < b->last_used_ns;
+}
+
+/* Evicts one pool, if all that may give way together are enough. */
+static bool pool_evict(const struct pool_need *need)
+{
+	struct pinpool_pool *pool, *first = NULL;
+	unsigned long minor, gives, sum = 0;
+
+	mutex_lock(&pools_lock);
+	xa_for_each(&pools, minor, pool) {
+		gives = pool_would_give(pool, need);
+		sum += gives;
+		if (gives && (!first || pool_gives_way_before(pool, first)))
+			first = pool;
+	}
+	if (sum < need->nr)
+		first = NULL;
+	if (first) {
+		pool_unlink(first);
+		nr_evicted++;
+	}
+	mutex_unlock(&pools_lock);
+	if (first)
+		pool_forget(first);
+	return first;
+}
+
+/**
+ * pinpool_pool_make_room - let a pool give way to another
+ * @pool: which needs room
+ * @err: what its pages said: -ENOSPC, -EDQUOT, -ENOMEM
+ * @shortage: and of what there was too little
+ *
+ * Nobody gives way in vain: not if all that may are not enough together, and not if the last that did was no help (a
+ * memory cgroup at its limit gains nothing by what others give).
+ *
+ * Return: whether one has, so that it is worth another try.
+ */
+bool pinpool_pool_make_room(struct pinpool_pool *pool, int err, struct pinpool_shortage *shortage)
+{
+	struct pool_need need = { .nid = NUMA_NO_NODE };
+	u64 bytes;
+
+	switch (err) {
+	case -EDQUOT:
+		need.account = pool->pages.account;
+		fallthrough;
+	case -ENOSPC:
+		bytes = pinpool_account_missing(pool->pages.account, (u64)shortage->nr << PINPOOL_PAGE_SHIFT, err);
+		if (bytes == U64_MAX)
+			return false;
+		/* Somebody has made room meanwhile. */
+		if (!bytes)
+			return true;
+		need.nr = DIV_ROUND_UP_ULL(bytes, PINPOOL_PAGE_SIZE);
+		break;
+	case -ENOMEM:
+		if (shortage->nr >= shortage->nr_before)
+			return false;
+		shortage->nr_before = shortage->nr;
+		need.nid = shortage->nid;
+		need.nr = shortage->nr;
+		break;
+	default:
+		return false;
+	}
+	return pool_evict(&need);
+}
+
+/**
  * pinpool_pool_info - everything known of a pool, taken at one moment
  * @pool: the pool
  * @info: receives it; @size and @flags are left alone
@@ -274,17 +424,26 @@ void pinpool_pool_info(struct pinpool_pool *pool, struct pinpool_pool_info *info
 	struct user_namespace *ns = current_user_ns();
 
 	strscpy_pad(info->out_name, dev_name(&pool->dev), sizeof(info->out_name));
-	info->out_capacity = pool->capacity;
 	info->out_page_size = PINPOOL_PAGE_SIZE;
-	info->out_huge_pages = pool->pages.nr;
+	info->out_huge_pages = READ_ONCE(pool->pages.nr_held);
 	info->out_created_ns = pool->created_ns;
-	info->out_numa_node = pool->numa_node;
+	info->out_numa_node = pool->pages.place.node;
 	info->out_uid = from_kuid_munged(ns, pool->uid);
 	info->out_gid = from_kgid_munged(ns, pool->gid);
 	info->out_mode = pool->mode;
 	info->out_faults = atomic64_read(&pool->faults);
+	info->out_numa_policy = pool->pages.place.policy;
+	info->__reserved = 0;
+	info->out_numa_nodes = pool->pages.place.nodes;
+	info->out_numa_fallback = READ_ONCE(pool->pages.nr_fallback);
+	info->out_pages_zeroed = atomic64_read(&pool->pages.nr_zeroed);
+	info->out_failed_allocs = atomic64_read(&pool->pages.nr_failed);
 
 	mutex_lock(&pool->lock);
+	info->out_capacity = pool->capacity;
+	info->out_flags = (pool->pages.on_demand ? PINPOOL_CREATE_ON_DEMAND : 0) |
+			  (pool->evictable ? PINPOOL_CREATE_EVICTABLE : 0);
+	info->out_priority = pool->priority;
 	info->out_state = pool->state;
 	info->out_length = pool->length;
 	info->out_mappings = pool->mappings;
@@ -307,10 +466,14 @@ void pinpool_module_info(struct pinpool_module_info *info)
 	info->out_reserve_bytes = pinpool_reserve_bytes();
 	info->out_free_bytes = pinpool_reserve_free_bytes();
 	info->out_limit_bytes = pinpool_limit_bytes();
+	info->out_limit_uid_bytes = pinpool_limit_uid_bytes();
+	info->out_used_bytes = pinpool_used_bytes();
+	info->out_pages_scrubbed = pinpool_pages_scrubbed();
+	info->out_quarantine_bytes = pinpool_quarantine_bytes();
 
 	mutex_lock(&pools_lock);
-	info->out_used_bytes = used_bytes;
 	info->out_pools = nr_live;
+	info->out_evicted = nr_evicted;
 	mutex_unlock(&pools_lock);
 	info->__reserved = 0;
 }

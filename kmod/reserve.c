@@ -1,85 +1,61 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Where huge pages come from and where they go: the reserve that the module took at load, else the page allocator.
+ * The reserve: huge pages that the module took early, node by node, and from which pools are cut first.
  *
- * A page of the reserve carries &reserve in folio->private for as long as the module lives and returns here; any other
- * page returns to the page allocator. A page that somebody outside still holds when its pool goes (a pin by I/O in
- * flight) waits in the quarantine, unscrubbed and unused, until it is let go.
+ * A page of the reserve is marked so (page.c), in a pool or not, and returns here. Each node has a target, which is what
+ * was asked for, and owns as many pages as that, or more while pools hold what a lower target no longer covers: those
+ * leave the reserve when their pool goes. Live pools never notice.
  */
-#include <linux/pagemap.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/nodemask.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
-#include <linux/workqueue.h>
 
 #include "pinpool.h"
 
-#define QUARANTINE_PERIOD (HZ / 4)
-
 /**
- * struct pinpool_reserve - the pages of the module
- * @lock: guards everything below
- * @free: pages in no pool, linked by folio->lru, one list per node
- * @nr: pages taken at load, wherever they are now
+ * struct reserve_node - the reserve of one node
+ * @free: pages in no pool, linked by folio->lru
  * @nr_free: pages on @free
- * @quarantine: pages given back while somebody held them
+ * @nr: pages owned, wherever they are now
+ * @target: pages asked for
  */
-struct pinpool_reserve {
-	spinlock_t lock; /* leaf: nothing else is taken under it */
-	struct list_head *free;
-	unsigned long nr;
+struct reserve_node {
+	struct list_head free;
 	unsigned long nr_free;
-	struct list_head quarantine;
+	unsigned long nr;
+	unsigned long target;
 };
 
-static struct pinpool_reserve reserve = {
-	.lock = __SPIN_LOCK_UNLOCKED(reserve.lock),
-	.quarantine = LIST_HEAD_INIT(reserve.quarantine),
-};
+static DEFINE_MUTEX(resize_lock); /* one change of a target at a time */
+static DEFINE_SPINLOCK(reserve_lock); /* guards what follows; a leaf */
+static struct reserve_node *reserve; /* nr_node_ids of them */
+static unsigned long nr_free_total;
 
-static void quarantine_check(struct work_struct *work);
-static DECLARE_DELAYED_WORK(quarantine_work, quarantine_check);
+static void reserve_put(struct folio *folio)
+{
+	struct reserve_node *node = &reserve[folio_nid(folio)];
 
-/**
- * pinpool_folio_alloc - one huge page from the page allocator
- * @gfp: flags to add
- * @nid: the node it must come from, or NUMA_NO_NODE
- *
- * Not movable, so it is neither migrated nor reclaimed. Reclaims and compacts, but kills nobody for it and says
- * nothing when it fails.
- *
- * Return: the page or NULL.
- */
-struct folio *pinpool_folio_alloc(gfp_t gfp, int nid)
+	lockdep_assert_held(&reserve_lock);
+
+	list_add(&folio->lru, &node->free);
+	node->nr_free++;
+	WRITE_ONCE(nr_free_total, nr_free_total + 1);
+}
+
+static struct folio *reserve_get(struct reserve_node *node)
 {
 	struct folio *folio;
 
-	gfp |= GFP_USER | __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
-	if (nid == NUMA_NO_NODE)
-		folio = folio_alloc(gfp, PINPOOL_PAGE_ORDER);
-	else
-		folio = __folio_alloc_node(gfp | __GFP_THISNODE, PINPOOL_PAGE_ORDER, nid);
-	return folio;
-}
+	lockdep_assert_held(&reserve_lock);
 
-static void reserve_add(struct folio *folio)
-{
-	lockdep_assert_held(&reserve.lock);
-
-	list_add(&folio->lru, &reserve.free[folio_nid(folio)]);
-	reserve.nr_free++;
-}
-
-static struct folio *reserve_remove(int nid)
-{
-	struct folio *folio;
-
-	lockdep_assert_held(&reserve.lock);
-
-	folio = list_first_entry_or_null(&reserve.free[nid], struct folio, lru);
+	folio = list_first_entry_or_null(&node->free, struct folio, lru);
 	if (folio) {
 		list_del_init(&folio->lru);
-		reserve.nr_free--;
+		node->nr_free--;
+		WRITE_ONCE(nr_free_total, nr_free_total - 1);
 	}
 	return folio;
 }
@@ -95,165 +71,273 @@ struct folio *pinpool_reserve_take(int nid)
 	struct folio *folio = NULL;
 	int n;
 
-	spin_lock(&reserve.lock);
+	spin_lock(&reserve_lock);
 	if (nid != NUMA_NO_NODE) {
-		folio = reserve_remove(nid);
-	} else if (reserve.nr_free) {
-		folio = reserve_remove(numa_mem_id());
+		folio = reserve_get(&reserve[nid]);
+	} else if (nr_free_total) {
+		folio = reserve_get(&reserve[numa_mem_id()]);
 		for (n = 0; !folio && n < nr_node_ids; n++)
-			folio = reserve_remove(n);
+			folio = reserve_get(&reserve[n]);
 	}
-	spin_unlock(&reserve.lock);
+	spin_unlock(&reserve_lock);
 	return folio;
 }
 
 /**
- * pinpool_folio_give_back - return a page to where it came from, scrubbed
+ * pinpool_page_give_back - return a page to where it came from, scrubbed
  * @folio: a page that only the caller holds
  */
-void pinpool_folio_give_back(struct folio *folio)
+void pinpool_page_give_back(struct folio *folio)
 {
+	struct reserve_node *node = &reserve[folio_nid(folio)];
+	bool keep = pinpool_page_reserved(folio);
+
 	pinpool_page_scrub(folio);
-	if (folio_get_private(folio) != &reserve) {
-		folio_put(folio);
-		return;
+	if (keep) {
+		spin_lock(&reserve_lock);
+		keep = node->nr <= node->target;
+		if (keep)
+			reserve_put(folio);
+		else
+			node->nr--;
+		spin_unlock(&reserve_lock);
 	}
-	spin_lock(&reserve.lock);
-	reserve_add(folio);
-	spin_unlock(&reserve.lock);
+	if (!keep)
+		pinpool_page_free(folio);
+}
+
+/* One more page for the reserve, or -ENOMEM or -EINTR. */
+static int reserve_grow(int nid)
+{
+	struct folio *folio;
+
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	folio = pinpool_page_alloc(0, nid);
+	if (!folio)
+		return -ENOMEM;
+	pinpool_page_set_reserved(folio, true);
+	spin_lock(&reserve_lock);
+	reserve[nid].nr++;
+	reserve_put(folio);
+	spin_unlock(&reserve_lock);
+	cond_resched();
+	return 0;
+}
+
+/* Pages beyond the target go, as far as no pool has them. */
+static void reserve_trim(struct reserve_node *node)
+{
+	struct folio *folio;
+
+	do {
+		folio = NULL;
+		spin_lock(&reserve_lock);
+		if (node->nr > node->target)
+			folio = reserve_get(node);
+		if (folio)
+			node->nr--;
+		spin_unlock(&reserve_lock);
+		if (folio)
+			pinpool_page_free(folio);
+		cond_resched();
+	} while (folio);
+}
+
+static void reserve_set_target(struct reserve_node *node, unsigned long target)
+{
+	spin_lock(&reserve_lock);
+	node->target = target;
+	spin_unlock(&reserve_lock);
 }
 
 /**
- * pinpool_folio_quarantine - return a page that somebody else still holds
- * @folio: the page
+ * pinpool_reserve_set - change the reserve of a node
+ * @nid: a node with memory
+ * @target: pages it shall have
+ *
+ * Growing is all or nothing. Shrinking frees what no pool has at once and the rest when its pool goes.
+ *
+ * Return: 0, -ENOMEM or -EINTR.
  */
-void pinpool_folio_quarantine(struct folio *folio)
+int pinpool_reserve_set(int nid, unsigned long target)
 {
-	spin_lock(&reserve.lock);
-	list_add_tail(&folio->lru, &reserve.quarantine);
-	spin_unlock(&reserve.lock);
-	queue_delayed_work(system_unbound_wq, &quarantine_work, QUARANTINE_PERIOD);
+	struct reserve_node *node = &reserve[nid];
+	unsigned long before;
+	int err = 0;
+
+	if (mutex_lock_killable(&resize_lock))
+		return -EINTR;
+	before = node->target;
+	if (target > READ_ONCE(node->nr) && target - READ_ONCE(node->nr) > pinpool_pages_available()) {
+		err = -ENOMEM;
+		goto out_unlock;
+	}
+	/* First, so that pages that come back meanwhile stay. */
+	reserve_set_target(node, target);
+	while (!err && READ_ONCE(node->nr) < target)
+		err = reserve_grow(nid);
+	if (err)
+		reserve_set_target(node, before);
+	reserve_trim(node);
+
+out_unlock:
+	mutex_unlock(&resize_lock);
+	return err;
 }
 
-static void quarantine_check(struct work_struct *work)
+/**
+ * pinpool_reserve_node_bytes - how large the reserve of a node is
+ * @nid: the node
+ *
+ * Return: bytes asked for, or held by pools beyond that.
+ */
+u64 pinpool_reserve_node_bytes(int nid)
 {
-	struct folio *folio, *next;
-	LIST_HEAD(held);
-	bool again;
+	return (u64)READ_ONCE(reserve[nid].nr) << PINPOOL_PAGE_SHIFT;
+}
 
-	spin_lock(&reserve.lock);
-	list_splice_init(&reserve.quarantine, &held);
-	spin_unlock(&reserve.lock);
-
-	list_for_each_entry_safe(folio, next, &held, lru) {
-		if (pinpool_page_settled(folio)) {
-			list_del_init(&folio->lru);
-			pinpool_folio_give_back(folio);
-		}
-	}
-
-	spin_lock(&reserve.lock);
-	list_splice(&held, &reserve.quarantine);
-	again = !list_empty(&reserve.quarantine);
-	spin_unlock(&reserve.lock);
-	if (again)
-		queue_delayed_work(system_unbound_wq, &quarantine_work, QUARANTINE_PERIOD);
+/**
+ * pinpool_reserve_node_free_bytes - what is left of the reserve of a node
+ * @nid: the node
+ *
+ * Return: bytes that no pool holds.
+ */
+u64 pinpool_reserve_node_free_bytes(int nid)
+{
+	return (u64)READ_ONCE(reserve[nid].nr_free) << PINPOOL_PAGE_SHIFT;
 }
 
 /**
  * pinpool_reserve_bytes - how large the reserve is
  *
- * Return: bytes taken at load, in use or not.
+ * Return: bytes of all nodes.
  */
 u64 pinpool_reserve_bytes(void)
 {
-	return (u64)reserve.nr << PINPOOL_PAGE_SHIFT;
+	u64 bytes = 0;
+	int n;
+
+	for (n = 0; n < nr_node_ids; n++)
+		bytes += pinpool_reserve_node_bytes(n);
+	return bytes;
 }
 
 /**
  * pinpool_reserve_free_bytes - what is left of the reserve
  *
- * Return: bytes that no pool holds.
+ * Return: bytes of all nodes that no pool holds.
  */
 u64 pinpool_reserve_free_bytes(void)
 {
-	return (u64)READ_ONCE(reserve.nr_free) << PINPOOL_PAGE_SHIFT;
+	return (u64)READ_ONCE(nr_free_total) << PINPOOL_PAGE_SHIFT;
 }
 
-static void reserve_put_list(struct list_head *list)
+static unsigned long __init pages_of(unsigned long megabytes)
 {
-	struct folio *folio, *next;
+	unsigned long per_page = PINPOOL_PAGE_SIZE >> 20;
 
-	list_for_each_entry_safe(folio, next, list, lru) {
-		list_del_init(&folio->lru);
-		folio_change_private(folio, NULL);
-		folio_put(folio);
-		cond_resched();
+	return megabytes / per_page + !!(megabytes % per_page);
+}
+
+/* Node by node, as much as was asked of each. */
+static int __init reserve_fill_nodes(const unsigned long *megabytes, int nr)
+{
+	int n, err = 0;
+
+	for (n = 0; n < nr && !err; n++) {
+		if (megabytes[n] && (n >= nr_node_ids || !node_state(n, N_MEMORY))) {
+			pr_err("pinpool: reserve_mb: there is no node %d with memory\n", n);
+			return -EINVAL;
+		}
+		while (!err && n < nr_node_ids && reserve[n].nr < pages_of(megabytes[n]))
+			err = reserve_grow(n);
+		if (err)
+			pr_err("pinpool: reserve_mb: node %d: got %lu of %lu huge pages\n", n, reserve[n].nr,
+			       pages_of(megabytes[n]));
 	}
+	return err;
+}
+
+/* Round the nodes that have memory; one that has no more is passed over. */
+static int __init reserve_fill_total(unsigned long megabytes)
+{
+	unsigned long wanted = pages_of(megabytes), got = 0;
+	nodemask_t left = node_states[N_MEMORY];
+	int err = -ENOMEM;
+
+	while (got < wanted && !nodes_empty(left)) {
+		int n;
+
+		for_each_node_mask(n, left) {
+			if (got == wanted)
+				break;
+			err = reserve_grow(n);
+			if (err == -EINTR)
+				return err;
+			if (err)
+				node_clear(n, left);
+			else
+				got++;
+		}
+	}
+	if (got == wanted)
+		return 0;
+	pr_err("pinpool: reserve_mb=%lu: got %lu of %lu huge pages\n", megabytes, got, wanted);
+	return err;
 }
 
 /**
  * pinpool_reserve_init - take the reserve, all of it or nothing
- * @megabytes: its size, rounded up to whole pages
+ * @megabytes: one value: its size, spread over the nodes; several: the size for each node from 0 on. Rounded up to
+ *	whole pages
+ * @nr: number of values
  *
- * Return: 0, -ENOMEM or -EINTR.
+ * Return: 0, -EINVAL, -ENOMEM or -EINTR.
  */
-int __init pinpool_reserve_init(unsigned long megabytes)
+int __init pinpool_reserve_init(const unsigned long *megabytes, int nr)
 {
-	unsigned long wanted = DIV_ROUND_UP(megabytes, PINPOOL_PAGE_SIZE >> 20);
-	unsigned long available = (unsigned long)max(si_mem_available(), 0L) >> PINPOOL_PAGE_ORDER;
-	int err = -ENOMEM;
-	int n;
+	unsigned long left = pinpool_pages_available();
+	int n, err;
 
-	/* As in pinpool_pages_alloc(). */
-	if (wanted > available) {
-		pr_err("pinpool: reserve_mb=%lu: memory is available for %lu of %lu huge pages\n", megabytes,
-		       available, wanted);
-		return -ENOMEM;
+	/* What cannot succeed must not first push everybody else's memory out. */
+	for (n = 0; n < nr; n++) {
+		if (pages_of(megabytes[n]) > left) {
+			pr_err("pinpool: reserve_mb: no memory is available for %lu huge pages more\n",
+			       pages_of(megabytes[n]));
+			return -ENOMEM;
+		}
+		left -= pages_of(megabytes[n]);
 	}
 
-	reserve.free = kcalloc(nr_node_ids, sizeof(*reserve.free), GFP_KERNEL);
-	if (!reserve.free)
+	reserve = kcalloc(nr_node_ids, sizeof(*reserve), GFP_KERNEL);
+	if (!reserve)
 		return -ENOMEM;
 	for (n = 0; n < nr_node_ids; n++)
-		INIT_LIST_HEAD(&reserve.free[n]);
+		INIT_LIST_HEAD(&reserve[n].free);
 
-	for (; reserve.nr < wanted; reserve.nr++) {
-		struct folio *folio = pinpool_folio_alloc(0, NUMA_NO_NODE);
-
-		if (fatal_signal_pending(current))
-			err = -EINTR;
-		if (!folio || err == -EINTR) {
-			pr_err("pinpool: reserve_mb=%lu: got %lu of %lu huge pages\n", megabytes, reserve.nr, wanted);
-			if (folio)
-				folio_put(folio);
-			goto err_pages;
-		}
-		folio_change_private(folio, &reserve);
-		spin_lock(&reserve.lock);
-		reserve_add(folio);
-		spin_unlock(&reserve.lock);
-		cond_resched();
+	err = nr > 1 ? reserve_fill_nodes(megabytes, nr) : reserve_fill_total(nr ? megabytes[0] : 0);
+	if (err) {
+		pinpool_reserve_exit();
+		return err;
 	}
+	for (n = 0; n < nr_node_ids; n++)
+		reserve[n].target = reserve[n].nr;
 	return 0;
-
-err_pages:
-	pinpool_reserve_exit();
-	return err;
 }
 
 /**
  * pinpool_reserve_exit - give the reserve back
  *
- * No pool exists any more. What is still in quarantine is let go as it is: the memory is freed by whoever holds it.
+ * No pool exists any more.
  */
 void pinpool_reserve_exit(void)
 {
 	int n;
 
-	cancel_delayed_work_sync(&quarantine_work);
-	reserve_put_list(&reserve.quarantine);
-	for (n = 0; n < nr_node_ids; n++)
-		reserve_put_list(&reserve.free[n]);
-	kfree(reserve.free);
+	for (n = 0; n < nr_node_ids; n++) {
+		reserve_set_target(&reserve[n], 0);
+		reserve_trim(&reserve[n]);
+	}
+	kfree(reserve);
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * /sys/class/pinpool/NAME/: the fields of POOL_INFO, one per file. /sys/class/pinpool/control/: those of MODULE_INFO.
- * The latter is a folder of its own because "control" is the one name that no pool can have.
+ * The latter is a folder of its own because "control" is the one name that no pool can have. sysfs_node.c has the folders
+ * of the NUMA nodes in it.
  */
+#include <linux/bitmap.h>
 #include <linux/sysfs.h>
 
 #include "pinpool.h"
@@ -32,6 +34,22 @@ POOL_ATTR(faults, "%llu", out_faults);
 POOL_ATTR(bytes_written, "%llu", out_bytes_written);
 POOL_ATTR(created, "%llu", out_created_ns);
 POOL_ATTR(committed, "%llu", out_committed_ns);
+POOL_ATTR(priority, "%d", out_priority);
+POOL_ATTR(numa_fallback, "%llu", out_numa_fallback);
+POOL_ATTR(pages_zeroed, "%llu", out_pages_zeroed);
+POOL_ATTR(failed_allocs, "%llu", out_failed_allocs);
+
+#define POOL_FLAG_ATTR(_name, _flag)									\
+	static ssize_t _name##_show(struct device *dev, struct device_attribute *attr, char *buf)	\
+	{												\
+		struct pinpool_pool_info info;								\
+		pool_info_of(dev, &info);								\
+		return sysfs_emit(buf, "%d\n", !!(info.out_flags & (_flag)));				\
+	}												\
+	static DEVICE_ATTR_RO(_name)
+
+POOL_FLAG_ATTR(on_demand, PINPOOL_CREATE_ON_DEMAND);
+POOL_FLAG_ATTR(evictable, PINPOOL_CREATE_EVICTABLE);
 
 static ssize_t state_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
@@ -46,6 +64,32 @@ static ssize_t state_show(struct device *dev, struct device_attribute *attr, cha
 	return sysfs_emit(buf, "%s\n", names[info.out_state]);
 }
 static DEVICE_ATTR_RO(state);
+
+static ssize_t numa_policy_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	static const char *const names[] = {
+		[PINPOOL_NUMA_BIND] = "bind",
+		[PINPOOL_NUMA_PREFER] = "prefer",
+		[PINPOOL_NUMA_INTERLEAVE] = "interleave",
+	};
+	struct pinpool_pool_info info;
+
+	pool_info_of(dev, &info);
+	return sysfs_emit(buf, "%s\n", names[info.out_numa_policy]);
+}
+static DEVICE_ATTR_RO(numa_policy);
+
+/* As the kernel writes lists of nodes: 0-1,3. */
+static ssize_t numa_nodes_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	DECLARE_BITMAP(nodes, 64);
+	struct pinpool_pool_info info;
+
+	pool_info_of(dev, &info);
+	bitmap_from_arr64(nodes, &info.out_numa_nodes, 64);
+	return sysfs_emit(buf, "%*pbl\n", 64, nodes);
+}
+static DEVICE_ATTR_RO(numa_nodes);
 
 static ssize_t digest_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
@@ -76,6 +120,14 @@ static struct attribute *pool_attrs[] = {
 	&dev_attr_digest.attr,
 	&dev_attr_created.attr,
 	&dev_attr_committed.attr,
+	&dev_attr_on_demand.attr,
+	&dev_attr_evictable.attr,
+	&dev_attr_priority.attr,
+	&dev_attr_numa_policy.attr,
+	&dev_attr_numa_nodes.attr,
+	&dev_attr_numa_fallback.attr,
+	&dev_attr_pages_zeroed.attr,
+	&dev_attr_failed_allocs.attr,
 	NULL,
 };
 
@@ -102,6 +154,10 @@ CONTROL_ATTR(free, "%llu", out_free_bytes);
 CONTROL_ATTR(limit, "%llu", out_limit_bytes);
 CONTROL_ATTR(used, "%llu", out_used_bytes);
 CONTROL_ATTR(pools, "%u", out_pools);
+CONTROL_ATTR(limit_uid, "%llu", out_limit_uid_bytes);
+CONTROL_ATTR(evicted, "%llu", out_evicted);
+CONTROL_ATTR(pages_scrubbed, "%llu", out_pages_scrubbed);
+CONTROL_ATTR(quarantine, "%llu", out_quarantine_bytes);
 
 static struct attribute *control_attrs[] = {
 	&dev_attr_reserve.attr,
@@ -109,14 +165,14 @@ static struct attribute *control_attrs[] = {
 	&dev_attr_limit.attr,
 	&dev_attr_used.attr,
 	&dev_attr_pools.attr,
+	&dev_attr_limit_uid.attr,
+	&dev_attr_evicted.attr,
+	&dev_attr_pages_scrubbed.attr,
+	&dev_attr_quarantine.attr,
 	NULL,
 };
 
-static const struct attribute_group control_group = {
+/* What does not depend on the machine; sysfs_node.c adds the rest. */
+const struct attribute_group pinpool_control_group = {
 	.attrs = control_attrs,
-};
-
-const struct attribute_group *pinpool_control_groups[] = {
-	&control_group,
-	NULL,
 };

@@ -10,7 +10,7 @@
 
 #define PAGES 4
 #define BYTES (PAGES * HUGE)
-#define POOL_FILES 13
+#define POOL_FILES 21
 
 FIXTURE(sysfs) {
 	int fd;
@@ -55,6 +55,7 @@ static const char *attribute(const char *folder, const char *file, char buf[256]
 static void expect_as_info(struct __test_metadata *_metadata, int fd)
 {
 	static const char *const states[] = { "empty", "loading", "ready" };
+	static const char *const policies[] = { "bind", "prefer", "interleave" };
 	static const char *const kinds[] = { "none", "xxh3-128:", "xxh3-128-list:" };
 	char digest[2 * PINPOOL_DIGEST_SIZE + 1] = "";
 	struct pinpool_pool_info info;
@@ -76,6 +77,14 @@ static void expect_as_info(struct __test_metadata *_metadata, int fd)
 	EXPECT_ATTRIBUTE("y", "bytes_written", "%llu", info.out_bytes_written);
 	EXPECT_ATTRIBUTE("y", "created", "%llu", info.out_created_ns);
 	EXPECT_ATTRIBUTE("y", "committed", "%llu", info.out_committed_ns);
+	EXPECT_ATTRIBUTE("y", "on_demand", "%d", !!(info.out_flags & PINPOOL_CREATE_ON_DEMAND));
+	EXPECT_ATTRIBUTE("y", "evictable", "%d", !!(info.out_flags & PINPOOL_CREATE_EVICTABLE));
+	EXPECT_ATTRIBUTE("y", "priority", "%d", info.out_priority);
+	EXPECT_ATTRIBUTE("y", "numa_policy", "%s", policies[info.out_numa_policy]);
+	EXPECT_ATTRIBUTE("y", "numa_nodes", "%s", info.out_numa_nodes == 3 ? "0-1" : "");
+	EXPECT_ATTRIBUTE("y", "numa_fallback", "%llu", info.out_numa_fallback);
+	EXPECT_ATTRIBUTE("y", "pages_zeroed", "%llu", info.out_pages_zeroed);
+	EXPECT_ATTRIBUTE("y", "failed_allocs", "%llu", info.out_failed_allocs);
 	EXPECT_ATTRIBUTE("y", "digest", "%s%s", kinds[info.out_digest_kind], digest);
 }
 
@@ -124,6 +133,10 @@ TEST_F(sysfs, module_wide)
 	EXPECT_ATTRIBUTE("control", "limit", "%llu", info.out_limit_bytes);
 	EXPECT_ATTRIBUTE("control", "used", "%llu", info.out_used_bytes);
 	EXPECT_ATTRIBUTE("control", "pools", "%u", info.out_pools);
+	EXPECT_ATTRIBUTE("control", "limit_uid", "%llu", info.out_limit_uid_bytes);
+	EXPECT_ATTRIBUTE("control", "evicted", "%llu", info.out_evicted);
+	EXPECT_ATTRIBUTE("control", "pages_scrubbed", "%llu", info.out_pages_scrubbed);
+	EXPECT_ATTRIBUTE("control", "quarantine", "%llu", info.out_quarantine_bytes);
 	EXPECT_EQ(BYTES, info.out_used_bytes);
 	EXPECT_EQ(1, info.out_pools);
 }
