@@ -40,3 +40,23 @@ $(BUILD)/kmod/%/pinpool.ko: $(KMOD_SOURCES) $(if $(C)$(W),kmod-asked)
 	$(Q)+$(MAKE) --no-print-directory -C $(patsubst $*=%,%,$(filter $*=%,$(KMOD_HEADERS))) \
 		M=$(abspath $(@D))/tree PINPOOL_VERSION=$(VERSION) $(if $(WERROR),KCFLAGS=-Werror) $(if $(Q),-s) modules
 	$(Q)cp $(@D)/tree/kmod/pinpool.ko $@
+
+# Modules of the tests, for the VM: build/kmod/RELEASE/modules/NAME.ko, in the same way and only where there are sources.
+TEST_MODULE_SOURCES := $(wildcard selftests/kmod/modules/*.[ch])
+TEST_MODULE_LINKS := $(TEST_MODULE_SOURCES) selftests/kmod/modules/Kbuild include/uapi/linux/pinpool.h \
+		     $(wildcard kmod/compat/*)
+TEST_MODULES := $(if $(TEST_MODULE_SOURCES),$(KMOD_RELEASES:%=$(BUILD)/kmod/%/modules/built))
+
+.PHONY: test-modules
+test-modules: $(TEST_MODULES)
+
+# Made anew each time: a source that is gone leaves no link behind.
+$(BUILD)/kmod/%/modules/built: $(TEST_MODULE_LINKS)
+	$(call say,KMOD,$(@D))
+	$(Q)rm -rf $(@D) $(@D)-tree
+	$(Q)mkdir -p $(@D) $(sort $(dir $(TEST_MODULE_LINKS:%=$(@D)-tree/%)))
+	$(Q)$(foreach file,$(TEST_MODULE_LINKS),ln -sfn $(ROOT)/$(file) $(@D)-tree/$(file) &&) :
+	$(Q)+$(MAKE) --no-print-directory -C $(patsubst $*=%,%,$(filter $*=%,$(KMOD_HEADERS))) \
+		M=$(abspath $(@D))-tree/selftests/kmod/modules $(if $(WERROR),KCFLAGS=-Werror) $(if $(Q),-s) modules
+	$(Q)cp $(@D)-tree/selftests/kmod/modules/*.ko $(@D)/
+	$(Q)touch $@
