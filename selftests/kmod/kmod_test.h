@@ -160,14 +160,35 @@ static inline int pool_abort(int fd)
 	return result(ioctl(fd, PINPOOL_IOC_ABORT, &a));
 }
 
-/* A writer's file of a new pool, LOADING. */
-static inline int pool_create_loading(const char *name, uint64_t capacity)
+static inline int pool_resize(int fd, uint64_t capacity)
 {
-	int ret = pool_create(name, capacity), fd;
+	struct pinpool_resize r = { .size = sizeof(r), .capacity = capacity };
 
-	if (ret)
-		return ret;
-	fd = pool_open(name, O_RDWR);
+	return result(ioctl(fd, PINPOOL_IOC_RESIZE, &r));
+}
+
+static inline int pool_set_eviction(int fd, bool evictable, int priority)
+{
+	struct pinpool_eviction e = { .size = sizeof(e), .evictable = evictable, .priority = priority };
+
+	return result(ioctl(fd, PINPOOL_IOC_EVICTION, &e));
+}
+
+/* With flags of struct pinpool_create. */
+static inline int pool_create_flags(const char *name, uint64_t capacity, uint32_t flags)
+{
+	struct pinpool_create c;
+
+	create_init(&c, name, capacity);
+	c.flags = flags;
+	return create_as(&c);
+}
+
+/* A new file of a pool, which begins to load it. */
+static inline int pool_open_loading(const char *name)
+{
+	int fd = pool_open(name, O_RDWR), ret;
+
 	if (fd < 0)
 		return fd;
 	ret = pool_begin(fd);
@@ -176,6 +197,14 @@ static inline int pool_create_loading(const char *name, uint64_t capacity)
 		return ret;
 	}
 	return fd;
+}
+
+/* A writer's file of a new pool, LOADING. */
+static inline int pool_create_loading(const char *name, uint64_t capacity)
+{
+	int ret = pool_create(name, capacity);
+
+	return ret ? ret : pool_open_loading(name);
 }
 
 /* Shared mapping from offset 0, or MAP_FAILED. */
@@ -291,6 +320,18 @@ static inline int file_read(const char *path, char *buf, size_t size)
 		n--;
 	buf[n] = '\0';
 	return n;
+}
+
+/* 0 or -errno. */
+static inline int file_write(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = result(write(fd, text, strlen(text)));
+	close(fd);
+	return ret < 0 ? ret : 0;
 }
 
 static inline int module_unload(void)

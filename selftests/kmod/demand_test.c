@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
+/*
+ * Pools on demand: no page before the first touch or write, one for each huge page touched, zero where nothing was
+ * written, and a clear end when there are no more: SIGBUS or an errno, counted, and the pool is as before.
+ */
+#include <pthread.h>
+#include <setjmp.h>
+#include <sys/random.h>
+
+#include "harness.h"
+#include "kmod_test.h"
+
+#define PAGES 8UL
+#define BYTES (PAGES * HUGE)
+
+static sigjmp_buf bus;
+
+static void on_bus(int sig)
+{
+	siglongjmp(bus, 1);
+}
+
+/* Whether touching @p is SIGBUS. */
+static bool bus_at(volatile char *p, bool write)
+{
+	struct sigaction act = { .sa_handler = on_bus }, old;
+	bool hit = false;
+
+	sigaction(SIGBUS, &act, &old);
+	if (sigsetjmp(bus, 1))
+		hit = true;
+	else if (write)
+		*p = 1;
+	else
+		(void)*p;
+	sigaction(SIGBUS, &old, NULL);
+	return hit;
+}
+
+FIXTURE(demand) {
+	int fd;
+};
+
+FIXTURE_SETUP(demand)
+{
+	ASSERT_EQ(0, pool_create_flags("d", BYTES, PINPOOL_CREATE_ON_DEMAND));
+	self->fd = pool_open("d", O_RDWR);
+	ASSERT_LE(0, self->fd);
+}
+
+FIXTURE_TEARDOWN(demand)
+{
+	struct pinpool_module_info info;
+
+	file_write(MODULE_SYSFS "/parameters/limit_mb", "0");
+	close(self->fd);
+	pool_destroy("d");
+	ASSERT_EQ(0, module_info(&info));
+	EXPECT_EQ(0, info.out_used_bytes);
+}
+
+#define EXPECT_HELD(_pages)                                                                                            \
+	do {                                                                                                           \
+		struct pinpool_module_info _module;                                                                    \
+		struct pinpool_pool_info _info;                                                                        \
+		ASSERT_EQ(0, pool_info(self->fd, &_info));                                                             \
+		ASSERT_EQ(0, module_info(&_module));                                                                   \
+		EXPECT_EQ(_pages, _info.out_huge_pages);                                                               \
+		EXPECT_EQ((_pages) * HUGE, _module.out_used_bytes);                                                    \
+		EXPECT_EQ(BYTES, _info.out_capacity);                                                                  \
+	} while (0)
+
+TEST_F(demand, holds_nothing_at_first)
+{
+	struct pinpool_pool_info info;
+
+	EXPECT_HELD(0UL);
+	ASSERT_EQ(0, pool_info(self->fd, &info));
+	EXPECT_EQ(PINPOOL_CREATE_ON_DEMAND, info.out_flags);
+}
+
+TEST_F(demand, a_page_for_each_one_written)
+{
+	ASSERT_EQ(0, pool_begin(self->fd));
+	EXPECT_HELD(0UL);
+	ASSERT_EQ(1, pwrite(self->fd, "x", 1, 3 * HUGE + 5));
+	EXPECT_HELD(1UL);
+	ASSERT_EQ(1, pwrite(self->fd, "x", 1, 3 * HUGE + 6));
+	EXPECT_HELD(1UL);
+	ASSERT_EQ(2, pwrite(self->fd, "xy", 2, HUGE - 1));
+	EXPECT_HELD(3UL);
+}
+
+TEST_F(demand, a_page_for_each_one_touched)
+{
+	struct pinpool_pool_info info;
+	volatile char *p;
+
+	ASSERT_EQ(0, pool_begin(self->fd));
+	p = pool_map(self->fd, BYTES, PROT_READ | PROT_WRITE);
+	ASSERT_NE(MAP_FAILED, (void *)p);
+	EXPECT_HELD(0UL);
+	p[0] = 1;
+	p[PAGE] = 1;
+	EXPECT_EQ(0, p[5 * HUGE]);
+	EXPECT_HELD(2UL);
+	ASSERT_EQ(0, pool_info(self->fd, &info));
+	EXPECT_EQ(2, info.out_faults);
+	munmap((void *)p, BYTES);
+}
+
+TEST_F(demand, populate_takes_all)
+{
+	void *p;
+
+	ASSERT_EQ(0, pool_begin(self->fd));
+	p = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, self->fd, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	EXPECT_HELD(PAGES);
+	munmap(p, BYTES);
+}
+
+/* Reading does not make pages, and what nobody wrote is zero by every way, before and after commit. */
+TEST_F(demand, holes_read_as_zero)
+{
+	static char buf[2 * HUGE] __attribute__((aligned(8)));
+	char *p;
+
+	ASSERT_EQ(0, pool_begin(self->fd));
+	ASSERT_EQ(0, pool_write_pattern(self->fd, 1, 2 * HUGE, HUGE));
+	memset(buf, 1, sizeof(buf));
+	ASSERT_EQ((ssize_t)sizeof(buf), pread(self->fd, buf, sizeof(buf), HUGE));
+	EXPECT_EQ(-1, nonzero_at(buf, HUGE));
+	EXPECT_EQ(-1, pattern_differs(buf + HUGE, HUGE, 1, 2 * HUGE));
+	EXPECT_HELD(1UL);
+	ASSERT_EQ(0, pool_commit(self->fd, BYTES));
+	EXPECT_HELD(1UL);
+	memset(buf, 1, sizeof(buf));
+	ASSERT_EQ((ssize_t)sizeof(buf), pread(self->fd, buf, sizeof(buf), 5 * HUGE));
+	EXPECT_EQ(-1, nonzero_at(buf, sizeof(buf)));
+	EXPECT_HELD(1UL);
+	p = pool_map(self->fd, BYTES, PROT_READ);
+	ASSERT_NE(MAP_FAILED, p);
+	EXPECT_EQ(-1, nonzero_at(p + 7 * HUGE, HUGE));
+	EXPECT_EQ(-1, pattern_differs(p + 2 * HUGE, HUGE, 1, 2 * HUGE));
+	EXPECT_HELD(2UL);
+	munmap(p, BYTES);
+}
+
+TEST_F(demand, no_more_by_limit_is_enospc_and_counted)
+{
+	struct pinpool_pool_info info;
+	static char buf[2 * HUGE];
+
+	ASSERT_EQ(0, file_write(MODULE_SYSFS "/parameters/limit_mb", "4"));
+	ASSERT_EQ(0, pool_begin(self->fd));
+	memset(buf, 'x', sizeof(buf));
+	/* The page that is there is written, the write says how far it came. */
+	ASSERT_EQ((ssize_t)HUGE, pwrite(self->fd, buf, HUGE, 0));
+	EXPECT_EQ((ssize_t)HUGE, pwrite(self->fd, buf, HUGE, HUGE));
+	EXPECT_EQ(-ENOSPC, result(pwrite(self->fd, buf, 1, 2 * HUGE)));
+	EXPECT_EQ(1, pwrite(self->fd, buf, 2, 2 * HUGE - 1));
+	EXPECT_HELD(2UL);
+	ASSERT_EQ(0, pool_info(self->fd, &info));
+	EXPECT_EQ(2, info.out_failed_allocs);
+	ASSERT_EQ(0, file_write(MODULE_SYSFS "/parameters/limit_mb", "0"));
+	EXPECT_EQ(1, pwrite(self->fd, buf, 1, 2 * HUGE));
+}
+
+TEST_F(demand, no_more_is_sigbus_for_the_toucher)
+{
+	struct pinpool_pool_info info;
+	char *p;
+
+	ASSERT_EQ(0, file_write(MODULE_SYSFS "/parameters/limit_mb", "2"));
+	ASSERT_EQ(0, pool_begin(self->fd));
+	p = pool_map(self->fd, BYTES, PROT_READ | PROT_WRITE);
+	ASSERT_NE(MAP_FAILED, p);
+	EXPECT_FALSE(bus_at(p, true));
+	EXPECT_TRUE(bus_at(p + HUGE, true));
+	EXPECT_TRUE(bus_at(p + HUGE, false));
+	/* In the kernel it is EFAULT, and comes to an end. */
+	EXPECT_EQ(-EFAULT, result(getrandom(p + HUGE, 16, 0)));
+	EXPECT_FALSE(bus_at(p + PAGE, true));
+	EXPECT_HELD(1UL);
+	ASSERT_EQ(0, pool_info(self->fd, &info));
+	/* The kernel's copy may try more than once. */
+	EXPECT_LE(3, info.out_failed_allocs);
+	ASSERT_EQ(0, file_write(MODULE_SYSFS "/parameters/limit_mb", "0"));
+	EXPECT_FALSE(bus_at(p + HUGE, true));
+	munmap(p, BYTES);
+}
+
+/* Who may not see the content gets no page for looking. */
+TEST_F(demand, no_page_for_who_may_not_see)
+{
+	char *p;
+
+	ASSERT_EQ(0, pool_begin(self->fd));
+	p = pool_map(self->fd, BYTES, PROT_READ);
+	ASSERT_NE(MAP_FAILED, p);
+	ASSERT_EQ(0, pool_abort(self->fd));
+	EXPECT_TRUE(bus_at(p, false));
+	EXPECT_HELD(0UL);
+	munmap(p, BYTES);
+}
+
+/* An aborted load's pages stay with the pool; the next load sees none of their bytes. */
+TEST_F(demand, the_next_load_sees_zero)
+{
+	static char buf[HUGE] __attribute__((aligned(8)));
+
+	ASSERT_EQ(0, pool_begin(self->fd));
+	ASSERT_EQ(0, pool_write_pattern(self->fd, 3, 0, HUGE));
+	ASSERT_EQ(0, pool_abort(self->fd));
+	ASSERT_EQ(0, pool_begin(self->fd));
+	EXPECT_HELD(1UL);
+	ASSERT_EQ((ssize_t)HUGE, pread(self->fd, buf, HUGE, 0));
+	EXPECT_EQ(-1, nonzero_at(buf, HUGE));
+}
+
+#define TOUCHERS 8
+
+static void *touch_all(void *p)
+{
+	for (size_t i = 0; i < PAGES; i++)
+		((volatile char *)p)[i * HUGE + PAGE]++;
+	return NULL;
+}
+
+/* However many touch a page first, it is one page and charged once. */
+TEST_F_TIMEOUT(demand, many_first_touches_make_one_page, 120)
+{
+	for (int round = 0; round < 8; round++) {
+		pthread_t thread[TOUCHERS];
+		void *p;
+
+		ASSERT_EQ(0, pool_begin(self->fd));
+		p = pool_map(self->fd, BYTES, PROT_READ | PROT_WRITE);
+		ASSERT_NE(MAP_FAILED, p);
+		for (int i = 0; i < TOUCHERS; i++)
+			ASSERT_EQ(0, pthread_create(&thread[i], NULL, touch_all, p));
+		for (int i = 0; i < TOUCHERS; i++)
+			pthread_join(thread[i], NULL);
+		EXPECT_HELD(PAGES);
+		munmap(p, BYTES);
+		ASSERT_EQ(0, pool_abort(self->fd));
+		ASSERT_EQ(0, pool_resize(self->fd, HUGE));
+		ASSERT_EQ(0, pool_resize(self->fd, BYTES));
+		EXPECT_HELD(1UL);
+	}
+}
+
+static int touch_and_die(void *arg)
+{
+	int fd = pool_open("d", O_RDWR);
+	char *p;
+
+	if (fd < 0 || pool_begin(fd))
+		return 1;
+	p = pool_map(fd, BYTES, PROT_READ | PROT_WRITE);
+	if (p == MAP_FAILED)
+		return 2;
+	touch_all(p);
+	return kill(getpid(), SIGKILL);
+}
+
+TEST_F(demand, a_killed_writer_leaves_its_pages_to_the_pool)
+{
+	EXPECT_EQ(128 + SIGKILL, in_child(touch_and_die, NULL));
+	EXPECT_HELD(PAGES);
+	EXPECT_EQ(0, pool_begin(self->fd));
+}
+
+/* More capacity than the machine has memory can never be used, and is not promised. */
+TEST_F(demand, capacity_beyond_the_machine_is_enomem)
+{
+	EXPECT_EQ(-ENOMEM, pool_create_flags("d2", 1ULL << 40, PINPOOL_CREATE_ON_DEMAND));
+	EXPECT_EQ(-ENOMEM, pool_create_flags("d2", 1ULL << 63, PINPOOL_CREATE_ON_DEMAND));
+	EXPECT_EQ(-ENOMEM, pool_create_flags("d2", -HUGE, PINPOOL_CREATE_ON_DEMAND));
+	EXPECT_EQ(-ENOENT, pool_destroy("d2"));
+}
+
+TEST_HARNESS_MAIN
