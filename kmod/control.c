@@ -13,6 +13,7 @@
 #include <linux/string.h>
 
 #include "pinpool.h"
+#include "trace.h"
 
 #define CONTROL_NAME "control"
 
@@ -93,18 +94,23 @@ static int control_create(struct pinpool_ucmd *ucmd)
 	err = control_owner(create, &params);
 	if (err)
 		return err;
-	return pinpool_pool_create(&params);
+	err = pinpool_pool_create(&params);
+	trace_pinpool_create(&params, err);
+	return err;
 }
 
 static int control_destroy(struct pinpool_ucmd *ucmd)
 {
 	const struct pinpool_destroy *destroy = ucmd->cmd;
+	int err;
 
 	if (destroy->flags)
 		return -EOPNOTSUPP;
 	if (!control_name_valid(destroy->name))
 		return -EINVAL;
-	return pinpool_pool_destroy(destroy->name);
+	err = pinpool_pool_destroy(destroy->name);
+	trace_pinpool_destroy(destroy->name, err);
+	return err;
 }
 
 static const struct pinpool_ioctl_op control_ioctl_ops[] = {

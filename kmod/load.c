@@ -14,6 +14,7 @@
 #include <linux/timekeeping.h>
 
 #include "pinpool.h"
+#include "trace.h"
 
 /* An io_uring of a dead writer is torn down by a worker and holds its pins until then. */
 #define BEGIN_SETTLE HZ
@@ -255,8 +256,10 @@ void pinpool_load_file_closed(struct pinpool_pool *pool, struct file *file)
 	if (aborted)
 		load_set_state(pool, PINPOOL_STATE_EMPTY, NULL);
 	mutex_unlock(&pool->lock);
-	if (aborted)
-		wake_up_all(&pool->wait);
+	if (!aborted)
+		return;
+	wake_up_all(&pool->wait);
+	trace_pinpool_abort(pool, true, 0);
 }
 
 /**

@@ -8,6 +8,7 @@
 #include <linux/pagemap.h>
 
 #include "pinpool.h"
+#include "trace.h"
 
 static void map_count(struct pinpool_pool *pool, const struct vm_area_struct *vma, int by)
 {
@@ -37,34 +38,46 @@ static void map_close(struct vm_area_struct *vma)
 	mutex_unlock(&pool->lock);
 }
 
-static vm_fault_t map_fault(struct vm_fault *vmf)
+/* The page that @file may see at a place now, locked and fit to be seen, or an error pointer. */
+static struct folio *map_page(struct pinpool_pool *pool, struct file *file, unsigned long index, bool *zeroed)
 {
-	struct file *file = vmf->vma->vm_file;
-	struct pinpool_pool *pool = file->private_data;
-	pgoff_t index = vmf->pgoff;
 	struct folio *folio;
 
 	/* Nobody gets a page for what he may not see. */
 	if (!pinpool_load_visible(pool, file))
-		return VM_FAULT_SIGBUS;
-	folio = pinpool_pages_get(&pool->pages, index >> PINPOOL_PAGE_ORDER);
+		return ERR_PTR(-ENODATA);
+	folio = pinpool_pages_get(&pool->pages, index);
 	if (IS_ERR(folio))
-		return VM_FAULT_SIGBUS;
-
-	/* Not VM_FAULT_NOPAGE: a fault of the kernel itself, in copy_from_user(), would come back for ever. */
+		return folio;
 	if (folio_lock_killable(folio))
-		return VM_FAULT_SIGBUS;
+		return ERR_PTR(-EINTR);
 	/* After the lock: an abort that waits for the lock has made this false. */
 	if (!pinpool_load_visible(pool, file)) {
 		folio_unlock(folio);
-		return VM_FAULT_SIGBUS;
+		return ERR_PTR(-ENODATA);
 	}
-	pinpool_pages_zero_one(&pool->pages, folio);
+	*zeroed = pinpool_pages_zero_one(&pool->pages, folio);
+	return folio;
+}
+
+static vm_fault_t map_fault(struct vm_fault *vmf)
+{
+	struct file *file = vmf->vma->vm_file;
+	struct pinpool_pool *pool = file->private_data;
+	unsigned long index = vmf->pgoff >> PINPOOL_PAGE_ORDER;
+	bool zeroed = false;
+	struct folio *folio;
+
+	folio = map_page(pool, file, index, &zeroed);
+	trace_pinpool_fault(pool, index, vmf->flags & FAULT_FLAG_WRITE, zeroed, PTR_ERR_OR_ZERO(folio));
+	/* Not VM_FAULT_NOPAGE: a fault of the kernel itself, in copy_from_user(), would come back for ever. */
+	if (IS_ERR(folio))
+		return VM_FAULT_SIGBUS;
 	atomic64_inc(&pool->faults);
 
 	/* The core maps the whole folio if the mapping allows, and unlocks it then. */
 	folio_get(folio);
-	vmf->page = folio_page(folio, index & ((1UL << PINPOOL_PAGE_ORDER) - 1));
+	vmf->page = folio_page(folio, vmf->pgoff & ((1UL << PINPOOL_PAGE_ORDER) - 1));
 	return VM_FAULT_LOCKED;
 }
 

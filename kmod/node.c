@@ -11,6 +11,7 @@
 #include <linux/uio.h>
 
 #include "pinpool.h"
+#include "trace.h"
 
 static int node_open(struct inode *inode, struct file *file)
 {
@@ -185,16 +186,22 @@ static int node_ioctl_info(struct pinpool_ucmd *ucmd)
 
 static int node_ioctl_begin(struct pinpool_ucmd *ucmd)
 {
+	struct pinpool_pool *pool = ucmd->file->private_data;
 	const struct pinpool_begin *begin = ucmd->cmd;
+	int err;
 
 	if (begin->flags)
 		return -EOPNOTSUPP;
-	return pinpool_load_begin(ucmd->file->private_data, ucmd->file);
+	err = pinpool_load_begin(pool, ucmd->file);
+	trace_pinpool_load(pool, err);
+	return err;
 }
 
 static int node_ioctl_commit(struct pinpool_ucmd *ucmd)
 {
+	struct pinpool_pool *pool = ucmd->file->private_data;
 	const struct pinpool_commit *commit = ucmd->cmd;
+	int err;
 
 	if (commit->flags || commit->digest_kind > PINPOOL_DIGEST_XXH3_128_LIST)
 		return -EOPNOTSUPP;
@@ -202,16 +209,22 @@ static int node_ioctl_commit(struct pinpool_ucmd *ucmd)
 		return -EINVAL;
 	if (commit->digest_kind == PINPOOL_DIGEST_NONE && memchr_inv(commit->digest, 0, sizeof(commit->digest)))
 		return -EINVAL;
-	return pinpool_load_commit(ucmd->file->private_data, ucmd->file, commit);
+	err = pinpool_load_commit(pool, ucmd->file, commit);
+	trace_pinpool_commit(pool, commit->length, err);
+	return err;
 }
 
 static int node_ioctl_abort(struct pinpool_ucmd *ucmd)
 {
+	struct pinpool_pool *pool = ucmd->file->private_data;
 	const struct pinpool_abort *abort = ucmd->cmd;
+	int err;
 
 	if (abort->flags)
 		return -EOPNOTSUPP;
-	return pinpool_load_abort(ucmd->file->private_data, ucmd->file);
+	err = pinpool_load_abort(pool, ucmd->file);
+	trace_pinpool_abort(pool, false, err);
+	return err;
 }
 
 static int node_ioctl_resize(struct pinpool_ucmd *ucmd)

@@ -272,11 +272,16 @@ struct folio *pinpool_pages_get(struct pinpool_pages *pages, unsigned long index
  * pinpool_pages_zero_one - make a page fit to be seen by the load that runs
  * @pages: the pool's pages
  * @folio: one of them, locked
+ *
+ * Return: whether it had to be cleared.
  */
-void pinpool_pages_zero_one(struct pinpool_pages *pages, struct folio *folio)
+bool pinpool_pages_zero_one(struct pinpool_pages *pages, struct folio *folio)
 {
-	if (pinpool_page_zero(folio))
+	bool cleared = pinpool_page_zero(folio);
+
+	if (cleared)
 		atomic64_inc(&pages->nr_zeroed);
+	return cleared;
 }
 
 /**

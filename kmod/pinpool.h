@@ -145,7 +145,7 @@ struct pinpool_shortage {
 void pinpool_pages_init(struct pinpool_pages *pages, struct pinpool_account *account);
 int pinpool_pages_fill(struct pinpool_pages *pages, unsigned long nr, struct pinpool_shortage *shortage);
 struct folio *pinpool_pages_get(struct pinpool_pages *pages, unsigned long index);
-void pinpool_pages_zero_one(struct pinpool_pages *pages, struct folio *folio);
+bool pinpool_pages_zero_one(struct pinpool_pages *pages, struct folio *folio);
 int pinpool_pages_prepare(struct pinpool_pages *pages, struct folio *folio);
 void pinpool_pages_free(struct pinpool_pages *pages);
 int pinpool_pages_zero(struct pinpool_pages *pages);

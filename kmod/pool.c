@@ -13,6 +13,7 @@
 
 #include "abi_assert.h"
 #include "pinpool.h"
+#include "trace.h"
 
 static_assert(PINPOOL_NUMA_ANY == NUMA_NO_NODE);
 
@@ -367,8 +368,10 @@ static bool pool_evict(const struct pool_need *need)
 		nr_evicted++;
 	}
 	mutex_unlock(&pools_lock);
-	if (first)
+	if (first) {
+		trace_pinpool_evict(first);
 		pool_forget(first);
+	}
 	return first;
 }
 
