@@ -88,7 +88,8 @@ static const struct vm_operations_struct map_vm_ops = {
 };
 
 /* Whether @file may be mapped now, [@first, @first + @nr) of PAGE_SIZE, and writable if @write. */
-static int map_permitted(struct pinpool_pool *pool, struct file *file, unsigned long first, unsigned long nr, bool write)
+static int map_permitted(struct pinpool_pool *pool, struct file *file, unsigned long first, unsigned long nr,
+			 bool write)
 {
 	unsigned long pages = pool->capacity >> PAGE_SHIFT;
 

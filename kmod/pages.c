@@ -72,7 +72,8 @@ static struct folio *page_take(const struct pinpool_pages *pages, unsigned long 
 }
 
 /* Gives a page its place. Who looks it up sees all that was done to it before. */
-static void page_place(struct pinpool_pages *pages, struct pinpool_slots *slots, unsigned long index, struct folio *folio)
+static void page_place(struct pinpool_pages *pages, struct pinpool_slots *slots, unsigned long index,
+		       struct folio *folio)
 {
 	int nid = pinpool_place_node(&pages->place, index);
 
@@ -114,8 +115,8 @@ void pinpool_pages_init(struct pinpool_pages *pages, struct pinpool_account *acc
 }
 
 /* No page was to be had for place @index: from where, and for how many places behind it that holds. */
-static void pages_tell_shortage(const struct pinpool_pages *pages, const struct pinpool_slots *slots, unsigned long index,
-				struct pinpool_shortage *shortage)
+static void pages_tell_shortage(const struct pinpool_pages *pages, const struct pinpool_slots *slots,
+				unsigned long index, struct pinpool_shortage *shortage)
 {
 	int nid = pinpool_place_node(&pages->place, index);
 	unsigned long i;

@@ -2,9 +2,9 @@
 /*
  * The reserve: huge pages that the module took early, node by node, and from which pools are cut first.
  *
- * A page of the reserve is marked so (page.c), in a pool or not, and returns here. Each node has a target, which is what
- * was asked for, and owns as many pages as that, or more while pools hold what a lower target no longer covers: those
- * leave the reserve when their pool goes. Live pools never notice.
+ * A page of the reserve is marked so (page.c), in a pool or not, and returns here. Each node has a target, which is
+ * what was asked for, and owns as many pages as that, or more while pools hold what a lower target no longer covers:
+ * those leave the reserve when their pool goes. Live pools never notice.
  */
 #include <linux/list.h>
 #include <linux/mutex.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * /sys/class/pinpool/control/nodeN/: the reserve of each NUMA node that has memory, and the one thing that sysfs changes:
+ * /sys/class/pinpool/control/nodeN/: the reserve of each NUMA node that has memory, and the one thing that sysfs
+ * changes:
  *
  *   reserve  bytes of the reserve; written, the bytes it shall have (a multiple of the page size; 512M and the like do)
  *   free     bytes of it that no pool holds

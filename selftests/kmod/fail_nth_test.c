@@ -12,6 +12,7 @@
 #define CAPACITY (2 * HUGE)
 #define MOST_NTH 5000
 #define DEBUGFS	 "/sys/kernel/debug"
+#define NODE_RESERVE "/sys/class/pinpool/control/node0/reserve"
 
 struct target {
 	int control;
@@ -62,6 +63,16 @@ static int prepare_open(struct target *t)
 	return t->fd < 0 ? t->fd : 0;
 }
 
+static int prepare_demand(struct target *t)
+{
+	int ret = pool_create_flags("nth", CAPACITY, PINPOOL_CREATE_ON_DEMAND);
+
+	if (ret)
+		return ret;
+	t->fd = pool_open_loading("nth");
+	return t->fd < 0 ? t->fd : 0;
+}
+
 static int prepare_loading(struct target *t)
 {
 	int ret = prepare_open(t);
@@ -96,6 +107,15 @@ static long run_create(struct target *t)
 	struct pinpool_create c;
 
 	create_init(&c, "nth", CAPACITY);
+	return ioctl_create(t->control, &c);
+}
+
+static long run_create_demand(struct target *t)
+{
+	struct pinpool_create c;
+
+	create_init(&c, "nth", CAPACITY);
+	c.flags = PINPOOL_CREATE_ON_DEMAND;
 	return ioctl_create(t->control, &c);
 }
 
@@ -189,8 +209,45 @@ static long run_info(struct target *t)
 	return pool_info(t->fd, &info);
 }
 
+static long run_grow(struct target *t)
+{
+	return pool_resize(t->fd, 2 * CAPACITY);
+}
+
+static int has_grown(struct target *t)
+{
+	struct pinpool_pool_info info;
+	int ret = pool_info(t->fd, &info);
+
+	return ret ? ret : info.out_capacity == 2 * CAPACITY ? 0 : -ERANGE;
+}
+
+static long run_shrink(struct target *t)
+{
+	return pool_resize(t->fd, HUGE);
+}
+
+static long run_eviction(struct target *t)
+{
+	return pool_set_eviction(t->fd, true, 1);
+}
+
+static long run_reserve(struct target *t)
+{
+	return file_write(NODE_RESERVE, "4M");
+}
+
+static int has_reserve(struct target *t)
+{
+	char buf[32];
+	int ret = file_read(NODE_RESERVE, buf, sizeof(buf));
+
+	return ret < 0 ? ret : strcmp(buf, "4194304") ? -ERANGE : 0;
+}
+
 static const struct call calls[] = {
 	{ "create", prepare_none, run_create, has_node, false, 20 },
+	{ "create on demand", prepare_none, run_create_demand, has_node, false, 20 },
 	{ "destroy", prepare_empty, run_destroy, has_no_node, true, 1 },
 	{ "open", prepare_empty, run_open, NULL, false, 1 },
 	{ "begin", prepare_open, run_begin, NULL, true, 0 },
@@ -203,6 +260,11 @@ static const struct call calls[] = {
 	{ "poll", prepare_ready, run_poll, NULL, true, 0 },
 	{ "commit", prepare_loading, run_commit, NULL, true, 0 },
 	{ "abort", prepare_mapped, run_abort, NULL, true, 0 },
+	{ "write on demand", prepare_demand, run_write, NULL, false, 2 },
+	{ "grow", prepare_open, run_grow, has_grown, false, 3 },
+	{ "shrink", prepare_open, run_shrink, NULL, false, 1 },
+	{ "eviction", prepare_ready, run_eviction, NULL, true, 0 },
+	{ "reserve", prepare_none, run_reserve, has_reserve, false, 2 },
 	{ "info", prepare_ready, run_info, NULL, true, 0 },
 };
 
@@ -235,6 +297,7 @@ static void undo(struct target *t)
 		t->pipe[i] = -1;
 	}
 	ioctl_destroy(t->control, "nth");
+	file_write(NODE_RESERVE, "0");
 }
 
 FIXTURE(fail_nth) {
