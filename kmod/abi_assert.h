@@ -48,7 +48,7 @@ PINPOOL_ABI_FIELD(pinpool_destroy, 0, size);
 PINPOOL_ABI_FIELD(pinpool_destroy, 4, flags);
 PINPOOL_ABI_FIELD(pinpool_destroy, 8, name);
 
-PINPOOL_ABI_SIZE(pinpool_pool_info, 240);
+PINPOOL_ABI_SIZE(pinpool_pool_info, 248);
 PINPOOL_ABI_FIELD(pinpool_pool_info, 0, size);
 PINPOOL_ABI_FIELD(pinpool_pool_info, 4, flags);
 PINPOOL_ABI_FIELD(pinpool_pool_info, 8, out_name);
@@ -77,6 +77,7 @@ PINPOOL_ABI_FIELD(pinpool_pool_info, 208, out_numa_nodes);
 PINPOOL_ABI_FIELD(pinpool_pool_info, 216, out_numa_fallback);
 PINPOOL_ABI_FIELD(pinpool_pool_info, 224, out_pages_zeroed);
 PINPOOL_ABI_FIELD(pinpool_pool_info, 232, out_failed_allocs);
+PINPOOL_ABI_FIELD(pinpool_pool_info, 240, out_exports);
 
 PINPOOL_ABI_SIZE(pinpool_begin, 8);
 PINPOOL_ABI_FIELD(pinpool_begin, 0, size);
@@ -104,6 +105,14 @@ PINPOOL_ABI_FIELD(pinpool_eviction, 0, size);
 PINPOOL_ABI_FIELD(pinpool_eviction, 4, flags);
 PINPOOL_ABI_FIELD(pinpool_eviction, 8, evictable);
 PINPOOL_ABI_FIELD(pinpool_eviction, 12, priority);
+
+PINPOOL_ABI_SIZE(pinpool_export, 32);
+PINPOOL_ABI_FIELD(pinpool_export, 0, size);
+PINPOOL_ABI_FIELD(pinpool_export, 4, flags);
+PINPOOL_ABI_FIELD(pinpool_export, 8, offset);
+PINPOOL_ABI_FIELD(pinpool_export, 16, length);
+PINPOOL_ABI_FIELD(pinpool_export, 24, fd_flags);
+PINPOOL_ABI_FIELD(pinpool_export, 28, out_fd);
 
 #undef PINPOOL_ABI_SIZE
 #undef PINPOOL_ABI_FIELD

@@ -32,26 +32,31 @@
  *  - EINVAL: everything is understood and it is not correct: a size shorter than the oldest version of the struct, a
  *    reserved field that is not zero, a malformed name, a capacity of 0 or not a multiple of the page size, a NUMA
  *    node that does not exist or has no memory, nodes that do not go with the policy, a mode beyond 0666, a length
- *    beyond the capacity, a digest without a kind; mmap() beyond the capacity.
+ *    beyond the capacity, a digest without a kind; mmap() beyond the capacity; a range to export that is empty, not of
+ *    whole 4 KiB pages, or reaches beyond the capacity.
  *  - EFAULT: user memory could not be read or written. Nothing has changed.
  *  - ENOENT: no pool of that name.
  *  - EEXIST: a pool of that name exists.
  *  - EPERM: the caller may not do this: create without write access to the control node, give a pool to another user
  *    or to a group it is not in, destroy somebody else's pool or say whether it gives way.
  *  - EACCES: open() without permission by owner and mode; mmap() with PROT_EXEC, private and writable, or writable
- *    on a file that is not the writer's.
+ *    on a file that is not the writer's; a writable export of a READY pool, and writing through a read-only one by
+ *    any way.
  *  - ENOMEM: not enough huge pages (or kernel memory), or the memory cgroup of the pool's creator is at its limit.
  *    Nothing was created, grown or, from the page in question on, written. Touching a mapping is SIGBUS instead.
  *  - ENOSPC: the module's limit (limit_mb), its number of pools, or a write past the capacity. As above.
  *  - EDQUOT: the limit of what pools of one user may hold (limit_uid_mb). As above.
  *  - EBUSY: a file is loading this pool; or begin or commit while somebody still holds its pages: a writable mapping
- *    (that of an aborted load included), a pin (registered buffer, O_DIRECT in flight), a write in progress; or a
- *    write, writable mmap, commit, abort or resize of the writer while it commits or resizes in another thread; or
- *    shrinking while the pool is mapped, read or written, or a page that would go is pinned.
+ *    (that of an aborted load included), a writable export (after an abort any export), a pin (registered buffer,
+ *    O_DIRECT in flight), a write in progress; or a write, writable mmap or export, commit, abort or resize of the
+ *    writer while it commits or resizes in another thread; or shrinking while the pool is mapped, exported, read or
+ *    written, or a page that would go is pinned.
  *  - EROFS: begin, commit, abort, resize or write on a pool that is READY; its content does not change any more.
- *  - ENODATA: the pool is not READY, so there is nothing to read, map or seek to the end of yet, but for the writer.
+ *  - ENODATA: the pool is not READY, so there is nothing to read, map, export or seek to the end of yet, but for the
+ *    writer.
  *  - EBADF: commit, abort or write on a file that did not begin the load; begin or resize on a file not open for
- *    writing.
+ *    writing; export on a file not open for reading.
+ *  - EMFILE, ENFILE: no descriptor is left for the caller, no open file for the system.
  *  - EINTR: a fatal signal ended the wait.
  */
 
@@ -74,6 +79,7 @@
 #define PINPOOL_IOC_ABORT	_IO(PINPOOL_TYPE, 0x93) /* pool */
 #define PINPOOL_IOC_RESIZE	_IO(PINPOOL_TYPE, 0x94) /* pool */
 #define PINPOOL_IOC_EVICTION	_IO(PINPOOL_TYPE, 0x95) /* pool */
+#define PINPOOL_IOC_EXPORT	_IO(PINPOOL_TYPE, 0x96) /* pool */
 
 /**
  * enum pinpool_state - life of a pool
@@ -109,10 +115,11 @@ enum pinpool_digest_kind {
 #define PINPOOL_FEATURE_RESIZE	  (1ULL << 1) /* PINPOOL_IOC_RESIZE */
 #define PINPOOL_FEATURE_NUMA	  (1ULL << 2) /* numa_policy and numa_nodes of struct pinpool_create */
 #define PINPOOL_FEATURE_EVICTION  (1ULL << 3) /* PINPOOL_CREATE_EVICTABLE, PINPOOL_IOC_EVICTION */
+#define PINPOOL_FEATURE_EXPORT	  (1ULL << 5) /* PINPOOL_IOC_EXPORT */
 /* Those that this header knows. */
 #define PINPOOL_FEATURES_ALL                                                                   \
 	(PINPOOL_FEATURE_ON_DEMAND | PINPOOL_FEATURE_RESIZE | PINPOOL_FEATURE_NUMA |           \
-	 PINPOOL_FEATURE_EVICTION)
+	 PINPOOL_FEATURE_EVICTION | PINPOOL_FEATURE_EXPORT)
 
 /**
  * struct pinpool_module_info - PINPOOL_IOC_MODULE_INFO: what this module offers and has left
@@ -264,6 +271,7 @@ struct pinpool_destroy {
  * @out_pages_zeroed: pages zeroed because this pool touched them: once in a load, and not those that were zero already
  *	or are overwritten whole
  * @out_failed_allocs: touches and writes that found no page for an on-demand pool
+ * @out_exports: live dma-bufs of PINPOOL_IOC_EXPORT
  *
  * Any file of the pool may ask. Since ABI 1.
  */
@@ -296,6 +304,7 @@ struct pinpool_pool_info {
 	__aligned_u64 out_numa_fallback;
 	__aligned_u64 out_pages_zeroed;
 	__aligned_u64 out_failed_allocs;
+	__aligned_u64 out_exports;
 };
 
 /**
@@ -377,6 +386,38 @@ struct pinpool_eviction {
 	__u32 flags;
 	__u32 evictable;
 	__s32 priority;
+};
+
+/**
+ * struct pinpool_export - PINPOOL_IOC_EXPORT: a dma-buf of a range of the pool, for devices and other subsystems
+ * @size: sizeof(struct pinpool_export)
+ * @flags: must be 0
+ * @offset: first byte, a multiple of 4096
+ * @length: bytes, a multiple of 4096, not 0, at most 8 TiB
+ * @fd_flags: O_RDONLY or O_RDWR, and O_CLOEXEC, as in open()
+ * @out_fd: the descriptor of the dma-buf
+ *
+ * Of a READY pool for any file open for reading, and read-only; of one that is LOADING for the writer, who may have it
+ * writable. Read-only means for everybody who ever gets it: devices read it (DMA_TO_DEVICE), mappings and the kernel's
+ * own are read-only. Pages that an on-demand pool lacks in the range are added; when the call fails, those it got stay,
+ * as after a touch.
+ *
+ * The dma-buf keeps the pages, not the name, not the writer's file and not its load. While one that is writable lives
+ * the load cannot be committed; one that is read-only stands in nobody's way, and is one of the READY pool afterwards.
+ * If the load is aborted its mappings are emptied and touching one is SIGBUS; who has it mapped for a device may go on,
+ * but no load can begin before it is closed, so it never shows, nor changes, a byte of another load.
+ *
+ * A mapping is of whole huge pages where its address is congruent to the place in the pool modulo 2 MiB. mmap() of a
+ * dma-buf does not choose such an address by itself: reserve room and use MAP_FIXED. Since PINPOOL_FEATURE_EXPORT; that
+ * bit is missing, and the call ENOTTY, on a kernel without CONFIG_DMA_SHARED_BUFFER.
+ */
+struct pinpool_export {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 offset;
+	__aligned_u64 length;
+	__u32 fd_flags;
+	__s32 out_fd;
 };
 
 #endif /* _UAPI_LINUX_PINPOOL_H */
