@@ -2,9 +2,23 @@
 /*
  * Unmarshalling for both kinds of node: the rules of "General ioctl format" in the uapi header, in one place.
  */
+#include <linux/file.h>
 #include <linux/uaccess.h>
 
 #include "pinpool.h"
+
+/* What can be undone until now cannot any more: another thread may use a descriptor before its number is known. */
+static void ioctl_publish(const struct pinpool_ucmd *ucmd, int err)
+{
+	if (!ucmd->new_file)
+		return;
+	if (err) {
+		put_unused_fd(ucmd->new_fd);
+		fput(ucmd->new_file);
+	} else {
+		fd_install(ucmd->new_fd, ucmd->new_file);
+	}
+}
 
 /**
  * pinpool_ioctl - run one ioctl by a node's table
@@ -42,9 +56,8 @@ long pinpool_ioctl(struct file *file, const struct pinpool_ioctl_op *ops, size_t
 		return err;
 
 	err = op->execute(&ucmd);
-	if (err || !op->reply)
-		return err;
-	if (copy_to_user(ubuffer, &buffer, min_t(size_t, op->size, user_size)))
-		return -EFAULT;
-	return 0;
+	if (!err && op->reply && copy_to_user(ubuffer, &buffer, min_t(size_t, op->size, user_size)))
+		err = -EFAULT;
+	ioctl_publish(&ucmd, err);
+	return err;
 }

@@ -4,9 +4,10 @@
  *
  * What must hold: while READY nobody can write a page, by any way, ever again; a load never shows or keeps a byte of an
  * earlier one; whoever writes does so as the one file in pool->writer. So a load begins only when nobody can still
- * write (no writable mapping, no write() under way, no pin), and commits only then. Nobody uses a page that a smaller
- * capacity cuts off. Begin, commit, abort and resize drop the lock for their long parts and keep others out by
- * pool->changing.
+ * write (no writable mapping or export, no write() under way, no pin), and commits only then. Nobody can keep an importer
+ * from looking at what was exported to it, so no load begins while there is an export of the one before. Nobody uses a
+ * page that a smaller capacity cuts off. Begin, commit, abort and resize drop the lock for their long parts and keep
+ * others out by pool->changing.
  */
 #include <linux/fs.h>
 #include <linux/jiffies.h>
@@ -63,7 +64,7 @@ int pinpool_load_begin(struct pinpool_pool *pool, struct file *file)
 		return -EBADF;
 	if (mutex_lock_killable(&pool->lock))
 		return -EINTR;
-	if (pool->state != PINPOOL_STATE_EMPTY || pool->changing || pool->writable) {
+	if (pool->state != PINPOOL_STATE_EMPTY || pool->changing || pool->writable || pool->exports) {
 		err = pool->state == PINPOOL_STATE_READY ? -EROFS : -EBUSY;
 		mutex_unlock(&pool->lock);
 		return err;
@@ -150,6 +151,17 @@ int pinpool_load_commit(struct pinpool_pool *pool, struct file *file, const stru
 	return err;
 }
 
+/* Empties the mappings for an abort. The pool is not EMPTY before they are: whoever sees that may begin. */
+static void load_hide(struct pinpool_pool *pool)
+{
+	load_set_state(pool, PINPOOL_STATE_LOADING, NULL);
+	load_change_begin(pool);
+
+	pinpool_pages_unmap(&pool->pages, pool->inode->i_mapping);
+
+	load_change_end(pool);
+}
+
 /**
  * pinpool_load_abort - LOADING -> EMPTY
  * @pool: the pool
@@ -168,13 +180,7 @@ int pinpool_load_abort(struct pinpool_pool *pool, struct file *file)
 		mutex_unlock(&pool->lock);
 		return err;
 	}
-	/* Not EMPTY before the mappings are: whoever sees EMPTY may begin. */
-	load_set_state(pool, PINPOOL_STATE_LOADING, NULL);
-	load_change_begin(pool);
-
-	pinpool_pages_unmap(&pool->pages, pool->inode->i_mapping);
-
-	load_change_end(pool);
+	load_hide(pool);
 	load_set_state(pool, PINPOOL_STATE_EMPTY, NULL);
 	mutex_unlock(&pool->lock);
 	wake_up_all(&pool->wait);
@@ -190,7 +196,7 @@ static int load_check_resize(struct pinpool_pool *pool, struct file *file, u64 c
 		return -EROFS;
 	if (pool->changing || (pool->writer && pool->writer != file))
 		return -EBUSY;
-	if (capacity < pool->capacity && (pool->mappings || pool->reads || pool->writes))
+	if (capacity < pool->capacity && (pool->mappings || pool->exports || pool->reads || pool->writes))
 		return -EBUSY;
 	return 0;
 }
@@ -243,7 +249,8 @@ int pinpool_load_resize(struct pinpool_pool *pool, struct file *file, u64 capaci
  * @pool: the pool
  * @file: the file
  *
- * No mapping and no call of the file is left, each would hold it. Pins of its I/O may be: begin waits for those.
+ * No mapping and no call of the file is left, each would hold it. Pins of its I/O may be: begin waits for those. So may
+ * mappings of exports.
  */
 void pinpool_load_file_closed(struct pinpool_pool *pool, struct file *file)
 {
@@ -253,6 +260,8 @@ void pinpool_load_file_closed(struct pinpool_pool *pool, struct file *file)
 	pool->openers--;
 	pool->last_used_ns = ktime_get_ns();
 	aborted = pool->writer == file;
+	if (aborted && pool->mappings)
+		load_hide(pool);
 	if (aborted)
 		load_set_state(pool, PINPOOL_STATE_EMPTY, NULL);
 	mutex_unlock(&pool->lock);
@@ -362,4 +371,51 @@ void pinpool_load_write_end(struct pinpool_pool *pool, size_t bytes)
 	pool->bytes_written += bytes;
 	mutex_unlock(&pool->lock);
 	wake_up_all(&pool->wait);
+}
+
+/**
+ * pinpool_load_export_begin - an export is about to be made
+ * @pool: the pool
+ * @file: the file it is asked for on
+ * @export: what is asked for; receives who may see it
+ *
+ * Return: 0 if pinpool_load_export_end() must follow, -EBADF, -EINVAL, -ENODATA, -EACCES, -EBUSY or -EINTR.
+ */
+int pinpool_load_export_begin(struct pinpool_pool *pool, struct file *file, struct pinpool_dmabuf *export)
+{
+	int err = 0;
+
+	if (!(file->f_mode & FMODE_READ))
+		return -EBADF;
+	if (mutex_lock_killable(&pool->lock))
+		return -EINTR;
+	if (export->offset > pool->capacity || export->length > pool->capacity - export->offset)
+		err = -EINVAL;
+	else if (!pinpool_load_visible(pool, file))
+		err = -ENODATA;
+	else if (export->writable && pool->writer != file)
+		err = -EACCES;
+	else if (export->writable ? pool->changing : pool->shrinking)
+		err = -EBUSY;
+	if (!err) {
+		export->viewer = pool->writer;
+		pool->exports++;
+		pool->writable += export->writable;
+	}
+	mutex_unlock(&pool->lock);
+	return err;
+}
+
+/**
+ * pinpool_load_export_end - it is gone
+ * @pool: the pool
+ * @writable: whether it was writable
+ */
+void pinpool_load_export_end(struct pinpool_pool *pool, bool writable)
+{
+	mutex_lock(&pool->lock);
+	pool->exports--;
+	pool->writable -= writable;
+	pool->last_used_ns = ktime_get_ns();
+	mutex_unlock(&pool->lock);
 }

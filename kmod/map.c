@@ -4,11 +4,29 @@
  *
  * A mapping is writable for its life or never: one made without PROT_WRITE cannot get it later. So the count of those
  * with VM_MAYWRITE, kept under the pool's lock, is exact, and begin and commit trust it.
+ *
+ * A mapping is of a file of the pool, or of the file of an export; of the latter it has the export in vm_private_data.
+ * Either way its offset is one in the pool.
  */
 #include <linux/pagemap.h>
 
 #include "pinpool.h"
 #include "trace.h"
+
+static struct pinpool_pool *map_pool(const struct vm_area_struct *vma)
+{
+	const struct pinpool_dmabuf *export = vma->vm_private_data;
+
+	return export ? export->pool : vma->vm_file->private_data;
+}
+
+/* Whose eyes look through it. */
+static struct file *map_viewer(const struct vm_area_struct *vma)
+{
+	const struct pinpool_dmabuf *export = vma->vm_private_data;
+
+	return export ? export->viewer : vma->vm_file;
+}
 
 static void map_count(struct pinpool_pool *pool, const struct vm_area_struct *vma, int by)
 {
@@ -22,7 +40,7 @@ static void map_count(struct pinpool_pool *pool, const struct vm_area_struct *vm
 /* A copy by fork, a split or a move. */
 static void map_open(struct vm_area_struct *vma)
 {
-	struct pinpool_pool *pool = vma->vm_file->private_data;
+	struct pinpool_pool *pool = map_pool(vma);
 
 	mutex_lock(&pool->lock);
 	map_count(pool, vma, 1);
@@ -31,7 +49,7 @@ static void map_open(struct vm_area_struct *vma)
 
 static void map_close(struct vm_area_struct *vma)
 {
-	struct pinpool_pool *pool = vma->vm_file->private_data;
+	struct pinpool_pool *pool = map_pool(vma);
 
 	mutex_lock(&pool->lock);
 	map_count(pool, vma, -1);
@@ -62,13 +80,12 @@ static struct folio *map_page(struct pinpool_pool *pool, struct file *file, unsi
 
 static vm_fault_t map_fault(struct vm_fault *vmf)
 {
-	struct file *file = vmf->vma->vm_file;
-	struct pinpool_pool *pool = file->private_data;
+	struct pinpool_pool *pool = map_pool(vmf->vma);
 	unsigned long index = vmf->pgoff >> PINPOOL_PAGE_ORDER;
 	bool zeroed = false;
 	struct folio *folio;
 
-	folio = map_page(pool, file, index, &zeroed);
+	folio = map_page(pool, map_viewer(vmf->vma), index, &zeroed);
 	trace_pinpool_fault(pool, index, vmf->flags & FAULT_FLAG_WRITE, zeroed, PTR_ERR_OR_ZERO(folio));
 	/* Not VM_FAULT_NOPAGE: a fault of the kernel itself, in copy_from_user(), would come back for ever. */
 	if (IS_ERR(folio))
@@ -87,8 +104,8 @@ static const struct vm_operations_struct map_vm_ops = {
 	.fault = map_fault,
 };
 
-/* Whether @file may be mapped now, [@first, @first + @nr) of PAGE_SIZE, and writable if @write. */
-static int map_permitted(struct pinpool_pool *pool, struct file *file, unsigned long first, unsigned long nr,
+/* Whether @viewer may map [@first, @first + @nr) of PAGE_SIZE now, and writable if @write. */
+static int map_permitted(struct pinpool_pool *pool, struct file *viewer, unsigned long first, unsigned long nr,
 			 bool write)
 {
 	unsigned long pages = pool->capacity >> PAGE_SHIFT;
@@ -97,13 +114,38 @@ static int map_permitted(struct pinpool_pool *pool, struct file *file, unsigned 
 
 	if (first > pages || nr > pages - first)
 		return -EINVAL;
-	if (!write && !pinpool_load_visible(pool, file))
+	if (!write && !pinpool_load_visible(pool, viewer))
 		return -ENODATA;
 	if (!write)
 		return pool->shrinking ? -EBUSY : 0;
-	if (pool->writer != file)
+	if (pool->writer != viewer)
 		return -EACCES;
 	return pool->changing ? -EBUSY : 0;
+}
+
+/* What there is to do for a file of the pool and for an export. @vma says which: see map_pool(). */
+static int map_set_up(struct vm_area_struct *vma)
+{
+	struct pinpool_pool *pool = map_pool(vma);
+	bool write = vma->vm_flags & VM_WRITE;
+	int err;
+
+	if (vma->vm_flags & VM_EXEC)
+		return -EACCES;
+	if (write && !(vma->vm_flags & VM_MAYSHARE))
+		return -EACCES;
+
+	if (mutex_lock_killable(&pool->lock))
+		return -EINTR;
+	err = map_permitted(pool, map_viewer(vma), vma->vm_pgoff, vma_pages(vma), write);
+	if (!err) {
+		vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP);
+		vm_flags_clear(vma, VM_MAYEXEC | (write ? 0 : VM_MAYWRITE));
+		vma->vm_ops = &map_vm_ops;
+		map_count(pool, vma, 1);
+	}
+	mutex_unlock(&pool->lock);
+	return err;
 }
 
 /**
@@ -115,24 +157,23 @@ static int map_permitted(struct pinpool_pool *pool, struct file *file, unsigned 
  */
 int pinpool_mmap(struct file *file, struct vm_area_struct *vma)
 {
-	struct pinpool_pool *pool = file->private_data;
-	bool write = vma->vm_flags & VM_WRITE;
-	int err;
+	return map_set_up(vma);
+}
 
-	if (vma->vm_flags & VM_EXEC)
+/**
+ * pinpool_mmap_export - map an export
+ * @export: the export
+ * @vma: what is asked for, of the file of its dma-buf and within its length
+ *
+ * Return: 0, -EACCES, -ENODATA, -EBUSY or -EINTR.
+ */
+int pinpool_mmap_export(struct pinpool_dmabuf *export, struct vm_area_struct *vma)
+{
+	/* An importer may map it in the place of a file of its own, whose mode says nothing. */
+	if ((vma->vm_flags & VM_WRITE) && !export->writable)
 		return -EACCES;
-	if (write && !(vma->vm_flags & VM_MAYSHARE))
-		return -EACCES;
-
-	if (mutex_lock_killable(&pool->lock))
-		return -EINTR;
-	err = map_permitted(pool, file, vma->vm_pgoff, vma_pages(vma), write);
-	if (!err) {
-		vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP);
-		vm_flags_clear(vma, VM_MAYEXEC | (write ? 0 : VM_MAYWRITE));
-		vma->vm_ops = &map_vm_ops;
-		map_count(pool, vma, 1);
-	}
-	mutex_unlock(&pool->lock);
-	return err;
+	vma->vm_private_data = export;
+	/* The core maps a page whole where the offset in the mapping is congruent to the one in the pool. */
+	vma->vm_pgoff += export->offset >> PAGE_SHIFT;
+	return map_set_up(vma);
 }

@@ -2,6 +2,8 @@
 /*
  * /dev/pinpool/NAME: what a file of a pool does.
  */
+#include <linux/fcntl.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/kdev_t.h>
 #include <linux/pagemap.h>
@@ -247,6 +249,33 @@ static int node_ioctl_eviction(struct pinpool_ucmd *ucmd)
 	return pinpool_pool_set_eviction(ucmd->file->private_data, eviction->evictable, eviction->priority);
 }
 
+static int node_ioctl_export(struct pinpool_ucmd *ucmd)
+{
+	struct pinpool_pool *pool = ucmd->file->private_data;
+	struct pinpool_export *export = ucmd->cmd;
+	struct file *file;
+	int fd;
+
+	if (export->flags || (export->fd_flags & ~(O_RDWR | O_CLOEXEC)))
+		return -EOPNOTSUPP;
+	if (!export->length || !PAGE_ALIGNED(export->offset | export->length) ||
+	    export->length >> PAGE_SHIFT > INT_MAX)
+		return -EINVAL;
+	fd = get_unused_fd_flags(export->fd_flags & O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	file = pinpool_export(pool, ucmd->file, export, export->fd_flags & O_RDWR);
+	trace_pinpool_export(pool, export, PTR_ERR_OR_ZERO(file));
+	if (IS_ERR(file)) {
+		put_unused_fd(fd);
+		return PTR_ERR(file);
+	}
+	export->out_fd = fd;
+	ucmd->new_fd = fd;
+	ucmd->new_file = file;
+	return 0;
+}
+
 static const struct pinpool_ioctl_op node_ioctl_ops[] = {
 	PINPOOL_IOCTL_OP(PINPOOL_IOC_POOL_INFO, node_ioctl_info, pinpool_pool_info, out_mode, true),
 	PINPOOL_IOCTL_OP(PINPOOL_IOC_BEGIN, node_ioctl_begin, pinpool_begin, flags, false),
@@ -254,6 +283,7 @@ static const struct pinpool_ioctl_op node_ioctl_ops[] = {
 	PINPOOL_IOCTL_OP(PINPOOL_IOC_ABORT, node_ioctl_abort, pinpool_abort, flags, false),
 	PINPOOL_IOCTL_OP(PINPOOL_IOC_RESIZE, node_ioctl_resize, pinpool_resize, capacity, false),
 	PINPOOL_IOCTL_OP(PINPOOL_IOC_EVICTION, node_ioctl_eviction, pinpool_eviction, priority, false),
+	PINPOOL_IOCTL_OP(PINPOOL_IOC_EXPORT, node_ioctl_export, pinpool_export, out_fd, true),
 };
 
 static long node_ioctl(struct file *file, unsigned int number, unsigned long arg)

@@ -4,7 +4,7 @@
  *
  * Who knows what: page.c, pages.c, place.c, reserve.c, quarantine.c and account.c know memory and no states; pool.c knows
  * names and lifetimes, evict.c who gives way; load.c owns the state machine; node.c, map.c and sysfs.c show one pool to
- * user space and control.c the module; ioctl.c unmarshals.
+ * user space, export.c to devices, and control.c the module; ioctl.c unmarshals.
  *
  * Locks, outermost first: mmap_lock, pools_lock (pool.c), pool->lock, folio lock; then leaves. User memory is never
  * touched under any but the first: it may be a mapping of the very pool.
@@ -218,7 +218,8 @@ static inline struct folio *pinpool_pages_find(struct pinpool_pages *pages, unsi
  * @reads: read() calls of the writer in progress
  * @writes: write() calls in progress
  * @mappings: VMAs
- * @writable: those of @mappings that are or may become writable
+ * @writable: those of @mappings and @exports that are or may become writable
+ * @exports: dma-bufs
  * @openers: open files
  * @evictable: may be destroyed for want of room while READY and not open
  * @priority: of lower priority first
@@ -252,6 +253,7 @@ struct pinpool_pool {
 	unsigned int writes;
 	u64 mappings;
 	u64 writable;
+	u64 exports;
 	u64 openers;
 	bool evictable;
 	s32 priority;
@@ -291,6 +293,7 @@ int pinpool_pool_create(const struct pinpool_params *params);
 int pinpool_pool_destroy(const char *name);
 bool pinpool_pool_make_room(struct pinpool_pool *pool, int err, struct pinpool_shortage *shortage);
 struct pinpool_pool *pinpool_pool_open(unsigned int minor);
+void pinpool_pool_get(struct pinpool_pool *pool);
 void pinpool_pool_put(struct pinpool_pool *pool);
 int pinpool_pool_set_eviction(struct pinpool_pool *pool, bool evictable, s32 priority);
 void pinpool_pool_info(struct pinpool_pool *pool, struct pinpool_pool_info *info);
@@ -307,16 +310,60 @@ void pinpool_load_read_end(struct pinpool_pool *pool);
 int pinpool_load_write_begin(struct pinpool_pool *pool, struct file *file, u64 *capacity);
 void pinpool_load_write_end(struct pinpool_pool *pool, size_t bytes);
 
+/**
+ * struct pinpool_dmabuf - a range of a pool that others import
+ * @pool: the pool, referenced
+ * @viewer: the writer's file if the pool was LOADING, else NULL; compared, never followed. No other file is the writer
+ *	while this lives, since no load begins
+ * @offset: first byte, a multiple of PAGE_SIZE
+ * @length: bytes, likewise
+ * @writable: whether anybody may write through it
+ * @lock: guards @maps
+ * @maps: devices that have it mapped
+ */
+struct pinpool_dmabuf {
+	struct pinpool_pool *pool;
+	struct file *viewer;
+	u64 offset;
+	u64 length;
+	bool writable;
+	struct mutex lock; /* a leaf */
+	struct list_head maps;
+};
+
+int pinpool_load_export_begin(struct pinpool_pool *pool, struct file *file, struct pinpool_dmabuf *export);
+void pinpool_load_export_end(struct pinpool_pool *pool, bool writable);
+
 int pinpool_mmap(struct file *file, struct vm_area_struct *vma);
+int pinpool_mmap_export(struct pinpool_dmabuf *export, struct vm_area_struct *vma);
+
+/* The one place that knows whether this kernel has dma-bufs; without them the call is one that does not exist. */
+#ifdef CONFIG_DMA_SHARED_BUFFER
+#define PINPOOL_FEATURES PINPOOL_FEATURES_ALL
+struct file *pinpool_export(struct pinpool_pool *pool, struct file *file, const struct pinpool_export *export,
+			    bool write);
+#else
+#define PINPOOL_FEATURES (PINPOOL_FEATURES_ALL & ~PINPOOL_FEATURE_EXPORT)
+static inline struct file *pinpool_export(struct pinpool_pool *pool, struct file *file,
+					  const struct pinpool_export *export, bool write)
+{
+	return ERR_PTR(-ENOTTY);
+}
+#endif
 
 /**
  * struct pinpool_ucmd - one ioctl call
  * @file: the file it was made on
  * @cmd: the struct of the call in kernel memory; fields that the caller did not know are zero
+ * @new_file: a file that the call has made, or NULL. It becomes the caller's when the call can no longer fail, and goes
+ *	if it does
+ * @new_fd: the descriptor reserved for it
  */
 struct pinpool_ucmd {
 	struct file *file;
 	void *cmd;
+	struct file *new_file;
+	int new_fd;
 };
 
 /**
@@ -356,6 +403,7 @@ union pinpool_ioctl_buffer {
 	struct pinpool_abort abort;
 	struct pinpool_resize resize;
 	struct pinpool_eviction eviction;
+	struct pinpool_export export;
 };
 
 long pinpool_ioctl(struct file *file, const struct pinpool_ioctl_op *ops, size_t nr_ops, unsigned int number,

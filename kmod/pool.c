@@ -4,7 +4,7 @@
  *
  * A pool is in @pools from the moment its name is taken to the moment its node is gone, so that two creators of one
  * name never meet in sysfs. It is live, which is to say that it can be opened and destroyed, only when its memory is
- * there. Open files hold references (mappings hold files); the memory goes with the last.
+ * there. Open files hold references (mappings hold files), and exports do; the memory goes with the last.
  */
 #include <linux/cred.h>
 #include <linux/slab.h>
@@ -286,6 +286,15 @@ struct pinpool_pool *pinpool_pool_open(unsigned int minor)
 }
 
 /**
+ * pinpool_pool_get - one more reference
+ * @pool: the pool, for pinpool_pool_put()
+ */
+void pinpool_pool_get(struct pinpool_pool *pool)
+{
+	get_device(&pool->dev);
+}
+
+/**
  * pinpool_pool_put - give a reference back; with the last one the pages go
  * @pool: the pool
  */
@@ -335,7 +344,8 @@ static unsigned long pool_would_give(struct pinpool_pool *pool, const struct poo
 	lockdep_assert_held(&pools_lock);
 
 	mutex_lock(&pool->lock);
-	may = pool->live && pool->evictable && pool->state == PINPOOL_STATE_READY && !pool->openers;
+	may = pool->live && pool->evictable && pool->state == PINPOOL_STATE_READY && !pool->openers &&
+	      !pool->exports;
 	mutex_unlock(&pool->lock);
 	if (!may || (need->account && need->account != pool->pages.account))
 		return 0;
@@ -451,6 +461,7 @@ void pinpool_pool_info(struct pinpool_pool *pool, struct pinpool_pool_info *info
 	info->out_length = pool->length;
 	info->out_mappings = pool->mappings;
 	info->out_openers = pool->openers;
+	info->out_exports = pool->exports;
 	info->out_bytes_written = pool->bytes_written;
 	info->out_committed_ns = pool->committed_ns;
 	info->out_digest_kind = pool->digest_kind;
@@ -464,7 +475,7 @@ void pinpool_pool_info(struct pinpool_pool *pool, struct pinpool_pool_info *info
  */
 void pinpool_module_info(struct pinpool_module_info *info)
 {
-	info->out_features = PINPOOL_FEATURES_ALL;
+	info->out_features = PINPOOL_FEATURES;
 	info->out_page_size = PINPOOL_PAGE_SIZE;
 	info->out_reserve_bytes = pinpool_reserve_bytes();
 	info->out_free_bytes = pinpool_reserve_free_bytes();

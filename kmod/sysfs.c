@@ -38,6 +38,7 @@ POOL_ATTR(priority, "%d", out_priority);
 POOL_ATTR(numa_fallback, "%llu", out_numa_fallback);
 POOL_ATTR(pages_zeroed, "%llu", out_pages_zeroed);
 POOL_ATTR(failed_allocs, "%llu", out_failed_allocs);
+POOL_ATTR(exports, "%llu", out_exports);
 
 #define POOL_FLAG_ATTR(_name, _flag)									\
 	static ssize_t _name##_show(struct device *dev, struct device_attribute *attr, char *buf)	\
@@ -128,6 +129,7 @@ static struct attribute *pool_attrs[] = {
 	&dev_attr_numa_fallback.attr,
 	&dev_attr_pages_zeroed.attr,
 	&dev_attr_failed_allocs.attr,
+	&dev_attr_exports.attr,
 	NULL,
 };
 

@@ -11,6 +11,7 @@
 #if !defined(PINPOOL_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
 #define PINPOOL_TRACE_H
 
+#include <linux/fcntl.h>
 #include <linux/string.h>
 #include <linux/tracepoint.h>
 
@@ -149,6 +150,27 @@ TRACE_EVENT(pinpool_abort,
 	),
 	TP_printk("pool=%s closed=%u state=%s err=%d", __entry->name, __entry->closed,
 		  pinpool_show_state(__entry->state), __entry->err)
+);
+
+TRACE_EVENT(pinpool_export,
+	TP_PROTO(const struct pinpool_pool *pool, const struct pinpool_export *export, int err),
+	TP_ARGS(pool, export, err),
+	TP_STRUCT__entry(
+		__array(char, name, PINPOOL_NAME_MAX + 1)
+		__field(u64, offset)
+		__field(u64, length)
+		__field(u8, write)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		strscpy(__entry->name, dev_name(&pool->dev), sizeof(__entry->name));
+		__entry->offset = export->offset;
+		__entry->length = export->length;
+		__entry->write = !!(export->fd_flags & O_RDWR);
+		__entry->err = err;
+	),
+	TP_printk("pool=%s offset=%llu length=%llu write=%u err=%d", __entry->name, __entry->offset, __entry->length,
+		  __entry->write, __entry->err)
 );
 
 #endif /* PINPOOL_TRACE_H */

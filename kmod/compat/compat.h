@@ -52,4 +52,13 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 #define devnode_const
 #endif
 
+/*
+ * For the importer of the tests. "dma-buf: Move dma_buf_vmap() to dynamic locking specification" gave these names to
+ * functions that took the lock themselves before. Delete when the oldest is 6.2.
+ */
+#ifndef PINPOOL_HAVE_DMA_BUF_VMAP_UNLOCKED
+#define dma_buf_vmap_unlocked	dma_buf_vmap
+#define dma_buf_vunmap_unlocked dma_buf_vunmap
+#endif
+
 #endif /* PINPOOL_COMPAT_H */
