@@ -4,7 +4,6 @@
  * written, and a clear end when there are no more: SIGBUS or an errno, counted, and the pool is as before.
  */
 #include <pthread.h>
-#include <setjmp.h>
 #include <sys/random.h>
 
 #include "harness.h"
@@ -12,30 +11,6 @@
 
 #define PAGES 8UL
 #define BYTES (PAGES * HUGE)
-
-static sigjmp_buf bus;
-
-static void on_bus(int sig)
-{
-	siglongjmp(bus, 1);
-}
-
-/* Whether touching @p is SIGBUS. */
-static bool bus_at(volatile char *p, bool write)
-{
-	struct sigaction act = { .sa_handler = on_bus }, old;
-	bool hit = false;
-
-	sigaction(SIGBUS, &act, &old);
-	if (sigsetjmp(bus, 1))
-		hit = true;
-	else if (write)
-		*p = 1;
-	else
-		(void)*p;
-	sigaction(SIGBUS, &old, NULL);
-	return hit;
-}
 
 FIXTURE(demand) {
 	int fd;

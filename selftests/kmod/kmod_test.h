@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/pinpool.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,6 +20,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -172,6 +174,17 @@ static inline int pool_set_eviction(int fd, bool evictable, int priority)
 	struct pinpool_eviction e = { .size = sizeof(e), .evictable = evictable, .priority = priority };
 
 	return result(ioctl(fd, PINPOOL_IOC_EVICTION, &e));
+}
+
+/* The descriptor of a dma-buf, or -errno. */
+static inline int pool_export(int fd, uint64_t offset, uint64_t length, uint32_t fd_flags)
+{
+	struct pinpool_export e = {
+		.size = sizeof(e), .offset = offset, .length = length, .fd_flags = fd_flags, .out_fd = -1,
+	};
+	int ret = result(ioctl(fd, PINPOOL_IOC_EXPORT, &e));
+
+	return ret < 0 ? ret : e.out_fd;
 }
 
 /* With flags of struct pinpool_create. */
@@ -339,9 +352,8 @@ static inline int module_unload(void)
 	return result(syscall(SYS_delete_module, "pinpool", O_NONBLOCK));
 }
 
-static inline int module_load(const char *params)
+static inline int module_load_file(const char *path, const char *params)
 {
-	const char *path = getenv("PINPOOL_KO") ?: "/pinpool.ko";
 	int fd = open(path, O_RDONLY | O_CLOEXEC), ret;
 
 	if (fd < 0)
@@ -349,6 +361,77 @@ static inline int module_load(const char *params)
 	ret = result(syscall(SYS_finit_module, fd, params, 0));
 	close(fd);
 	return ret;
+}
+
+static inline int module_load(const char *params)
+{
+	return module_load_file(getenv("PINPOOL_KO") ?: "/pinpool.ko", params);
+}
+
+/* The importer of dma-bufs, see modules/pinpool_importer.h. */
+static inline int importer_load(void)
+{
+	return module_load_file("/modules/pinpool_importer.ko", "");
+}
+
+static inline int importer_unload(void)
+{
+	return result(syscall(SYS_delete_module, "pinpool_importer", O_NONBLOCK));
+}
+
+static sigjmp_buf bus;
+
+static inline void on_bus(int sig)
+{
+	siglongjmp(bus, 1);
+}
+
+/* Whether touching @p is SIGBUS. */
+static inline bool bus_at(volatile char *p, bool write)
+{
+	struct sigaction act = { .sa_handler = on_bus }, old;
+	bool hit = false;
+
+	sigaction(SIGBUS, &act, &old);
+	if (sigsetjmp(bus, 1))
+		hit = true;
+	else if (write)
+		*p = 1;
+	else
+		(void)*p;
+	sigaction(SIGBUS, &old, NULL);
+	return hit;
+}
+
+/* Passes a descriptor through a socket. 0 or -errno. */
+static inline int send_fd(int socket, int fd)
+{
+	char control[CMSG_SPACE(sizeof(int))] = "";
+	struct iovec iov = { "f", 1 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
+			      .msg_controllen = sizeof(control) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &fd, sizeof(int));
+	return sendmsg(socket, &msg, 0) == 1 ? 0 : -errno;
+}
+
+/* A descriptor that was passed, or -errno. */
+static inline int receive_fd(int socket)
+{
+	char control[CMSG_SPACE(sizeof(int))] = "", byte;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
+			      .msg_controllen = sizeof(control) };
+	int fd;
+
+	if (recvmsg(socket, &msg, MSG_CMSG_CLOEXEC) != 1 || !CMSG_FIRSTHDR(&msg))
+		return -EIO;
+	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(int));
+	return fd;
 }
 
 /* Exit status of @fn(arg) in a child: what it returned, or 128 + the signal that ended it. */
