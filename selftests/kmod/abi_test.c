@@ -79,6 +79,7 @@ struct op {
 		struct pinpool_abort abort;
 		struct pinpool_resize resize;
 		struct pinpool_eviction eviction;
+		struct pinpool_export export;
 	} arg;
 };
 
@@ -98,7 +99,10 @@ static int call(FIXTURE_DATA(abi) * self, const struct op *op, uint32_t size, si
 		memcpy(p, &size, 4);
 	if (poke)
 		p[poke] = value;
-	return result(ioctl(op->on_control ? self->control : self->fd, op->ioc, p));
+	ret = result(ioctl(op->on_control ? self->control : self->fd, op->ioc, p));
+	if (!ret && op->ioc == PINPOOL_IOC_EXPORT)
+		close(((struct pinpool_export *)p)->out_fd);
+	return ret;
 }
 
 static void sweep(struct __test_metadata *_metadata, FIXTURE_DATA(abi) * self, const struct op *op)
@@ -175,6 +179,7 @@ SWEEP(PINPOOL_IOC_COMMIT, pinpool_commit, commit, __reserved, false, true, 0,
 SWEEP(PINPOOL_IOC_ABORT, pinpool_abort, abort, flags, false, true, 0, 0)
 SWEEP(PINPOOL_IOC_RESIZE, pinpool_resize, resize, capacity, false, false, 0, 0, .capacity = 2 * HUGE)
 SWEEP(PINPOOL_IOC_EVICTION, pinpool_eviction, eviction, priority, false, false, 0, 0, .evictable = 1)
+SWEEP(PINPOOL_IOC_EXPORT, pinpool_export, export, out_fd, false, true, 0, 0, .length = HUGE)
 
 /* A program built against a newer header passes a longer struct; the part this module does not know comes back zero. */
 TEST_F(abi, results_fill_the_known_part_only)
@@ -193,7 +198,7 @@ TEST_F(abi, results_fill_the_known_part_only)
 TEST_F(abi, unknown_numbers_are_enotty)
 {
 	static const uint8_t known_control[] = { 0x80, 0x81, 0x82 }, known_pool[] = { 0x90, 0x91, 0x92, 0x93,
-											      0x94, 0x95 };
+											      0x94, 0x95, 0x96 };
 	struct pinpool_pool_info big = { .size = sizeof(big) };
 
 	for (int nr = 0; nr < 256; nr++) {

@@ -6,6 +6,7 @@
  */
 #include "harness.h"
 #include "kmod_test.h"
+#include "modules/pinpool_importer.h"
 
 #include <poll.h>
 
@@ -20,6 +21,9 @@ struct target {
 	int fd;
 	/* -1 or the end to write to of a pipe. */
 	int pipe[2];
+	/* Of the pool, and a file of the importer; -1 or open. */
+	int dmabuf;
+	int importer;
 	/* CAPACITY bytes, resident. */
 	unsigned char *buffer;
 	void *mapping;
@@ -245,6 +249,27 @@ static int has_reserve(struct target *t)
 	return ret < 0 ? ret : strcmp(buf, "4194304") ? -ERANGE : 0;
 }
 
+static long run_export(struct target *t)
+{
+	t->dmabuf = pool_export(t->fd, 0, CAPACITY, O_RDONLY);
+	return t->dmabuf;
+}
+
+static int prepare_exported(struct target *t)
+{
+	int ret = prepare_ready(t);
+
+	return ret ? ret : run_export(t) < 0 ? t->dmabuf : 0;
+}
+
+static long run_import(struct target *t)
+{
+	struct importer_map map = { .fd = t->dmabuf, .direction = IMPORTER_TO_DEVICE };
+
+	t->importer = result(open("/dev/pinpool_importer", O_RDWR | O_CLOEXEC));
+	return t->importer < 0 ? t->importer : result(ioctl(t->importer, IMPORTER_MAP, &map));
+}
+
 static const struct call calls[] = {
 	{ "create", prepare_none, run_create, has_node, false, 20 },
 	{ "create on demand", prepare_none, run_create_demand, has_node, false, 20 },
@@ -266,6 +291,9 @@ static const struct call calls[] = {
 	{ "eviction", prepare_ready, run_eviction, NULL, true, 0 },
 	{ "reserve", prepare_none, run_reserve, has_reserve, false, 2 },
 	{ "info", prepare_ready, run_info, NULL, true, 0 },
+	{ "export", prepare_ready, run_export, NULL, false, 4 },
+	{ "export on demand", prepare_demand, run_export, NULL, false, 6 },
+	{ "import", prepare_exported, run_import, NULL, false, 4 },
 };
 
 static void put(const char *file, const char *value, struct __test_metadata *_metadata)
@@ -296,6 +324,12 @@ static void undo(struct target *t)
 			close(t->pipe[i]);
 		t->pipe[i] = -1;
 	}
+	if (t->importer >= 0)
+		close(t->importer);
+	t->importer = -1;
+	if (t->dmabuf >= 0)
+		close(t->dmabuf);
+	t->dmabuf = -1;
 	ioctl_destroy(t->control, "nth");
 	file_write(NODE_RESERVE, "0");
 }
@@ -307,7 +341,8 @@ FIXTURE(fail_nth) {
 
 FIXTURE_SETUP(fail_nth)
 {
-	self->t = (struct target){ .fd = -1, .pipe = { -1, -1 }, .mapping = MAP_FAILED };
+	self->t = (struct target){ .fd = -1, .pipe = { -1, -1 }, .dmabuf = -1, .importer = -1, .mapping = MAP_FAILED };
+	ASSERT_EQ(0, importer_load());
 	put("failslab/ignore-gfp-wait", "N", _metadata);
 	put("failslab/verbose", "0", _metadata);
 	put("fail_page_alloc/ignore-gfp-wait", "N", _metadata);
@@ -326,6 +361,7 @@ FIXTURE_SETUP(fail_nth)
 FIXTURE_TEARDOWN(fail_nth)
 {
 	undo(&self->t);
+	EXPECT_EQ(0, importer_unload());
 	close(self->nth);
 	close(self->t.control);
 	munmap(self->t.buffer, CAPACITY);

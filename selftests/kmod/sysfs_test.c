@@ -10,7 +10,7 @@
 
 #define PAGES 4
 #define BYTES (PAGES * HUGE)
-#define POOL_FILES 21
+#define POOL_FILES 22
 
 FIXTURE(sysfs) {
 	int fd;
@@ -85,6 +85,7 @@ static void expect_as_info(struct __test_metadata *_metadata, int fd)
 	EXPECT_ATTRIBUTE("y", "numa_fallback", "%llu", info.out_numa_fallback);
 	EXPECT_ATTRIBUTE("y", "pages_zeroed", "%llu", info.out_pages_zeroed);
 	EXPECT_ATTRIBUTE("y", "failed_allocs", "%llu", info.out_failed_allocs);
+	EXPECT_ATTRIBUTE("y", "exports", "%llu", info.out_exports);
 	EXPECT_ATTRIBUTE("y", "digest", "%s%s", kinds[info.out_digest_kind], digest);
 }
 
