@@ -196,18 +196,19 @@ enum pinpool_numa_policy {
  * @capacity: bytes, a multiple of @page_size, not 0
  * @page_size: bytes of one page of the pool, 2 MiB; 0 lets the module choose
  * @numa_node: node that the policy is about, or PINPOOL_NUMA_ANY
- * @uid: owner of the node, in the caller's user namespace, or PINPOOL_ID_CALLER
- * @gid: group of the node, likewise
- * @mode: permission bits of the node, none beyond 0666; 0 means 0600
+ * @uid: owner of the pool, and of its node at first, in the caller's user namespace, or PINPOOL_ID_CALLER
+ * @gid: group of the node at first, likewise
+ * @mode: permission bits of the node at first, none beyond 0666; 0 means 0600
  * @__reserved: 0
  * @numa_policy: enum pinpool_numa_policy
  * @priority: evictable pools of lower priority give way first
  * @numa_nodes: bit n for node n, for PINPOOL_NUMA_INTERLEAVE; 0 means all that have memory
  *
- * Needs a control file open for writing (the node is made with mode 0644, root:root; chmod and chgrp it to let others
- * create). Pages come from the reserve first, the others are charged to the caller's memory cgroup. What the pool holds
- * counts for the caller's user id, unless he has CAP_SYS_RESOURCE, and for the module. /dev/pinpool/NAME exists when the
- * call returns. Since ABI 1.
+ * Needs a control file open for writing (the node is made with mode 0664, root:root: chgrp alone lets a group create).
+ * Pages come from the reserve first, the others are charged to the caller's memory cgroup. What the pool holds counts
+ * for the caller's user id, unless he has CAP_SYS_RESOURCE, and for the module. /dev/pinpool/NAME exists when the call
+ * returns. Who may use the pool is the node's owner and mode from then on; its owner changes them with chmod and chgrp.
+ * Since ABI 1.
  */
 struct pinpool_create {
 	__u32 size;
@@ -231,7 +232,8 @@ struct pinpool_create {
  * @flags: must be 0
  * @name: NUL-terminated, the rest of the array zero
  *
- * For the pool's owner and for CAP_SYS_ADMIN, on any control file. The name and node go at once; pages that somebody
+ * For the pool's owner (the uid of its creation, whatever became of its node's) and for CAP_SYS_ADMIN, on any control
+ * file. The name and node go at once; pages that somebody
  * has open or mapped go, scrubbed, with the last user, as with a file. Never fails once permitted. Since ABI 1.
  */
 struct pinpool_destroy {
@@ -259,9 +261,9 @@ struct pinpool_destroy {
  * @out_digest_kind: enum pinpool_digest_kind
  * @out_state: enum pinpool_state
  * @out_numa_node: numa_node of struct pinpool_create
- * @out_uid: owner, in the caller's user namespace, overflow uid if it has none there
- * @out_gid: group, likewise
- * @out_mode: permission bits given at creation
+ * @out_uid: present owner of the node, in the caller's user namespace, overflow uid if it has none there
+ * @out_gid: present group of the node, likewise
+ * @out_mode: present permission bits of the node
  * @out_flags: PINPOOL_CREATE_* of the pool; what PINPOOL_IOC_EVICTION said last
  * @out_priority: likewise
  * @out_numa_policy: enum pinpool_numa_policy
@@ -379,7 +381,7 @@ struct pinpool_resize {
  * @evictable: 0 or 1, as PINPOOL_CREATE_EVICTABLE
  * @priority: evictable pools of lower priority give way first
  *
- * For the pool's owner and for CAP_SYS_ADMIN. Since PINPOOL_FEATURE_EVICTION.
+ * For the pool's owner, as in struct pinpool_destroy, and for CAP_SYS_ADMIN. Since PINPOOL_FEATURE_EVICTION.
  */
 struct pinpool_eviction {
 	__u32 size;
