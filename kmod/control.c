@@ -2,8 +2,8 @@
 /*
  * /dev/pinpool/control: creates, destroys and counts pools.
  *
- * Who may open it is up to its mode, 0644 at first: anybody may count pools and destroy his own, who may write it may
- * also create.
+ * Who may open it is up to its owner, group and mode, 0664 root:root at first: anybody may count pools and destroy his
+ * own, who may write it may also create. So chgrp is all it takes to let a group create.
  */
 #include <linux/capability.h>
 #include <linux/cred.h>
@@ -134,7 +134,7 @@ static const struct file_operations control_fops = {
 static char *control_devnode(devnode_const struct device *dev, umode_t *mode, kuid_t *uid, kgid_t *gid)
 {
 	if (mode)
-		*mode = 0644;
+		*mode = 0664;
 	return kasprintf(GFP_KERNEL, "pinpool/%s", dev_name(dev));
 }
 

@@ -6,9 +6,11 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/kdev_t.h>
+#include <linux/nodemask.h>
 #include <linux/pagemap.h>
 #include <linux/poll.h>
 #include <linux/sched/signal.h>
+#include <linux/seq_file.h>
 #include <linux/splice.h>
 #include <linux/uio.h>
 
@@ -178,11 +180,16 @@ static __poll_t node_poll(struct file *file, poll_table *wait)
 
 static int node_ioctl_info(struct pinpool_ucmd *ucmd)
 {
+	const struct inode *node = file_inode(ucmd->file);
 	struct pinpool_pool_info *info = ucmd->cmd;
 
 	if (info->flags)
 		return -EOPNOTSUPP;
 	pinpool_pool_info(ucmd->file->private_data, info);
+	/* Of the node that was opened, as it is now: who may use a pool is changed there, by chown() and chmod(). */
+	info->out_uid = from_kuid_munged(current_user_ns(), node->i_uid);
+	info->out_gid = from_kgid_munged(current_user_ns(), node->i_gid);
+	info->out_mode = READ_ONCE(node->i_mode) & 0777;
 	return 0;
 }
 
@@ -291,6 +298,22 @@ static long node_ioctl(struct file *file, unsigned int number, unsigned long arg
 	return pinpool_ioctl(file, node_ioctl_ops, ARRAY_SIZE(node_ioctl_ops), number, arg);
 }
 
+static void node_show_fdinfo(struct seq_file *seq, struct file *file)
+{
+	struct pinpool_pool *pool = file->private_data;
+	struct pinpool_pool_info info;
+	int nid;
+
+	pinpool_pool_info(pool, &info);
+	seq_printf(seq, "pinpool-name:\t%s\n", info.out_name);
+	seq_printf(seq, "pinpool-state:\t%s\n", pinpool_state_name(info.out_state));
+	seq_printf(seq, "pinpool-capacity:\t%llu\n", info.out_capacity);
+	seq_printf(seq, "pinpool-length:\t%llu\n", info.out_length);
+	seq_printf(seq, "pinpool-role:\t%s\n", READ_ONCE(pool->writer) == file ? "writer" : "reader");
+	for_each_node_state(nid, N_MEMORY)
+		seq_printf(seq, "pinpool-pages-node%d:\t%lu\n", nid, pinpool_pages_on_node(&pool->pages, nid));
+}
+
 static const struct file_operations node_fops = {
 	.owner = THIS_MODULE,
 	.open = node_open,
@@ -306,6 +329,7 @@ static const struct file_operations node_fops = {
 	.get_unmapped_area = thp_get_unmapped_area,
 	.unlocked_ioctl = node_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
+	.show_fdinfo = node_show_fdinfo,
 };
 
 static struct cdev node_cdev;

@@ -197,9 +197,9 @@ static inline struct folio *pinpool_pages_find(struct pinpool_pages *pages, unsi
 /**
  * struct pinpool_pool - one pool
  * @dev: node and sysfs folder; its reference count is the pool's
- * @uid: owner of the node
- * @gid: group of the node
- * @mode: permission bits of the node
+ * @uid: owner: may destroy it, and owns the node at first
+ * @gid: group of the node at first
+ * @mode: permission bits of the node at first
  * @created_ns: CLOCK_REALTIME
  * @inode: gives the files of this pool an address space of the right size
  * @pages: its memory
@@ -417,6 +417,7 @@ extern dev_t pinpool_devt;
 extern const struct attribute_group *pinpool_pool_groups[];
 extern const struct attribute_group pinpool_control_group;
 
+const char *pinpool_state_name(u32 state);
 const struct attribute_group **pinpool_sysfs_control_groups(void);
 void pinpool_sysfs_control_groups_free(void);
 

@@ -428,22 +428,17 @@ bool pinpool_pool_make_room(struct pinpool_pool *pool, int err, struct pinpool_s
 }
 
 /**
- * pinpool_pool_info - everything known of a pool, taken at one moment
+ * pinpool_pool_info - everything known of a pool, taken at one moment, but what its node knows
  * @pool: the pool
- * @info: receives it; @size and @flags are left alone
+ * @info: receives it; @size and @flags are left alone, so are owner, group and mode
  */
 void pinpool_pool_info(struct pinpool_pool *pool, struct pinpool_pool_info *info)
 {
-	struct user_namespace *ns = current_user_ns();
-
 	strscpy_pad(info->out_name, dev_name(&pool->dev), sizeof(info->out_name));
 	info->out_page_size = PINPOOL_PAGE_SIZE;
 	info->out_huge_pages = READ_ONCE(pool->pages.nr_held);
 	info->out_created_ns = pool->created_ns;
 	info->out_numa_node = pool->pages.place.node;
-	info->out_uid = from_kuid_munged(ns, pool->uid);
-	info->out_gid = from_kgid_munged(ns, pool->gid);
-	info->out_mode = pool->mode;
 	info->out_faults = atomic64_read(&pool->faults);
 	info->out_numa_policy = pool->pages.place.policy;
 	info->__reserved = 0;

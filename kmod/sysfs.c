@@ -9,6 +9,23 @@
 
 #include "pinpool.h"
 
+/**
+ * pinpool_state_name - a state in a word, for people
+ * @state: enum pinpool_state
+ *
+ * Return: a word that is part of the ABI.
+ */
+const char *pinpool_state_name(u32 state)
+{
+	static const char *const names[] = {
+		[PINPOOL_STATE_EMPTY] = "empty",
+		[PINPOOL_STATE_LOADING] = "loading",
+		[PINPOOL_STATE_READY] = "ready",
+	};
+
+	return names[state];
+}
+
 static void pool_info_of(struct device *dev, struct pinpool_pool_info *info)
 {
 	pinpool_pool_info(container_of(dev, struct pinpool_pool, dev), info);
@@ -54,15 +71,10 @@ POOL_FLAG_ATTR(evictable, PINPOOL_CREATE_EVICTABLE);
 
 static ssize_t state_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
-	static const char *const names[] = {
-		[PINPOOL_STATE_EMPTY] = "empty",
-		[PINPOOL_STATE_LOADING] = "loading",
-		[PINPOOL_STATE_READY] = "ready",
-	};
 	struct pinpool_pool_info info;
 
 	pool_info_of(dev, &info);
-	return sysfs_emit(buf, "%s\n", names[info.out_state]);
+	return sysfs_emit(buf, "%s\n", pinpool_state_name(info.out_state));
 }
 static DEVICE_ATTR_RO(state);
 
