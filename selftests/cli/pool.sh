@@ -102,6 +102,13 @@ owners() {
 	fi
 	prints "create for somebody else" "" pinpool create clitest 2M --owner 1234 --group 4321 --mode 0660
 	prints "ls shows numbers without names" "1234 4321 0660" cells ls -n -o OWNER,GROUP,MODE
+	# The device node is who may use a pool, from then on.
+	if [ -e /dev/pinpool/clitest ]; then
+		chown 4321:1234 /dev/pinpool/clitest
+		chmod 0640 /dev/pinpool/clitest
+		prints "ls shows what chown and chmod made of it" "4321 1234 0640" cells ls -n -o OWNER,GROUP,MODE
+		prints "stat too" "mode:     0640" "$PINPOOL" stat clitest -o MODE
+	fi
 	prints "rm by root" "" pinpool rm clitest
 	prints "create of root's own" "" pinpool create clitest 2M
 	if ! as_other test -x "$PINPOOL"; then

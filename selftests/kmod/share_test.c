@@ -3,7 +3,7 @@
  * A pool among processes: files that are inherited or passed keep their rights and the load they began; mappings that
  * are inherited count; and a process that knows only the name gets the bytes back after the loader is gone.
  */
-#include <sys/socket.h>
+#include <poll.h>
 
 #include "harness.h"
 #include "kmod_test.h"
@@ -216,6 +216,46 @@ TEST_F(share, a_passed_reader)
 	ASSERT_EQ(0, send_fd(self->socket[0], fd));
 	close(fd);
 	EXPECT_EQ(0, in_child(receive_and_verify, &self->socket[1]));
+}
+
+/* Who has only the descriptor learns of the commit, and reads. */
+static int receive_and_wait(void *arg)
+{
+	struct pollfd p = { .events = POLLIN };
+	char *map;
+
+	p.fd = receive_fd(*(int *)arg);
+	if (p.fd < 0)
+		return 1;
+	if (poll(&p, 1, 10000) != 1 || p.revents != POLLIN)
+		return 2;
+	map = pool_map(p.fd, BYTES, PROT_READ);
+	if (map == MAP_FAILED)
+		return 3;
+	return pattern_differs(map, BYTES, SEED, 0) == -1 ? 0 : 4;
+}
+
+TEST_F(share, a_passed_reader_is_woken_by_commit)
+{
+	int fd = pool_create_loading("s", BYTES), reader, status;
+	pid_t pid;
+
+	ASSERT_LE(0, fd);
+	reader = pool_open("s", O_RDONLY);
+	ASSERT_LE(0, reader);
+	pid = fork();
+	if (pid == 0) {
+		close(fd);
+		_exit(receive_and_wait(&self->socket[1]));
+	}
+	ASSERT_EQ(0, send_fd(self->socket[0], reader));
+	close(reader);
+	sleep_us(100000);
+	EXPECT_EQ(0, waitpid(pid, &status, WNOHANG));
+	EXPECT_EQ(0, write_and_commit(&fd));
+	close(fd);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, WEXITSTATUS(status));
 }
 
 static int receive_and_commit(void *arg)

@@ -447,21 +447,112 @@ TEST_F(state, destroy_wakes_pollers_with_hangup)
 	EXPECT_FALSE(WEXITSTATUS(status) & POLLIN);
 }
 
-TEST_F(state, epoll_is_woken_once_per_commit)
+static short polled_all(int fd)
 {
-	struct epoll_event ev = { .events = EPOLLIN | EPOLLET, .data.u32 = 42 }, got = { 0 };
-	int ep = epoll_create1(EPOLL_CLOEXEC);
+	struct pollfd p = { .fd = fd, .events = POLLIN | POLLRDNORM | POLLPRI | POLLOUT | POLLWRNORM | POLLWRBAND };
 
-	ASSERT_LE(0, ep);
-	ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, self->reader, &ev));
-	EXPECT_EQ(0, epoll_wait(ep, &got, 1, 0));
+	return poll(&p, 1, 0) < 0 ? POLLNVAL : p.revents;
+}
+
+TEST_F(state, poll_says_what_can_be_done)
+{
+	const short can_begin = POLLOUT | POLLWRNORM, can_read = POLLIN | POLLRDNORM;
+
+	EXPECT_EQ(can_begin, polled_all(self->reader));
 	ASSERT_EQ(0, pool_begin(self->fd));
+	EXPECT_EQ(0, polled_all(self->reader));
+	EXPECT_EQ(0, polled_all(self->fd));
+	ASSERT_EQ(0, pool_abort(self->fd));
+	EXPECT_EQ(can_begin, polled_all(self->reader));
+	ASSERT_EQ(0, pool_begin(self->fd));
+	ASSERT_EQ(0, pool_destroy("s"));
+	EXPECT_EQ(POLLHUP, polled_all(self->reader));
+	/* It has no name any more, and goes on. */
 	ASSERT_EQ(0, pool_commit(self->fd, 1));
-	EXPECT_EQ(1, epoll_wait(ep, &got, 1, 5000));
-	EXPECT_EQ(42, got.data.u32);
-	EXPECT_TRUE(got.events & EPOLLIN);
-	EXPECT_EQ(0, epoll_wait(ep, &got, 1, 0));
-	close(ep);
+	EXPECT_EQ(can_read | POLLHUP, polled_all(self->reader));
+	EXPECT_EQ(can_read | POLLHUP, polled_all(self->other));
+}
+
+TEST_F(state, poll_of_an_empty_pool_that_is_destroyed)
+{
+	ASSERT_EQ(0, pool_destroy("s"));
+	EXPECT_EQ(POLLOUT | POLLWRNORM | POLLHUP, polled_all(self->reader));
+}
+
+#define EDGES (EPOLLIN | EPOLLOUT)
+
+/* Events since the last call, 0 for none within @timeout_ms. */
+static uint32_t edge(int epoll, int timeout_ms)
+{
+	struct epoll_event got = { 0 };
+	int n = epoll_wait(epoll, &got, 1, timeout_ms);
+
+	return n < 0 ? ~0U : n ? got.events : 0;
+}
+
+/* Each transition is one edge for all who wait, and the calls that change nothing are none. */
+TEST_F(state, epoll_edges_are_the_transitions)
+{
+	struct epoll_event event = { .events = EDGES | EPOLLET };
+	int epoll = epoll_create1(EPOLL_CLOEXEC), status;
+	pid_t pid;
+
+	ASSERT_LE(0, epoll);
+	ASSERT_EQ(0, epoll_ctl(epoll, EPOLL_CTL_ADD, self->reader, &event));
+	EXPECT_EQ(EPOLLOUT, edge(epoll, 0));
+	EXPECT_EQ(0, edge(epoll, 0));
+	EXPECT_EQ(-EBADF, pool_commit(self->fd, 1));
+	EXPECT_EQ(0, edge(epoll, 0));
+
+	/* EMPTY -> LOADING: nothing can be done now. */
+	ASSERT_EQ(0, pool_begin(self->fd));
+	EXPECT_EQ(0, edge(epoll, 0));
+	EXPECT_EQ(-EBUSY, pool_begin(self->other));
+	EXPECT_EQ(0, edge(epoll, 0));
+
+	/* LOADING -> EMPTY: by abort, by close, by death. */
+	ASSERT_EQ(0, pool_abort(self->fd));
+	EXPECT_EQ(EPOLLOUT, edge(epoll, 5000));
+	EXPECT_EQ(0, edge(epoll, 0));
+	ASSERT_EQ(0, pool_begin(self->fd));
+	EXPECT_EQ(0, edge(epoll, 0));
+	close(self->fd);
+	EXPECT_EQ(EPOLLOUT, edge(epoll, 5000));
+	EXPECT_EQ(0, edge(epoll, 0));
+	self->fd = pool_open("s", O_RDWR);
+	ASSERT_LE(0, self->fd);
+	pid = fork();
+	if (pid == 0) {
+		int fd = pool_open("s", O_RDWR);
+
+		if (pool_begin(fd))
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	while (pool_state(self->reader) != PINPOOL_STATE_LOADING)
+		sleep_us(1000);
+	EXPECT_EQ(0, edge(epoll, 0));
+	kill(pid, SIGKILL);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_TRUE(WIFSIGNALED(status));
+	EXPECT_EQ(EPOLLOUT, edge(epoll, 5000));
+	EXPECT_EQ(0, edge(epoll, 0));
+
+	/* LOADING -> READY. */
+	ASSERT_EQ(0, pool_begin(self->fd));
+	EXPECT_EQ(0, edge(epoll, 0));
+	ASSERT_EQ(0, pool_commit(self->fd, 1));
+	EXPECT_EQ(EPOLLIN, edge(epoll, 5000));
+	EXPECT_EQ(0, edge(epoll, 0));
+	EXPECT_EQ(-EROFS, pool_begin(self->other));
+	EXPECT_EQ(0, edge(epoll, 0));
+
+	/* The name goes. */
+	ASSERT_EQ(0, pool_destroy("s"));
+	EXPECT_EQ(EPOLLIN | EPOLLHUP, edge(epoll, 5000));
+	EXPECT_EQ(0, edge(epoll, 0));
+	close(epoll);
 }
 
 TEST_HARNESS_MAIN
