@@ -96,6 +96,7 @@ help:
 	@echo 'make deps            install the Debian packages that are missing (as root), or print the command'
 	@echo 'make demo [VM=1]     everything from packages to a product of real weights; VM=1: in a VM, with the module'
 	@echo 'make check           every test, the kernel module on two kernels included'
+	@echo 'make check-kernels   make check, and the newest kernel of Debian (trixie-backports); needs root the first time'
 	@echo 'make check-debug      the module on a kernel with KASAN, lockdep, kmemleak and others'
 	@echo 'make bench [JSON=1]  measurements beside rivals; build/bench.json'
 	@echo 'make kmod KERNEL=R   the module for /lib/modules/R/build; KDIR=DIR: for these headers'

@@ -13,6 +13,8 @@ ifneq ($(KDIR),)
 KMOD_DIRS := $(KDIR)
 else
 KMOD_DIRS := $(foreach place,$(call kmod-places,$(or $(KERNEL),*)),$(sort $(wildcard $(place))))
+# Those take root to build for: only if asked for.
+KMOD_DIRS := $(filter-out $(CACHE)/kernels/newest/%,$(KMOD_DIRS))
 endif
 # RELEASE=DIR, the first place of each release.
 KMOD_HEADERS :=
@@ -20,6 +22,15 @@ $(foreach dir,$(KMOD_DIRS),$(eval KMOD_HEADERS += $(foreach release,$(call kmod-
 	$(if $(filter $(release)=%,$(KMOD_HEADERS)),,$(release)=$(dir)))))
 KMOD_RELEASES := $(foreach header,$(KMOD_HEADERS),$(firstword $(subst =, ,$(header))))
 KMOD_MODULES := $(KMOD_RELEASES:%=$(BUILD)/kmod/%/pinpool.ko)
+
+# kbuild for a release: $(call kbuild,RELEASE). Headers in a Debian of their own (selftests/vm/fetch-newest) are used with
+# its compiler and by the paths they have there.
+kmod-headers = $(patsubst $(1)=%,%,$(filter $(1)=%,$(KMOD_HEADERS)))
+kmod-root = $(patsubst %/usr/src/,%,$(if $(wildcard $(dir $(1))../bin/make),$(dir $(1))))
+kmod-enter = $(if $(1),$(ROOT)/scripts/in-root $(1) $(ROOT) $(abspath $(BUILD)) -- make,$(MAKE)) --no-print-directory \
+	-C $(patsubst $(1)%,%,$(2)) $(if $(W),W=$(W)) $(if $(C),C=$(C))
+kbuild = $(call kmod-enter,$(call kmod-root,$(call kmod-headers,$(1))),$(call kmod-headers,$(1))) \
+	$(if $(WERROR),KCFLAGS=-Werror) $(if $(Q),-s)
 
 .PHONY: kmod
 kmod: $(KMOD_MODULES)
@@ -37,8 +48,7 @@ $(BUILD)/kmod/%/pinpool.ko: $(KMOD_SOURCES) $(if $(C)$(W),kmod-asked)
 	$(call say,KMOD,$@)
 	$(Q)mkdir -p $(sort $(dir $(KMOD_SOURCES:%=$(@D)/tree/%)))
 	$(Q)$(foreach file,$(KMOD_SOURCES),ln -sfn $(ROOT)/$(file) $(@D)/tree/$(file) &&) :
-	$(Q)+$(MAKE) --no-print-directory -C $(patsubst $*=%,%,$(filter $*=%,$(KMOD_HEADERS))) \
-		M=$(abspath $(@D))/tree PINPOOL_VERSION=$(VERSION) $(if $(WERROR),KCFLAGS=-Werror) $(if $(Q),-s) modules
+	$(Q)+$(call kbuild,$*) M=$(abspath $(@D))/tree PINPOOL_VERSION=$(VERSION) modules
 	$(Q)cp $(@D)/tree/kmod/pinpool.ko $@
 
 # Modules of the tests, for the VM: build/kmod/RELEASE/modules/NAME.ko, in the same way and only where there are sources.
@@ -56,7 +66,6 @@ $(BUILD)/kmod/%/modules/built: $(TEST_MODULE_LINKS)
 	$(Q)rm -rf $(@D) $(@D)-tree
 	$(Q)mkdir -p $(@D) $(sort $(dir $(TEST_MODULE_LINKS:%=$(@D)-tree/%)))
 	$(Q)$(foreach file,$(TEST_MODULE_LINKS),ln -sfn $(ROOT)/$(file) $(@D)-tree/$(file) &&) :
-	$(Q)+$(MAKE) --no-print-directory -C $(patsubst $*=%,%,$(filter $*=%,$(KMOD_HEADERS))) \
-		M=$(abspath $(@D))-tree/selftests/kmod/modules $(if $(WERROR),KCFLAGS=-Werror) $(if $(Q),-s) modules
+	$(Q)+$(call kbuild,$*) M=$(abspath $(@D))-tree/selftests/kmod/modules modules
 	$(Q)cp $(@D)-tree/selftests/kmod/modules/*.ko $(@D)/
 	$(Q)touch $@

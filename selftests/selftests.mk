@@ -25,6 +25,13 @@ check-debug:
 	$(Q)$(MAKE) --no-print-directory all selftests
 	$(Q)selftests/run debug
 
+# As make check, and on the newest kernel besides.
+.PHONY: check-kernels
+check-kernels:
+	$(Q)scripts/deps build check kernels
+	$(Q)$(MAKE) --no-print-directory all selftests
+	$(Q)selftests/run lib cli vm newest
+
 .PHONY: selftests
 selftests: $(LIB_A)
 	$(Q)$(MAKE) --no-print-directory -C selftests/lib
