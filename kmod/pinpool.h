@@ -18,6 +18,7 @@
 #include <linux/huge_mm.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
+#include <linux/nospec.h>
 #include <linux/pinpool.h>
 #include <linux/rcupdate.h>
 #include <linux/uidgid.h>
@@ -187,9 +188,9 @@ static inline struct folio *pinpool_pages_find(struct pinpool_pages *pages, unsi
 
 	rcu_read_lock();
 	slots = rcu_dereference(pages->slots);
-	/* Pairs with page_place(). */
+	/* Users choose the place, so not beyond the table by speculation either. The load pairs with page_place(). */
 	if (index < slots->nr)
-		folio = smp_load_acquire(&slots->folios[index]);
+		folio = smp_load_acquire(&slots->folios[array_index_nospec(index, slots->nr)]);
 	rcu_read_unlock();
 	return folio;
 }

@@ -10,7 +10,10 @@
 
 static bool node_has_memory(s32 nid)
 {
-	return nid >= 0 && nid < MAX_NUMNODES && node_state(nid, N_MEMORY);
+	if (nid < 0 || nid >= MAX_NUMNODES)
+		return false;
+	/* Users choose it, so not beyond the mask by speculation either. */
+	return node_state(array_index_nospec(nid, MAX_NUMNODES), N_MEMORY);
 }
 
 /* The nodes of N_MEMORY that a mask of the ABI can name. */
