@@ -107,7 +107,7 @@ owners() {
 		chown 4321:1234 /dev/pinpool/clitest
 		chmod 0640 /dev/pinpool/clitest
 		prints "ls shows what chown and chmod made of it" "4321 1234 0640" cells ls -n -o OWNER,GROUP,MODE
-		prints "stat too" "mode:     0640" "$PINPOOL" stat clitest -o MODE
+		prints "stat too" "mode: 0640" "$PINPOOL" stat clitest -o MODE
 	fi
 	prints "rm by root" "" pinpool rm clitest
 	prints "create of root's own" "" pinpool create clitest 2M
