@@ -250,6 +250,8 @@ TEST_F(map, vm_flags)
 	EXPECT_EQ(NULL, strstr(flags, " mm")) TH_LOG("VmFlags:%s", flags);
 	EXPECT_EQ(NULL, strstr(flags, " mw")) TH_LOG("VmFlags:%s", flags);
 	EXPECT_EQ(NULL, strstr(flags, " me")) TH_LOG("VmFlags:%s", flags);
+	/* Left out of core dumps for good. */
+	EXPECT_EQ(-EINVAL, result(madvise(p, HUGE, MADV_DODUMP)));
 	munmap(p, HUGE);
 }
 
