@@ -28,7 +28,7 @@ TEST(both_nodes_have_memory_and_a_cpu)
 		total = strstr(meminfo, "MemTotal:");
 		ASSERT_NE(NULL, total);
 		ASSERT_EQ(1, sscanf(total, "MemTotal: %lu kB", &kib));
-		EXPECT_LT(700UL << 10, kib);
+		EXPECT_LT(512UL << 10, kib);
 	}
 }
 
