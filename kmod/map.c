@@ -78,7 +78,8 @@ static struct folio *map_page(struct pinpool_pool *pool, struct file *file, unsi
 	return folio;
 }
 
-static vm_fault_t map_fault(struct vm_fault *vmf)
+/* The same for a fault, counted. */
+static struct folio *map_page_for_fault(struct vm_fault *vmf)
 {
 	struct pinpool_pool *pool = map_pool(vmf->vma);
 	unsigned long index = vmf->pgoff >> PINPOOL_PAGE_ORDER;
@@ -87,21 +88,53 @@ static vm_fault_t map_fault(struct vm_fault *vmf)
 
 	folio = map_page(pool, map_viewer(vmf->vma), index, &zeroed);
 	trace_pinpool_fault(pool, index, vmf->flags & FAULT_FLAG_WRITE, zeroed, PTR_ERR_OR_ZERO(folio));
-	/* Not VM_FAULT_NOPAGE: a fault of the kernel itself, in copy_from_user(), would come back for ever. */
-	if (IS_ERR(folio))
-		return VM_FAULT_SIGBUS;
-	atomic64_inc(&pool->faults);
+	if (!IS_ERR(folio))
+		atomic64_inc(&pool->faults);
+	return folio;
+}
 
-	/* The core maps the whole folio if the mapping allows, and unlocks it then. */
+/* Not VM_FAULT_NOPAGE: a fault of the kernel itself, in copy_from_user(), would come back for ever. */
+#define MAP_FAULT_ERROR VM_FAULT_SIGBUS
+
+/* Where the core has to find out itself how much it can map. It maps the whole folio if it can, and unlocks it. */
+static vm_fault_t map_fault(struct vm_fault *vmf)
+{
+	struct folio *folio = map_page_for_fault(vmf);
+
+	if (IS_ERR(folio))
+		return MAP_FAULT_ERROR;
 	folio_get(folio);
 	vmf->page = folio_page(folio, vmf->pgoff & ((1UL << PINPOOL_PAGE_ORDER) - 1));
 	return VM_FAULT_LOCKED;
+}
+
+/*
+ * Where a whole page fits, on kernels that let a driver say so: without the page table that the core gets ready for
+ * .fault and throws away.
+ */
+static vm_fault_t __maybe_unused map_huge_fault(struct vm_fault *vmf, unsigned int order)
+{
+	unsigned long start = ALIGN_DOWN(vmf->address, PINPOOL_PAGE_SIZE);
+	struct vm_area_struct *vma = vmf->vma;
+	struct folio *folio;
+	vm_fault_t ret;
+
+	if (order != PINPOOL_PAGE_ORDER || start < vma->vm_start || vma->vm_end - start < PINPOOL_PAGE_SIZE ||
+	    !IS_ALIGNED((vma->vm_start >> PAGE_SHIFT) - vma->vm_pgoff, 1UL << PINPOOL_PAGE_ORDER))
+		return VM_FAULT_FALLBACK;
+	folio = map_page_for_fault(vmf);
+	if (IS_ERR(folio))
+		return MAP_FAULT_ERROR;
+	ret = vmf_insert_folio_pmd(vmf, folio, vmf->flags & FAULT_FLAG_WRITE);
+	folio_unlock(folio);
+	return ret;
 }
 
 static const struct vm_operations_struct map_vm_ops = {
 	.open = map_open,
 	.close = map_close,
 	.fault = map_fault,
+	vm_ops_huge_fault(map_huge_fault)
 };
 
 /* Whether @viewer may map [@first, @first + @nr) of PAGE_SIZE now, and writable if @write. */

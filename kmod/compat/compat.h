@@ -53,6 +53,20 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 #endif
 
 /*
+ * Mapping a huge page whole by the driver's own word. "mm/huge_memory: add vmf_insert_folio_pmd()"; before, the core
+ * does it behind .fault, at the price of a page table each time. Delete when the oldest is 6.15.
+ */
+#ifdef PINPOOL_HAVE_VMF_INSERT_FOLIO_PMD
+#define vm_ops_huge_fault(function) .huge_fault = (function),
+#else
+#define vm_ops_huge_fault(function)
+static inline vm_fault_t vmf_insert_folio_pmd(struct vm_fault *vmf, struct folio *folio, bool write)
+{
+	return VM_FAULT_FALLBACK;
+}
+#endif
+
+/*
  * For the importer of the tests. "dma-buf: Move dma_buf_vmap() to dynamic locking specification" gave these names to
  * functions that took the lock themselves before. Delete when the oldest is 6.2.
  */
