@@ -25,6 +25,11 @@ static int node_open(struct inode *inode, struct file *file)
 		return -ENXIO;
 	file->private_data = pool;
 	file->f_mapping = pool->inode->i_mapping;
+	/*
+	 * read() and write() wait for no event: what they cannot do now they refuse. Without this io_uring asks poll() when
+	 * to try, and poll() is about states: a load would wait for its own end.
+	 */
+	file->f_mode |= FMODE_NOWAIT;
 	return 0;
 }
 

@@ -234,4 +234,57 @@ TEST_F(uring, direct_write_from_a_ready_pool)
 	free(back);
 }
 
+/* What a read or write by the ring says, or -ETIME if it does not end. */
+static int by_ring(struct io_uring *ring, int fd, bool writes, unsigned int flags)
+{
+	static char buf[PAGE];
+	struct __kernel_timespec limit = { .tv_sec = 5 };
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+	struct io_uring_cqe *cqe;
+	int ret;
+
+	if (writes)
+		io_uring_prep_write(sqe, fd, buf, sizeof(buf), 0);
+	else
+		io_uring_prep_read(sqe, fd, buf, sizeof(buf), 0);
+	sqe->flags |= flags;
+	ret = io_uring_submit(ring);
+	if (ret == 1)
+		ret = io_uring_wait_cqe_timeout(ring, &cqe, &limit);
+	if (ret)
+		return ret;
+	ret = cqe->res;
+	io_uring_cqe_seen(ring, cqe);
+	return ret;
+}
+
+/* A ring asks poll() before it reads or writes, and waits for what poll() does not say. */
+TEST_F(uring, reads_and_writes_as_read_and_write_do)
+{
+	static const unsigned int ways[] = { 0, IOSQE_ASYNC };
+	int other = pool_open("u", O_RDWR);
+
+	ASSERT_LE(0, other);
+	munmap(self->map, BYTES);
+	self->map = MAP_FAILED;
+	for (int i = 0; i < 2; i++) {
+		EXPECT_EQ(PAGE, by_ring(&self->ring, self->writer, true, ways[i]));
+		EXPECT_EQ(PAGE, by_ring(&self->ring, self->writer, false, ways[i]));
+		EXPECT_EQ(-EBADF, by_ring(&self->ring, other, true, ways[i]));
+		EXPECT_EQ(-ENODATA, by_ring(&self->ring, other, false, ways[i]));
+	}
+	ASSERT_EQ(0, pool_abort(self->writer));
+	for (int i = 0; i < 2; i++) {
+		EXPECT_EQ(-EBADF, by_ring(&self->ring, other, true, ways[i]));
+		EXPECT_EQ(-ENODATA, by_ring(&self->ring, other, false, ways[i]));
+	}
+	ASSERT_EQ(0, pool_begin(self->writer));
+	ASSERT_EQ(0, pool_commit(self->writer, BYTES));
+	for (int i = 0; i < 2; i++) {
+		EXPECT_EQ(-EROFS, by_ring(&self->ring, other, true, ways[i]));
+		EXPECT_EQ(PAGE, by_ring(&self->ring, other, false, ways[i]));
+	}
+	close(other);
+}
+
 TEST_HARNESS_MAIN
