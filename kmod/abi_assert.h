@@ -48,7 +48,7 @@ PINPOOL_ABI_FIELD(pinpool_destroy, 0, size);
 PINPOOL_ABI_FIELD(pinpool_destroy, 4, flags);
 PINPOOL_ABI_FIELD(pinpool_destroy, 8, name);
 
-PINPOOL_ABI_SIZE(pinpool_pool_info, 248);
+PINPOOL_ABI_SIZE(pinpool_pool_info, 256);
 PINPOOL_ABI_FIELD(pinpool_pool_info, 0, size);
 PINPOOL_ABI_FIELD(pinpool_pool_info, 4, flags);
 PINPOOL_ABI_FIELD(pinpool_pool_info, 8, out_name);
@@ -78,6 +78,7 @@ PINPOOL_ABI_FIELD(pinpool_pool_info, 216, out_numa_fallback);
 PINPOOL_ABI_FIELD(pinpool_pool_info, 224, out_pages_zeroed);
 PINPOOL_ABI_FIELD(pinpool_pool_info, 232, out_failed_allocs);
 PINPOOL_ABI_FIELD(pinpool_pool_info, 240, out_exports);
+PINPOOL_ABI_FIELD(pinpool_pool_info, 248, out_bytes_read);
 
 PINPOOL_ABI_SIZE(pinpool_begin, 8);
 PINPOOL_ABI_FIELD(pinpool_begin, 0, size);
@@ -94,6 +95,15 @@ PINPOOL_ABI_FIELD(pinpool_commit, 36, __reserved);
 PINPOOL_ABI_SIZE(pinpool_abort, 8);
 PINPOOL_ABI_FIELD(pinpool_abort, 0, size);
 PINPOOL_ABI_FIELD(pinpool_abort, 4, flags);
+
+PINPOOL_ABI_SIZE(pinpool_uring_read, 40);
+PINPOOL_ABI_FIELD(pinpool_uring_read, 0, size);
+PINPOOL_ABI_FIELD(pinpool_uring_read, 4, flags);
+PINPOOL_ABI_FIELD(pinpool_uring_read, 8, fd);
+PINPOOL_ABI_FIELD(pinpool_uring_read, 12, __reserved);
+PINPOOL_ABI_FIELD(pinpool_uring_read, 16, file_offset);
+PINPOOL_ABI_FIELD(pinpool_uring_read, 24, pool_offset);
+PINPOOL_ABI_FIELD(pinpool_uring_read, 32, length);
 
 PINPOOL_ABI_SIZE(pinpool_resize, 16);
 PINPOOL_ABI_FIELD(pinpool_resize, 0, size);

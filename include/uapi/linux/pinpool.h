@@ -5,7 +5,7 @@
  * Two kinds of device node:
  *
  *   /dev/pinpool/control   creates, destroys and counts pools
- *   /dev/pinpool/NAME      one pool: open, mmap, read, and the ioctls of a load
+ *   /dev/pinpool/NAME      one pool: open, mmap, read, the ioctls of a load, and io_uring commands
  *
  * The same facts, one value per file, are in /sys/class/pinpool/NAME/ and /sys/class/pinpool/control/. docs/abi.md says
  * how all of this may grow.
@@ -24,16 +24,22 @@
  * accepts a shorter one and takes the missing part as zero. Reserved fields must be zero. Results are written to
  * fields named out_*.
  *
+ * The command of an IORING_OP_URING_CMD keeps the same rules for the struct that it has in its entry. It has the 80
+ * bytes of a ring with IORING_SETUP_SQE128; what of them is beyond the struct's size is not looked at.
+ *
  * Each errno means one thing:
  *
- *  - ENOTTY: the ioctl number itself is not supported on this node.
+ *  - ENOTTY: the number of the ioctl or command itself is not supported on this node.
  *  - E2BIG: the struct is longer than this kernel knows and not zero in the part it does not know.
  *  - EOPNOTSUPP: a field is understood, its value (a flag, a page size, a digest kind) is not supported.
  *  - EINVAL: everything is understood and it is not correct: a size shorter than the oldest version of the struct, a
  *    reserved field that is not zero, a malformed name, a capacity of 0 or not a multiple of the page size, a NUMA
  *    node that does not exist or has no memory, nodes that do not go with the policy, a mode beyond 0666, a length
  *    beyond the capacity, a digest without a kind; mmap() beyond the capacity; a range to export that is empty, not of
- *    whole 4 KiB pages, or reaches beyond the capacity.
+ *    whole 4 KiB pages, or reaches beyond the capacity; a command on a ring without IORING_SETUP_SQE128 or with a size
+ *    beyond its entry, a range to read that is empty, wraps, ends beyond LLONG_MAX or the capacity, or a source that is
+ *    neither a regular file nor a block device (any pool, the same one included) or refuses the range (an O_DIRECT read
+ *    that is not aligned).
  *  - EFAULT: user memory could not be read or written. Nothing has changed.
  *  - ENOENT: no pool of that name.
  *  - EEXIST: a pool of that name exists.
@@ -49,15 +55,22 @@
  *  - EBUSY: a file is loading this pool; or begin or commit while somebody still holds its pages: a writable mapping
  *    (that of an aborted load included), a writable export (after an abort any export), a pin (registered buffer,
  *    O_DIRECT in flight), a write in progress; or a write, writable mmap or export, commit, abort or resize of the
- *    writer while it commits or resizes in another thread; or shrinking while the pool is mapped, exported, read or
- *    written, or a page that would go is pinned.
+ *    writer while it commits, aborts or resizes in another thread; or shrinking while the pool is mapped, exported, read
+ *    or written, or a page that would go is pinned. Reading a file into a pool is a write in progress, and refused where
+ *    a write is.
  *  - EROFS: begin, commit, abort, resize or write on a pool that is READY; its content does not change any more.
  *  - ENODATA: the pool is not READY, so there is nothing to read, map, export or seek to the end of yet, but for the
  *    writer.
  *  - EBADF: commit, abort or write on a file that did not begin the load; begin or resize on a file not open for
- *    writing; export on a file not open for reading.
+ *    writing; export on a file not open for reading; a source that is not open, or not open for reading.
  *  - EMFILE, ENFILE: no descriptor is left for the caller, no open file for the system.
+ *  - EISDIR: the source is a directory.
+ *  - ESPIPE: the source is a pipe, a FIFO or a socket.
+ *  - EAGAIN: the source would have had to wait for what was submitted without IOSQE_ASYNC, and found out when it had
+ *    begun. With that flag it waits. Rare: what would wait is moved to a worker of io_uring otherwise.
  *  - EINTR: a fatal signal ended the wait.
+ *
+ * What reading a source gives besides, EIO for one, is passed on.
  */
 
 #define PINPOOL_TYPE 0xB9
@@ -80,6 +93,9 @@
 #define PINPOOL_IOC_RESIZE	_IO(PINPOOL_TYPE, 0x94) /* pool */
 #define PINPOOL_IOC_EVICTION	_IO(PINPOOL_TYPE, 0x95) /* pool */
 #define PINPOOL_IOC_EXPORT	_IO(PINPOOL_TYPE, 0x96) /* pool */
+
+/* Commands of IORING_OP_URING_CMD: this in sqe->cmd_op, the struct in sqe->cmd. */
+#define PINPOOL_URING_READ _IO(PINPOOL_TYPE, 0xA0) /* pool */
 
 /**
  * enum pinpool_state - life of a pool
@@ -115,11 +131,12 @@ enum pinpool_digest_kind {
 #define PINPOOL_FEATURE_RESIZE	  (1ULL << 1) /* PINPOOL_IOC_RESIZE */
 #define PINPOOL_FEATURE_NUMA	  (1ULL << 2) /* numa_policy and numa_nodes of struct pinpool_create */
 #define PINPOOL_FEATURE_EVICTION  (1ULL << 3) /* PINPOOL_CREATE_EVICTABLE, PINPOOL_IOC_EVICTION */
+#define PINPOOL_FEATURE_URING_READ (1ULL << 4) /* PINPOOL_URING_READ */
 #define PINPOOL_FEATURE_EXPORT	  (1ULL << 5) /* PINPOOL_IOC_EXPORT */
 /* Those that this header knows. */
 #define PINPOOL_FEATURES_ALL                                                                   \
 	(PINPOOL_FEATURE_ON_DEMAND | PINPOOL_FEATURE_RESIZE | PINPOOL_FEATURE_NUMA |           \
-	 PINPOOL_FEATURE_EVICTION | PINPOOL_FEATURE_EXPORT)
+	 PINPOOL_FEATURE_EVICTION | PINPOOL_FEATURE_URING_READ | PINPOOL_FEATURE_EXPORT)
 
 /**
  * struct pinpool_module_info - PINPOOL_IOC_MODULE_INFO: what this module offers and has left
@@ -274,6 +291,7 @@ struct pinpool_destroy {
  *	or are overwritten whole
  * @out_failed_allocs: touches and writes that found no page for an on-demand pool
  * @out_exports: live dma-bufs of PINPOOL_IOC_EXPORT
+ * @out_bytes_read: bytes read into it from files by PINPOOL_URING_READ since creation
  *
  * Any file of the pool may ask. Since ABI 1.
  */
@@ -307,6 +325,7 @@ struct pinpool_pool_info {
 	__aligned_u64 out_pages_zeroed;
 	__aligned_u64 out_failed_allocs;
 	__aligned_u64 out_exports;
+	__aligned_u64 out_bytes_read;
 };
 
 /**
@@ -350,8 +369,9 @@ struct pinpool_commit {
  * @size: sizeof(struct pinpool_abort)
  * @flags: must be 0
  *
- * LOADING -> EMPTY. The writer's mappings are emptied; touching one afterwards is SIGBUS. What was written is never
- * seen again. Since ABI 1.
+ * LOADING -> EMPTY. Waits for writes in progress, however long those take; a fatal signal ends the wait, and the load
+ * goes on. The writer's mappings are emptied; touching one afterwards is SIGBUS. What was written is never seen again.
+ * Since ABI 1.
  */
 struct pinpool_abort {
 	__u32 size;
@@ -420,6 +440,41 @@ struct pinpool_export {
 	__aligned_u64 length;
 	__u32 fd_flags;
 	__s32 out_fd;
+};
+
+/**
+ * struct pinpool_uring_read - PINPOOL_URING_READ: read a range of a file into a range of the pool
+ * @size: sizeof(struct pinpool_uring_read)
+ * @flags: must be 0
+ * @fd: the source, open for reading: a regular file or a block device. The caller's plain descriptor, not one that is
+ *	registered with the ring. It is looked up when the read starts, which may be a moment after it was submitted:
+ *	keep it open until the end. Open with O_DIRECT it is read past the page cache, which wants the alignments
+ *	that any such read wants, of @file_offset, @pool_offset and @length
+ * @__reserved: 0
+ * @file_offset: first byte in the source
+ * @pool_offset: where it goes
+ * @length: bytes, not 0
+ *
+ * By IORING_OP_URING_CMD on the file of the writer. Needs no mapping, and holds no pages longer than it takes. The
+ * result in the CQE is the number of bytes read or -errno; it is short at the end of the source and wherever read(2)
+ * may be, and no more than 2 GiB - 4 KiB.
+ *
+ * A huge page that is read into whole and was not touched in this load is not zeroed first. Until the read ends
+ * everybody else who wants that page waits, and read() of it gives zeros. What did not come is zero in such a page; in
+ * others it is as before, or as the device left it.
+ *
+ * A read in flight keeps the writer's file open, and commit refused. A ring that is closed, or whose task ends, cancels
+ * reads that wait for a worker, a page or the page cache and waits for those that the device is at work on.
+ * Since PINPOOL_FEATURE_URING_READ.
+ */
+struct pinpool_uring_read {
+	__u32 size;
+	__u32 flags;
+	__s32 fd;
+	__u32 __reserved;
+	__aligned_u64 file_offset;
+	__aligned_u64 pool_offset;
+	__aligned_u64 length;
 };
 
 #endif /* _UAPI_LINUX_PINPOOL_H */
