@@ -37,6 +37,12 @@ static void load_change_end(struct pinpool_pool *pool)
 	pool->changing = false;
 }
 
+/* Writes in progress. Whoever sees none sees what they wrote. */
+static int load_writes(struct pinpool_pool *pool)
+{
+	return atomic_read_acquire(&pool->writes);
+}
+
 static void load_set_state(struct pinpool_pool *pool, enum pinpool_state state, struct file *writer)
 {
 	lockdep_assert_held(&pool->lock);
@@ -72,8 +78,7 @@ int pinpool_load_begin(struct pinpool_pool *pool, struct file *file)
 	load_change_begin(pool);
 
 	/* Calls that began before an abort. They get no successors while the pool is EMPTY. */
-	left = wait_event_killable_timeout(pool->wait, !READ_ONCE(pool->reads) && !READ_ONCE(pool->writes),
-					   BEGIN_SETTLE);
+	left = wait_event_killable_timeout(pool->wait, !READ_ONCE(pool->reads) && !load_writes(pool), BEGIN_SETTLE);
 	if (left <= 0)
 		err = left ? -EINTR : -EBUSY;
 	else
@@ -126,7 +131,7 @@ int pinpool_load_commit(struct pinpool_pool *pool, struct file *file, const stru
 	 * Counted here and not by mapping_deny_writable(), which on older kernels takes every shared mapping of a file
 	 * opened for writing for writable, and would have to stay denied and so refuse those for good.
 	 */
-	if (!err && (pool->writable || pool->writes))
+	if (!err && (pool->writable || load_writes(pool)))
 		err = -EBUSY;
 	if (err) {
 		mutex_unlock(&pool->lock);
@@ -167,6 +172,8 @@ static void load_hide(struct pinpool_pool *pool)
  * @pool: the pool
  * @file: the writer
  *
+ * When it is interrupted the load goes on.
+ *
  * Return: 0, -EBADF, -EROFS, -EBUSY or -EINTR.
  */
 int pinpool_load_abort(struct pinpool_pool *pool, struct file *file)
@@ -180,11 +187,19 @@ int pinpool_load_abort(struct pinpool_pool *pool, struct file *file)
 		mutex_unlock(&pool->lock);
 		return err;
 	}
-	load_hide(pool);
-	load_set_state(pool, PINPOOL_STATE_EMPTY, NULL);
+	load_change_begin(pool);
+
+	/* A file that is read into the pool keeps pages locked as long as it likes, and what follows takes every lock. */
+	err = wait_event_killable(pool->wait, !load_writes(pool)) ? -EINTR : 0;
+
+	load_change_end(pool);
+	if (!err) {
+		load_hide(pool);
+		load_set_state(pool, PINPOOL_STATE_EMPTY, NULL);
+	}
 	mutex_unlock(&pool->lock);
 	wake_up_all(&pool->wait);
-	return 0;
+	return err;
 }
 
 /* Whether @file may resize now, to @capacity. */
@@ -196,7 +211,7 @@ static int load_check_resize(struct pinpool_pool *pool, struct file *file, u64 c
 		return -EROFS;
 	if (pool->changing || (pool->writer && pool->writer != file))
 		return -EBUSY;
-	if (capacity < pool->capacity && (pool->mappings || pool->exports || pool->reads || pool->writes))
+	if (capacity < pool->capacity && (pool->mappings || pool->exports || pool->reads || load_writes(pool)))
 		return -EBUSY;
 	return 0;
 }
@@ -337,7 +352,7 @@ void pinpool_load_read_end(struct pinpool_pool *pool)
 }
 
 /**
- * pinpool_load_write_begin - a write() starts
+ * pinpool_load_write_begin - a write() starts, or a read of a file into the pool
  * @pool: the pool
  * @file: the file written
  * @capacity: receives where the write has to end; the pool does not shrink before pinpool_load_write_end()
@@ -353,23 +368,22 @@ int pinpool_load_write_begin(struct pinpool_pool *pool, struct file *file, u64 *
 	err = load_check_writer(pool, file);
 	if (!err) {
 		*capacity = pool->capacity;
-		pool->writes++;
+		atomic_inc(&pool->writes);
 	}
 	mutex_unlock(&pool->lock);
 	return err;
 }
 
 /**
- * pinpool_load_write_end - a write() ends
+ * pinpool_load_write_end - it ends
  * @pool: the pool
- * @bytes: what it took
+ *
+ * In any context: I/O ends in interrupts.
  */
-void pinpool_load_write_end(struct pinpool_pool *pool, size_t bytes)
+void pinpool_load_write_end(struct pinpool_pool *pool)
 {
-	mutex_lock(&pool->lock);
-	pool->writes--;
-	pool->bytes_written += bytes;
-	mutex_unlock(&pool->lock);
+	/* Pairs with load_writes(). */
+	atomic_dec_return_release(&pool->writes);
 	wake_up_all(&pool->wait);
 }
 

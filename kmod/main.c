@@ -62,9 +62,12 @@ static int __init pinpool_init(void)
 	err = class_register(&pinpool_class);
 	if (err)
 		goto err_region;
-	err = pinpool_node_init();
+	err = pinpool_uring_init();
 	if (err)
 		goto err_class;
+	err = pinpool_node_init();
+	if (err)
+		goto err_uring;
 	err = pinpool_control_init();
 	if (err)
 		goto err_node;
@@ -72,6 +75,8 @@ static int __init pinpool_init(void)
 
 err_node:
 	pinpool_node_exit();
+err_uring:
+	pinpool_uring_exit();
 err_class:
 	class_unregister(&pinpool_class);
 err_region:
@@ -86,6 +91,7 @@ static void __exit pinpool_exit(void)
 {
 	pinpool_control_exit();
 	pinpool_node_exit();
+	pinpool_uring_exit();
 	class_unregister(&pinpool_class);
 	unregister_chrdev_region(pinpool_devt, MINORMASK + 1);
 	pinpool_quarantine_exit();

@@ -139,7 +139,8 @@ static ssize_t node_write_iter(struct kiocb *iocb, struct iov_iter *from)
 		cond_resched();
 	}
 
-	pinpool_load_write_end(pool, done);
+	atomic64_add(done, &pool->bytes_written);
+	pinpool_load_write_end(pool);
 	return done ?: min_t(ssize_t, copied, 0);
 }
 
@@ -335,6 +336,7 @@ static const struct file_operations node_fops = {
 	.unlocked_ioctl = node_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 	.show_fdinfo = node_show_fdinfo,
+	.uring_cmd = pinpool_uring_cmd,
 };
 
 static struct cdev node_cdev;

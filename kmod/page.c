@@ -46,7 +46,7 @@ static void page_clear(struct folio *folio, size_t from)
 /* From here on the page holds bytes of the load that runs. */
 static void page_mark_held(struct folio *folio)
 {
-	page_set_facts(folio, (page_facts(folio) & ~PINPOOL_PAGE_ZERO) | PINPOOL_PAGE_HELD);
+	pinpool_page_lend(folio);
 	folio_mark_uptodate(folio);
 }
 
@@ -153,16 +153,29 @@ bool pinpool_page_zero(struct folio *folio)
 }
 
 /**
+ * pinpool_page_lend - a page is about to be written, by somebody who may stop anywhere
+ * @folio: the page, locked
+ *
+ * It is not uptodate by that. In any context.
+ */
+void pinpool_page_lend(struct folio *folio)
+{
+	page_set_facts(folio, (page_facts(folio) & ~PINPOOL_PAGE_ZERO) | PINPOOL_PAGE_HELD);
+}
+
+/**
  * pinpool_page_filled - a page is about to be seen whose first bytes somebody has just written
  * @folio: the page, locked and not uptodate
  * @bytes: that many are written; the rest is cleared
+ *
+ * In any context if it is all of the page.
  */
 void pinpool_page_filled(struct folio *folio, size_t bytes)
 {
 	VM_WARN_ON_FOLIO(!folio_test_locked(folio), folio);
 	VM_WARN_ON_FOLIO(folio_test_uptodate(folio), folio);
 
-	if (!(page_facts(folio) & PINPOOL_PAGE_ZERO))
+	if (bytes < folio_size(folio) && !(page_facts(folio) & PINPOOL_PAGE_ZERO))
 		page_clear(folio, bytes);
 	page_mark_held(folio);
 }

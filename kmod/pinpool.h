@@ -3,11 +3,12 @@
  * pinpool: what its files share.
  *
  * Who knows what: page.c, pages.c, place.c, reserve.c, quarantine.c and account.c know memory and no states; pool.c knows
- * names and lifetimes, evict.c who gives way; load.c owns the state machine; node.c, map.c and sysfs.c show one pool to
- * user space, export.c to devices, and control.c the module; ioctl.c unmarshals.
+ * names and lifetimes, evict.c who gives way; load.c owns the state machine; node.c, map.c, uring.c and sysfs.c show one
+ * pool to user space, export.c to devices, and control.c the module; ioctl.c unmarshals.
  *
- * Locks, outermost first: mmap_lock, pools_lock (pool.c), pool->lock, folio lock; then leaves. User memory is never
- * touched under any but the first: it may be a mapping of the very pool.
+ * Locks, outermost first: mmap_lock, pools_lock (pool.c), pool->lock, folio locks in the order of the pool; then leaves.
+ * User memory is never touched under any but the first: it may be a mapping of the very pool. A folio may stay locked
+ * until some file has been read (uring.c), so it is waited for killably, or where no read can be in progress.
  */
 #ifndef PINPOOL_H
 #define PINPOOL_H
@@ -44,6 +45,7 @@ void pinpool_page_set_reserved(struct folio *folio, bool reserved);
 bool pinpool_page_reserved(struct folio *folio);
 bool pinpool_page_settled(struct folio *folio);
 bool pinpool_page_zero(struct folio *folio);
+void pinpool_page_lend(struct folio *folio);
 void pinpool_page_filled(struct folio *folio, size_t bytes);
 ssize_t pinpool_page_overwrite(struct folio *folio, struct iov_iter *from);
 void pinpool_page_scrub(struct folio *folio);
@@ -206,6 +208,9 @@ static inline struct folio *pinpool_pages_find(struct pinpool_pages *pages, unsi
  * @pages: its memory
  * @live: it has a name and a node; under pools_lock
  * @faults: page faults served
+ * @bytes_written: bytes taken by write()
+ * @bytes_read: bytes read into it from files, by uring.c
+ * @writes: write() calls and reads of uring.c in progress; they begin under @lock and end anywhere
  * @wait: woken when the state changes, when the pool is destroyed and when a read or write of the writer ends
  * @lock: serialises everything below
  * @state: read without the lock as well; READY is terminal and published with release semantics
@@ -217,7 +222,6 @@ static inline struct folio *pinpool_pages_find(struct pinpool_pages *pages, unsi
  * @destroyed: its name is gone
  * @capacity: bytes; read without the lock as well, by who keeps the pool from shrinking or checks again
  * @reads: read() calls of the writer in progress
- * @writes: write() calls in progress
  * @mappings: VMAs
  * @writable: those of @mappings and @exports that are or may become writable
  * @exports: dma-bufs
@@ -225,7 +229,6 @@ static inline struct folio *pinpool_pages_find(struct pinpool_pages *pages, unsi
  * @evictable: may be destroyed for want of room while READY and not open
  * @priority: of lower priority first
  * @last_used_ns: when it was last opened, closed or committed, CLOCK_MONOTONIC
- * @bytes_written: bytes taken by write()
  * @length: bytes published
  * @committed_ns: CLOCK_REALTIME
  * @digest_kind: enum pinpool_digest_kind
@@ -241,6 +244,9 @@ struct pinpool_pool {
 	struct pinpool_pages pages;
 	bool live;
 	atomic64_t faults;
+	atomic64_t bytes_written;
+	atomic64_t bytes_read;
+	atomic_t writes;
 	wait_queue_head_t wait;
 
 	struct mutex lock; /* guards the rest */
@@ -251,7 +257,6 @@ struct pinpool_pool {
 	bool destroyed;
 	u64 capacity;
 	unsigned int reads;
-	unsigned int writes;
 	u64 mappings;
 	u64 writable;
 	u64 exports;
@@ -259,7 +264,6 @@ struct pinpool_pool {
 	bool evictable;
 	s32 priority;
 	u64 last_used_ns;
-	u64 bytes_written;
 	u64 length;
 	u64 committed_ns;
 	u32 digest_kind;
@@ -309,7 +313,7 @@ bool pinpool_load_visible(struct pinpool_pool *pool, struct file *file);
 int pinpool_load_read_begin(struct pinpool_pool *pool, struct file *file, u64 *end);
 void pinpool_load_read_end(struct pinpool_pool *pool);
 int pinpool_load_write_begin(struct pinpool_pool *pool, struct file *file, u64 *capacity);
-void pinpool_load_write_end(struct pinpool_pool *pool, size_t bytes);
+void pinpool_load_write_end(struct pinpool_pool *pool);
 
 /**
  * struct pinpool_dmabuf - a range of a pool that others import
@@ -351,6 +355,11 @@ static inline struct file *pinpool_export(struct pinpool_pool *pool, struct file
 	return ERR_PTR(-ENOTTY);
 }
 #endif
+
+struct io_uring_cmd;
+int pinpool_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags);
+int pinpool_uring_init(void);
+void pinpool_uring_exit(void);
 
 /**
  * struct pinpool_ucmd - one ioctl call

@@ -440,12 +440,14 @@ void pinpool_pool_info(struct pinpool_pool *pool, struct pinpool_pool_info *info
 	info->out_created_ns = pool->created_ns;
 	info->out_numa_node = pool->pages.place.node;
 	info->out_faults = atomic64_read(&pool->faults);
+	info->out_bytes_written = atomic64_read(&pool->bytes_written);
 	info->out_numa_policy = pool->pages.place.policy;
 	info->__reserved = 0;
 	info->out_numa_nodes = pool->pages.place.nodes;
 	info->out_numa_fallback = READ_ONCE(pool->pages.nr_fallback);
 	info->out_pages_zeroed = atomic64_read(&pool->pages.nr_zeroed);
 	info->out_failed_allocs = atomic64_read(&pool->pages.nr_failed);
+	info->out_bytes_read = atomic64_read(&pool->bytes_read);
 
 	mutex_lock(&pool->lock);
 	info->out_capacity = pool->capacity;
@@ -457,7 +459,6 @@ void pinpool_pool_info(struct pinpool_pool *pool, struct pinpool_pool_info *info
 	info->out_mappings = pool->mappings;
 	info->out_openers = pool->openers;
 	info->out_exports = pool->exports;
-	info->out_bytes_written = pool->bytes_written;
 	info->out_committed_ns = pool->committed_ns;
 	info->out_digest_kind = pool->digest_kind;
 	memcpy(info->out_digest, pool->digest, sizeof(info->out_digest));

@@ -56,6 +56,7 @@ POOL_ATTR(numa_fallback, "%llu", out_numa_fallback);
 POOL_ATTR(pages_zeroed, "%llu", out_pages_zeroed);
 POOL_ATTR(failed_allocs, "%llu", out_failed_allocs);
 POOL_ATTR(exports, "%llu", out_exports);
+POOL_ATTR(bytes_read, "%llu", out_bytes_read);
 
 #define POOL_FLAG_ATTR(_name, _flag)									\
 	static ssize_t _name##_show(struct device *dev, struct device_attribute *attr, char *buf)	\
@@ -130,6 +131,7 @@ static struct attribute *pool_attrs[] = {
 	&dev_attr_openers.attr,
 	&dev_attr_faults.attr,
 	&dev_attr_bytes_written.attr,
+	&dev_attr_bytes_read.attr,
 	&dev_attr_digest.attr,
 	&dev_attr_created.attr,
 	&dev_attr_committed.attr,

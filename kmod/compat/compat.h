@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Differences between the kernels this module builds for, and the only file that may test for them. It is included
+ * Differences between the kernels this module builds for. Only this folder may test for them; this file is included
  * before every source, which then reads like code of a current kernel. Each shim names the change that made it needed
  * and the oldest supported kernel at which it goes.
  */
