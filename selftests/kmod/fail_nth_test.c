@@ -6,6 +6,7 @@
  */
 #include "harness.h"
 #include "kmod_test.h"
+#include "uring_cmd.h"
 #include "modules/pinpool_importer.h"
 
 #include <poll.h>
@@ -24,6 +25,10 @@ struct target {
 	/* Of the pool, and a file of the importer; -1 or open. */
 	int dmabuf;
 	int importer;
+	/* -1 or a file to read from. */
+	int source;
+	bool has_ring;
+	struct io_uring ring;
 	/* CAPACITY bytes, resident. */
 	unsigned char *buffer;
 	void *mapping;
@@ -270,6 +275,45 @@ static long run_import(struct target *t)
 	return t->importer < 0 ? t->importer : result(ioctl(t->importer, IMPORTER_MAP, &map));
 }
 
+/* So much as a disk does in one request, into a page that is there: more would be handed to a worker. */
+#define URING_BYTES (256UL << 10)
+#define URING_SEED  5
+
+static int prepare_uring(struct target *t)
+{
+	int ret = prepare_loading(t);
+
+	if (ret)
+		return ret;
+	t->source = source_open(URING_BYTES, URING_SEED);
+	if (t->source < 0 || pwrite(t->fd, "", 1, 0) != 1)
+		return -EIO;
+	ret = ring_init(&t->ring, 4, 0);
+	t->has_ring = !ret;
+	return ret;
+}
+
+static long run_uring(struct target *t)
+{
+	int ret;
+
+	queue_read(&t->ring, t->fd, t->source, 0, 0, URING_BYTES, 0);
+	ret = io_uring_submit(&t->ring);
+	/* The core has no request for it. */
+	if (ret == -EAGAIN)
+		return -ENOMEM;
+	ret = ret == 1 ? ring_result(&t->ring) : -EIO;
+	/* However it ends, it has ended. */
+	return pool_commit(t->fd, CAPACITY) ? -EBUSY : ret;
+}
+
+static int has_read(struct target *t)
+{
+	if (pread(t->fd, t->buffer, URING_BYTES, 0) != (ssize_t)URING_BYTES)
+		return -EIO;
+	return pattern_differs(t->buffer, URING_BYTES, URING_SEED, 0) == -1 ? 0 : -EILSEQ;
+}
+
 static const struct call calls[] = {
 	{ "create", prepare_none, run_create, has_node, false, 20 },
 	{ "create on demand", prepare_none, run_create_demand, has_node, false, 20 },
@@ -280,6 +324,7 @@ static const struct call calls[] = {
 	{ "touch", prepare_mapped, run_touch, NULL, true, 0 },
 	{ "populate", prepare_mapped, run_populate, NULL, false, 0 },
 	{ "write", prepare_loading, run_write, NULL, true, 0 },
+	{ "uring read", prepare_uring, run_uring, has_read, false, 1 },
 	{ "read", prepare_ready, run_read, NULL, true, 0 },
 	{ "splice", prepare_ready, run_splice, NULL, false, 1 },
 	{ "poll", prepare_ready, run_poll, NULL, true, 0 },
@@ -316,6 +361,12 @@ static void undo(struct target *t)
 	if (t->mapping != MAP_FAILED)
 		munmap(t->mapping, CAPACITY);
 	t->mapping = MAP_FAILED;
+	if (t->has_ring)
+		io_uring_queue_exit(&t->ring);
+	t->has_ring = false;
+	if (t->source >= 0)
+		close(t->source);
+	t->source = -1;
 	if (t->fd >= 0)
 		close(t->fd);
 	t->fd = -1;
@@ -341,7 +392,14 @@ FIXTURE(fail_nth) {
 
 FIXTURE_SETUP(fail_nth)
 {
-	self->t = (struct target){ .fd = -1, .pipe = { -1, -1 }, .dmabuf = -1, .importer = -1, .mapping = MAP_FAILED };
+	self->t = (struct target){
+		.fd = -1,
+		.pipe = { -1, -1 },
+		.dmabuf = -1,
+		.importer = -1,
+		.source = -1,
+		.mapping = MAP_FAILED,
+	};
 	ASSERT_EQ(0, importer_load());
 	put("failslab/ignore-gfp-wait", "N", _metadata);
 	put("failslab/verbose", "0", _metadata);

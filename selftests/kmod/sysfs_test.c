@@ -10,7 +10,7 @@
 
 #define PAGES 4
 #define BYTES (PAGES * HUGE)
-#define POOL_FILES 22
+#define POOL_FILES 23
 
 FIXTURE(sysfs) {
 	int fd;
@@ -75,6 +75,7 @@ static void expect_as_info(struct __test_metadata *_metadata, int fd)
 	EXPECT_ATTRIBUTE("y", "openers", "%llu", info.out_openers);
 	EXPECT_ATTRIBUTE("y", "faults", "%llu", info.out_faults);
 	EXPECT_ATTRIBUTE("y", "bytes_written", "%llu", info.out_bytes_written);
+	EXPECT_ATTRIBUTE("y", "bytes_read", "%llu", info.out_bytes_read);
 	EXPECT_ATTRIBUTE("y", "created", "%llu", info.out_created_ns);
 	EXPECT_ATTRIBUTE("y", "committed", "%llu", info.out_committed_ns);
 	EXPECT_ATTRIBUTE("y", "on_demand", "%d", !!(info.out_flags & PINPOOL_CREATE_ON_DEMAND));
