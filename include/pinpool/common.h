@@ -28,6 +28,9 @@ extern "C" {
 
 #define PINPOOL_DIGEST_BYTES 16
 
+/* A count that this backend cannot know. */
+#define PINPOOL_UNKNOWN UINT64_MAX
+
 /**
  * struct pinpool_diag - why a call failed, for people
  * @object: what the failure is about: a file, a pool, a tensor, with its offset where there is one
@@ -115,6 +118,11 @@ PINPOOL_API void pinpool_ctx_unref(struct pinpool_ctx *ctx);
  * @used_bytes: bytes that pools hold
  * @pools: number of pools
  * @location: where pools live, e.g. /dev/pinpool
+ * @features: what it offers, PINPOOL_FEATURE_* of linux/pinpool.h, a subset of those without the module
+ * @limit_uid_bytes: most that the pools of one user may hold, 0 for no limit
+ * @evicted: pools that gave way since the module was loaded, or PINPOOL_UNKNOWN
+ * @pages_scrubbed: pages zeroed since then because their pool went, or PINPOOL_UNKNOWN
+ * @quarantine_bytes: bytes of pools that are gone and that somebody still pins, or PINPOOL_UNKNOWN
  */
 struct pinpool_ctx_info {
 	size_t size;
@@ -126,9 +134,54 @@ struct pinpool_ctx_info {
 	uint64_t used_bytes;
 	uint32_t pools;
 	char location[256];
+	uint64_t features;
+	uint64_t limit_uid_bytes;
+	uint64_t evicted;
+	uint64_t pages_scrubbed;
+	uint64_t quarantine_bytes;
 };
 
 PINPOOL_API int pinpool_ctx_get_info(struct pinpool_ctx *ctx, struct pinpool_ctx_info *info);
+
+/**
+ * struct pinpool_reserve - pages set aside for pools on one NUMA node
+ * @size: sizeof(struct pinpool_reserve), set by the caller
+ * @node: number of the node
+ * @reserve_bytes: bytes set aside, used or not
+ * @free_bytes: bytes of them that nobody holds
+ *
+ * hugetlbfs: its huge pages of 2 MiB, whoever uses them.
+ */
+struct pinpool_reserve {
+	size_t size;
+	uint32_t node;
+	uint64_t reserve_bytes;
+	uint64_t free_bytes;
+};
+
+/**
+ * pinpool_reserve_get - the reserve of one NUMA node
+ * @index: place among the nodes that have memory, by number, from 0 on
+ * @reserve: receives it
+ *
+ * Return: 0, -ENOENT (no so many nodes), -EOPNOTSUPP (shm, which has none; a version of the module that has one reserve
+ * for all nodes), -EINVAL (size). Since 0.1.
+ */
+PINPOOL_API int pinpool_reserve_get(struct pinpool_ctx *ctx, size_t index, struct pinpool_reserve *reserve,
+				    struct pinpool_diag *diag);
+
+/**
+ * pinpool_reserve_set - grow or shrink the reserve of one NUMA node
+ * @node: number of the node
+ * @bytes: what it shall have, rounded up to the page size
+ *
+ * Growing is all or nothing. Shrinking gives back what is free at once and the rest when its pool goes; no pool notices.
+ * For root. hugetlbfs: sets nr_hugepages of the node.
+ *
+ * Return: 0, -EPERM, -EINVAL (no such node with memory), -ENOMEM, -EOPNOTSUPP as above, -EINTR. Since 0.1.
+ */
+PINPOOL_API int pinpool_reserve_set(struct pinpool_ctx *ctx, uint32_t node, uint64_t bytes, struct pinpool_diag *diag);
+
 /* "module", "hugetlbfs", "shm", "auto"; NULL for a value that is none of them. */
 PINPOOL_API const char *pinpool_backend_name(enum pinpool_backend backend);
 /* Version of the library, e.g. "0.1.0". */

@@ -22,11 +22,19 @@ struct pinpool_pool;
  * struct pinpool_create_opts - a new pool
  * @size: sizeof(struct pinpool_create_opts)
  * @capacity: bytes wanted, rounded up to the page size; not 0
- * @numa_node: 0 any node, else node number + 1 that every page must come from
+ * @numa_node: 0 any node, else node number + 1 that @numa_policy is about
  * @mode: permission bits of the node or file, 0 for 0600
  * @owner: true if @uid and @gid are given
  * @uid: owner
  * @gid: group
+ * @on_demand: pages come with the first touch or write, up to the capacity. A touch that finds none is SIGBUS, an
+ *	access of the kernel on behalf of a call -EFAULT. Not on shm, where the kernel would kill a process instead
+ * @evictable: once READY and open nowhere, it may be removed when another pool needs its room; module only
+ * @priority: evictable pools of lower priority go first
+ * @numa_policy: with PINPOOL_NUMA_BIND (0) every page comes from @numa_node; PINPOOL_NUMA_PREFER takes other nodes when
+ *	that has none left; PINPOOL_NUMA_INTERLEAVE takes page i from the node at place i modulo their number in
+ *	@numa_nodes
+ * @numa_nodes: bit n for node n, for PINPOOL_NUMA_INTERLEAVE; 0 for all that have memory
  */
 struct pinpool_create_opts {
 	size_t size;
@@ -36,14 +44,20 @@ struct pinpool_create_opts {
 	bool owner;
 	uid_t uid;
 	gid_t gid;
+	bool on_demand;
+	bool evictable;
+	int32_t priority;
+	enum pinpool_numa_policy numa_policy;
+	uint64_t numa_nodes;
 };
 
 /**
  * pinpool_pool_create - make an EMPTY pool, all of its pages or nothing
  *
- * Return: 0, -EEXIST, -EINVAL (name, capacity, node), -ENOMEM (too few free pages: @diag says how many there are and
- * the command that adds them), -ENOSPC (limit), -EOPNOTSUPP (this system does not let a node be
- * chosen), -EPERM or -EACCES (@diag names the node or group), -EINTR (a fatal signal). Since 0.1.
+ * Return: 0, -EEXIST, -EINVAL (name, capacity, nodes), -ENOMEM (too few free pages: @diag says how many there are and
+ * the command that adds them), -ENOSPC (limit), -EDQUOT (the module's limit for each user), -EOPNOTSUPP (this backend,
+ * this version of the module or this system does not offer it: @diag says who does), -EPERM or -EACCES (@diag names
+ * the node or group), -EINTR (a fatal signal). Since 0.1.
  */
 PINPOOL_API int pinpool_pool_create(struct pinpool_ctx *ctx, const char *name, const struct pinpool_create_opts *opts,
 				    struct pinpool_diag *diag);
@@ -103,6 +117,29 @@ PINPOOL_API int pinpool_pool_commit(struct pinpool_pool *pool, const struct pinp
 /* LOADING -> EMPTY; the writable mapping is undone. Return: 0, -EBADF. */
 PINPOOL_API int pinpool_pool_abort(struct pinpool_pool *pool);
 
+/**
+ * pinpool_pool_resize - change the capacity of a pool that is not READY
+ * @capacity: bytes wanted, rounded up to the page size; not 0
+ *
+ * For a handle open for writing while EMPTY, for the writer while LOADING; module only. All or nothing: what is added
+ * reads as zero, what is cut off is gone. The writable mapping of this handle is undone first (pointers into it die),
+ * whatever comes of it. Return: 0, -EROFS (READY), -EBUSY (another writer; or shrinking while it is mapped, read,
+ * written or pinned), -EBADF (not opened for writing), -EINVAL, -ENOMEM, -ENOSPC, -EDQUOT as for a creation,
+ * -EOPNOTSUPP, -EINTR. Since 0.1.
+ */
+PINPOOL_API int pinpool_pool_resize(struct pinpool_pool *pool, uint64_t capacity, struct pinpool_diag *diag);
+
+/**
+ * pinpool_pool_set_eviction - whether and when a pool gives way
+ * @evictable: whether it may be removed, once READY and open nowhere, when another pool needs its room
+ * @priority: evictable pools of lower priority go first, of equal ones the least recently used
+ *
+ * For the pool's owner and for root, through a handle of any mode; module only. The handle is an opener: the pool stays
+ * until it is closed. Return: 0, -EPERM, -EOPNOTSUPP, -EINTR. Since 0.1.
+ */
+PINPOOL_API int pinpool_pool_set_eviction(struct pinpool_pool *pool, bool evictable, int32_t priority,
+					  struct pinpool_diag *diag);
+
 /* Waits until READY. @timeout_ms < 0: for ever. Return: 0, -ETIMEDOUT, -ENOENT if the pool is destroyed meanwhile, -EINTR. */
 PINPOOL_API int pinpool_pool_wait(struct pinpool_pool *pool, int timeout_ms);
 
@@ -120,9 +157,6 @@ PINPOOL_API int pinpool_pool_map_writable(struct pinpool_pool *pool, void **addr
 /* Descriptor of the pool's file, for poll, passing to another process or registering; owned by the pool. */
 PINPOOL_API int pinpool_pool_fd(const struct pinpool_pool *pool);
 
-/* A count that this backend cannot know. */
-#define PINPOOL_UNKNOWN UINT64_MAX
-
 /**
  * struct pinpool_info - one pool, taken at one moment
  * @size: sizeof(struct pinpool_info), set by the caller
@@ -133,7 +167,7 @@ PINPOOL_API int pinpool_pool_fd(const struct pinpool_pool *pool);
  * @length: bytes published, 0 unless READY
  * @page_size: bytes of one page
  * @huge_pages: huge pages held, 0 on shm
- * @numa_node: node bound to, -1 if none
+ * @numa_node: node bound to or preferred, -1 if none
  * @mappings: live mappings, or PINPOOL_UNKNOWN
  * @openers: open files, or PINPOOL_UNKNOWN
  * @faults: page faults served, or PINPOOL_UNKNOWN
@@ -145,6 +179,15 @@ PINPOOL_API int pinpool_pool_fd(const struct pinpool_pool *pool);
  * @uid: owner
  * @gid: group
  * @mode: permission bits
+ * @on_demand: pages come with the first touch or write
+ * @evictable: may be removed, once READY and open nowhere, when another pool needs its room
+ * @priority: evictable pools of lower priority go first
+ * @numa_policy: enum pinpool_numa_policy
+ * @numa_nodes: nodes that are interleaved, bit n for node n; 0 with another policy
+ * @numa_fallback: pages from another node than PINPOOL_NUMA_PREFER asked for, or PINPOOL_UNKNOWN
+ * @pages_zeroed: pages zeroed because this pool touched them, or PINPOOL_UNKNOWN
+ * @failed_allocs: touches and writes that found no page for an on-demand pool, or PINPOOL_UNKNOWN
+ * @exports: live dma-bufs of the pool, or PINPOOL_UNKNOWN
  */
 struct pinpool_info {
 	size_t size;
@@ -167,6 +210,15 @@ struct pinpool_info {
 	uid_t uid;
 	gid_t gid;
 	mode_t mode;
+	bool on_demand;
+	bool evictable;
+	int32_t priority;
+	enum pinpool_numa_policy numa_policy;
+	uint64_t numa_nodes;
+	uint64_t numa_fallback;
+	uint64_t pages_zeroed;
+	uint64_t failed_allocs;
+	uint64_t exports;
 };
 
 PINPOOL_API int pinpool_pool_get_info(struct pinpool_pool *pool, struct pinpool_info *info);

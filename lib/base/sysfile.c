@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
-/* Reading the small text files of /proc and /sys; see sysfile.h. */
+/* The small text files of /proc and /sys; see sysfile.h. */
 #include "base/sysfile.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -75,4 +76,20 @@ int sysfile_read_key(const char *path, const char *key, uint64_t *value)
 	at += strlen(key);
 	at += strspn(at, ": \t");
 	return parse_u64(at, value, &end);
+}
+
+int sysfile_write_u64(const char *path, uint64_t value)
+{
+	char text[32];
+	int length = snprintf(text, sizeof(text), "%llu\n", (unsigned long long)value);
+	int err = 0;
+	int fd;
+
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, (size_t)length) != length)
+		err = -errno;
+	close(fd);
+	return err;
 }

@@ -7,6 +7,7 @@
 #include "base/opts.h"
 #include "load/plan.h"
 #include "pool/ctx.h"
+#include "pool/populate.h"
 #include "stream/digest.h"
 #include "stream/stream.h"
 
@@ -73,6 +74,16 @@ static int create_pool(struct load *load, struct pinpool_diag *diag)
 	return err == -EEXIST ? 0 : err;
 }
 
+/* The kernel could not write to the pool's memory: from one that is on demand that says that it had no page. */
+static int explain_fault(const struct load *load, int err, struct pinpool_diag *diag)
+{
+	struct pinpool_info info = {.size = sizeof(info)};
+
+	if (err != -EFAULT || pinpool_pool_get_info(load->pool, &info) || !info.on_demand)
+		return err;
+	return populate_failed(load->name, diag);
+}
+
 /* The pool, in state LOADING and mapped. */
 static int take_pool(struct load *load, struct pinpool_diag *diag)
 {
@@ -100,10 +111,12 @@ static int take_pool(struct load *load, struct pinpool_diag *diag)
 
 static int stream_files(struct load *load, struct pinpool_diag *diag)
 {
+	uint64_t end = load->plan.length + -load->plan.length % SOURCE_DIRECT_ALIGN;
 	struct stream_job job = {
 		.ctx = load->ctx,
 		.base = load->base,
-		.capacity = load->capacity,
+		/* No further than files reach: what is registered beyond would get pages for nothing. */
+		.capacity = end < load->capacity ? end : load->capacity,
 		.files = load->plan.files,
 		.count = load->plan.checkpoint.count,
 		.opts = &load->opts,
@@ -111,7 +124,7 @@ static int stream_files(struct load *load, struct pinpool_diag *diag)
 	int err;
 
 	load->start_ns = now_ns();
-	err = stream_run(&job, &load->result, diag);
+	err = explain_fault(load, stream_run(&job, &load->result, diag), diag);
 	for (size_t i = 0; i < job.count && !err; i++)
 		err = source_check(job.files[i].source, diag);
 	return err;
@@ -135,6 +148,16 @@ static void make_commit(struct load *load)
 	digest_of_list((const uint8_t(*)[PINPOOL_DIGEST_BYTES])plan->digests, plan->checkpoint.count, commit->digest);
 }
 
+/* Pages for the catalog, at the end of the capacity, before it is written there by memory accesses. */
+static int populate_catalog(struct load *load, struct pinpool_diag *diag)
+{
+	size_t bytes = load->plan.capacity - load->plan.length;
+
+	if (populate_write((char *)load->base + load->capacity - bytes, bytes))
+		return populate_failed(load->name, diag);
+	return 0;
+}
+
 static int publish(struct load *load, struct pinpool_diag *diag)
 {
 	const struct timespec step = {.tv_nsec = COMMIT_STEP_NS};
@@ -143,6 +166,9 @@ static int publish(struct load *load, struct pinpool_diag *diag)
 
 	if (!load->opts.no_digest)
 		plan_store_digests(&load->plan);
+	err = populate_catalog(load, diag);
+	if (err)
+		return err;
 	err = catalog_writer_write(load->plan.catalog, load->base, load->capacity, load->plan.length);
 	if (err)
 		return diag_errno(diag, err, load->name);

@@ -21,6 +21,11 @@ struct pool_create {
 	bool owner;
 	uid_t uid;
 	gid_t gid;
+	bool on_demand;
+	bool evictable;
+	int32_t priority;
+	enum pinpool_numa_policy numa_policy;
+	uint64_t numa_nodes;
 };
 
 struct pinpool_pool {
@@ -32,6 +37,7 @@ struct pinpool_pool {
 	int sidecar; /* record and locks of a pool without the module, else -1 */
 	uint64_t capacity;
 	uint64_t page_size;
+	bool on_demand;
 	void *ro; /* mapping of all of the capacity, or NULL */
 	void *rw;
 };
@@ -45,14 +51,19 @@ struct backend_ops {
 	 */
 	int (*open)(struct pinpool_ctx *ctx, const struct pinpool_ctx_opts *opts, struct pinpool_diag *diag);
 	void (*close)(struct pinpool_ctx *ctx);
+	/* @info has what this backend does not know as it stands. */
 	int (*info)(struct pinpool_ctx *ctx, struct pinpool_ctx_info *info);
+	/* Both NULL where there is no reserve. @bytes is not yet rounded to pages. */
+	int (*reserve_get)(struct pinpool_ctx *ctx, size_t index, struct pinpool_reserve *reserve,
+			   struct pinpool_diag *diag);
+	int (*reserve_set)(struct pinpool_ctx *ctx, uint32_t node, uint64_t bytes, struct pinpool_diag *diag);
 
 	int (*create)(struct pinpool_ctx *ctx, const struct pool_create *create, struct pinpool_diag *diag);
 	int (*destroy)(struct pinpool_ctx *ctx, const char *name, struct pinpool_diag *diag);
 	int (*stat)(struct pinpool_ctx *ctx, const char *name, struct pinpool_info *info, struct pinpool_diag *diag);
 	int (*list)(struct pinpool_ctx *ctx, struct names *names);
 
-	/* Fills fd, sidecar, capacity and page_size of @pool, whose other fields are set. */
+	/* Fills fd, sidecar, capacity, page_size and on_demand of @pool, whose other fields are set. */
 	int (*pool_open)(struct pinpool_pool *pool, struct pinpool_diag *diag);
 	/* Mappings are gone; closing the files ends a load that was not committed. */
 	void (*pool_close)(struct pinpool_pool *pool);
@@ -63,6 +74,13 @@ struct backend_ops {
 			   struct pinpool_diag *diag);
 	int (*pool_abort)(struct pinpool_pool *pool);
 	int (*pool_wait)(struct pinpool_pool *pool, int timeout_ms);
+	/*
+	 * Both NULL where they are not offered. @capacity is not yet rounded to pages; pool->capacity is changed,
+	 * nothing is mapped.
+	 */
+	int (*pool_resize)(struct pinpool_pool *pool, uint64_t capacity, struct pinpool_diag *diag);
+	int (*pool_set_eviction)(struct pinpool_pool *pool, bool evictable, int32_t priority,
+				 struct pinpool_diag *diag);
 };
 
 extern const struct backend_ops backend_module;

@@ -16,6 +16,7 @@
 #include "pool/backend.h"
 #include "pool/catalog_layout.h"
 #include "pool/catalog_rules.h"
+#include "pool/populate.h"
 
 /* More sections than any version will have; bounds the walk over the table. */
 #define SECTIONS_MAX 1024
@@ -67,7 +68,7 @@ static bool all_zero(const char *at, size_t bytes)
 	return !bytes || (!*at && !memcmp(at, at + 1, bytes - 1));
 }
 
-/* Finds the catalog behind @info->length. -ENOENT if there is none. */
+/* Finds the catalog behind @info->length, whose pages are there then. -ENOENT if there is none. */
 static int read_footer(const char *base, const struct pinpool_info *info, struct catalog_footer *footer,
 		       struct pinpool_diag *diag)
 {
@@ -76,6 +77,8 @@ static int read_footer(const char *base, const struct pinpool_info *info, struct
 
 	if (info->capacity < CATALOG_FOOTER_BYTES || info->length > end)
 		goto no_catalog;
+	if (info->on_demand && populate_read(base + end, sizeof(bytes)))
+		return populate_failed(info->name, diag);
 	memcpy(bytes, base + end, sizeof(bytes));
 	if (all_zero(bytes, sizeof(bytes)))
 		goto no_catalog;
@@ -94,6 +97,8 @@ static int read_footer(const char *base, const struct pinpool_info *info, struct
 	    !catalog_range_within(footer->catalog_offset, footer->catalog_bytes, end) ||
 	    footer->catalog_bytes > CATALOG_BYTES_MAX || footer->catalog_bytes < sizeof(struct catalog_header))
 		return refuse(diag, info->name, "it does not lie between the content and the footer");
+	if (info->on_demand && populate_read(base + footer->catalog_offset, footer->catalog_bytes))
+		return populate_failed(info->name, diag);
 	return 0;
 
 no_catalog:

@@ -152,11 +152,42 @@ void pinpool_ctx_unref(struct pinpool_ctx *ctx)
 
 int pinpool_ctx_get_info(struct pinpool_ctx *ctx, struct pinpool_ctx_info *info)
 {
-	struct pinpool_ctx_info result = {.size = sizeof(result), .backend = ctx->ops->kind};
+	struct pinpool_ctx_info result = {
+		.size = sizeof(result),
+		.backend = ctx->ops->kind,
+		.evicted = PINPOOL_UNKNOWN,
+		.pages_scrubbed = PINPOOL_UNKNOWN,
+		.quarantine_bytes = PINPOOL_UNKNOWN,
+	};
 	int err;
 
 	err = ctx->ops->info(ctx, &result);
 	if (err)
 		return err;
 	return opts_write(info, &result, sizeof(result));
+}
+
+static int no_reserve(const struct pinpool_ctx *ctx, struct pinpool_diag *diag)
+{
+	return diag_set(diag, -EOPNOTSUPP, "reserve", "use the kernel module or hugetlbfs", "the %s backend has none",
+			pinpool_backend_name(ctx->ops->kind));
+}
+
+int pinpool_reserve_get(struct pinpool_ctx *ctx, size_t index, struct pinpool_reserve *reserve,
+			struct pinpool_diag *diag)
+{
+	struct pinpool_reserve result = {.size = sizeof(result)};
+	int err;
+
+	if (!ctx->ops->reserve_get)
+		return no_reserve(ctx, diag);
+	err = ctx->ops->reserve_get(ctx, index, &result, diag);
+	if (err)
+		return err;
+	return opts_write(reserve, &result, sizeof(result));
+}
+
+int pinpool_reserve_set(struct pinpool_ctx *ctx, uint32_t node, uint64_t bytes, struct pinpool_diag *diag)
+{
+	return ctx->ops->reserve_set ? ctx->ops->reserve_set(ctx, node, bytes, diag) : no_reserve(ctx, diag);
 }

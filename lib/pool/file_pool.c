@@ -72,6 +72,7 @@ int file_pool_open(struct pinpool_pool *pool, struct pinpool_diag *diag)
 	}
 	pool->capacity = record.capacity;
 	pool->page_size = record.page_size;
+	pool->on_demand = record.on_demand;
 	return 0;
 
 err_data:
@@ -124,14 +125,26 @@ static int written_elsewhere(const struct pinpool_pool *pool)
 	return 0;
 }
 
-/* Zeroes the pages that an earlier load left dirty. All of them are there before and after. */
+/* Zeroes the pages that an earlier load left dirty. All of them are there before and after, but of a pool on demand. */
 static int scrub(struct pinpool_pool *pool, const struct sidecar *record, struct pinpool_diag *diag)
 {
 	struct file_store *store = store_of(pool);
-	struct pool_create pages = {.name = pool->name, .capacity = record->capacity, .numa_node = record->numa_node};
+	struct pool_create pages = {
+		.name = pool->name,
+		.capacity = record->capacity,
+		.numa_node = record->numa_node,
+		.numa_policy = (enum pinpool_numa_policy)record->numa_policy,
+		.numa_nodes = record->numa_nodes,
+	};
 	void *addr;
 	int err;
 
+	/* The pages themselves go, and come back zeroed. */
+	if (record->on_demand &&
+	    fallocate(pool->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)record->capacity))
+		return diag_errno(diag, -errno, pool->name);
+	if (record->on_demand)
+		return 0;
 	/* Only somebody outside the library can have taken pages away; without them the memset below were SIGBUS. */
 	err = store->allocate(store, pool->fd, &pages, diag);
 	if (err)

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/diag.h"
+#include "pool/file_fill.h"
 
 #define DEFAULT_STATE_DIR "/dev/shm/pinpool"
 /* Names that change hands between two looks are looked at again, but not for ever. */
@@ -174,7 +175,8 @@ static int damaged(struct file_store *store, const char *name, int err, struct p
 
 	path_in(path, sizeof(path), store->state_path, sidecar_name(store, name).text);
 	if (err == -EOPNOTSUPP)
-		return diag_set(diag, err, path, "use that version, or remove the pool", "written by a newer version");
+		return diag_set(diag, err, path, "use that version, or remove the pool",
+				"written by another version of pinpool");
 	diag_set(diag, -EBADMSG, path, NULL, "the state of pool %s is damaged", name);
 	diag_change(diag, "remove it: pinpool rm %s", name);
 	return -EBADMSG;
@@ -256,26 +258,6 @@ static int link_fd(int fd, int dir, const char *name)
 	return linkat(AT_FDCWD, self, dir, name, AT_SYMLINK_FOLLOW) ? -errno : 0;
 }
 
-/*
- * fallocate() gives up at any signal, and at things that only look like one (a tracer that lets go, completions of an
- * io_uring); tmpfs also gives back what it had. Steps of this size keep what is done.
- */
-#define FILL_STEP (64ULL << 20)
-
-int file_store_fill(int fd, uint64_t bytes)
-{
-	uint64_t at = 0, step;
-
-	while (at < bytes) {
-		step = bytes - at < FILL_STEP ? bytes - at : FILL_STEP;
-		if (!fallocate(fd, 0, (off_t)at, (off_t)step))
-			at += step;
-		else if (errno != EINTR)
-			return -errno;
-	}
-	return 0;
-}
-
 /* A file without a name in @dir, owned as asked. A descriptor or -errno. */
 static int open_unnamed(int dir, const struct pool_create *create, mode_t mode)
 {
@@ -302,7 +284,10 @@ static int open_data(struct file_store *store, const struct pool_create *create,
 				"not allowed to give a pool to user %u, group %u", create->uid, create->gid);
 	if (fd < 0)
 		return file_store_no_permission(fd, store->data_dir, "", store->data_path, diag);
-	err = store->allocate(store, fd, create, diag);
+	if (!create->on_demand)
+		err = store->allocate(store, fd, create, diag);
+	else
+		err = ftruncate(fd, (off_t)create->capacity) ? diag_errno(diag, -errno, create->name) : 0;
 	if (err) {
 		close(fd);
 		return err;
@@ -333,6 +318,9 @@ static int open_new_sidecar(struct file_store *store, const struct pool_create *
 	record.created_ns = (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
 	record.state = PINPOOL_STATE_EMPTY;
 	record.numa_node = create->numa_node;
+	record.numa_policy = create->numa_policy;
+	record.numa_nodes = create->numa_nodes;
+	record.on_demand = create->on_demand;
 	record.mode = create->mode;
 	err = sidecar_write(fd, &record);
 	if (!err)
@@ -387,6 +375,9 @@ int file_store_create(struct pinpool_ctx *ctx, const struct pool_create *create,
 		return diag_set(diag, -EINVAL, create->name, NULL, "capacity %llu is beyond any file",
 				(unsigned long long)create->capacity);
 	rounded.capacity = (create->capacity + store->page_size - 1) / store->page_size * store->page_size;
+	err = file_fill_check(store, &rounded, diag);
+	if (err)
+		return err;
 
 	/* Before the pages are taken; linking decides. */
 	sidecar = file_store_lookup(store, create->name, O_RDONLY, &record, &st, NULL);
@@ -489,7 +480,8 @@ void file_store_fill_info(enum pinpool_backend kind, const struct sidecar *recor
 		.capacity = record->capacity,
 		.length = record->length,
 		.page_size = record->page_size,
-		.huge_pages = kind == PINPOOL_BACKEND_HUGETLBFS ? record->capacity / record->page_size : 0,
+		.huge_pages =
+			kind == PINPOOL_BACKEND_HUGETLBFS ? (uint64_t)data->st_blocks * 512 / record->page_size : 0,
 		.numa_node = record->numa_node,
 		.mappings = PINPOOL_UNKNOWN,
 		.openers = PINPOOL_UNKNOWN,
@@ -501,6 +493,13 @@ void file_store_fill_info(enum pinpool_backend kind, const struct sidecar *recor
 		.uid = data->st_uid,
 		.gid = data->st_gid,
 		.mode = record->mode,
+		.on_demand = record->on_demand,
+		.numa_policy = (enum pinpool_numa_policy)record->numa_policy,
+		.numa_nodes = record->numa_nodes,
+		.numa_fallback = PINPOOL_UNKNOWN,
+		.pages_zeroed = PINPOOL_UNKNOWN,
+		.failed_allocs = PINPOOL_UNKNOWN,
+		.exports = PINPOOL_UNKNOWN,
 	};
 	snprintf(info->name, sizeof(info->name), "%s", record->name);
 	memcpy(info->digest, record->digest, sizeof(info->digest));
@@ -521,7 +520,8 @@ int file_store_stat(struct pinpool_ctx *ctx, const char *name, struct pinpool_in
 }
 
 /* Calls @fn for every whole pool, and removes leftovers of killed processes on the way. Stops at what is not 0. */
-static int for_each(struct file_store *store, int (*fn)(void *arg, const struct sidecar *record), void *arg)
+static int for_each(struct file_store *store,
+		    int (*fn)(void *arg, const struct sidecar *record, const struct stat *data), void *arg)
 {
 	struct pinpool_diag why;
 	struct sidecar record;
@@ -552,7 +552,7 @@ static int for_each(struct file_store *store, int (*fn)(void *arg, const struct 
 		fd = file_store_lookup(store, entry->d_name, O_RDONLY, &record, &data, &why);
 		if (fd >= 0) {
 			close(fd);
-			err = fn(arg, &record);
+			err = fn(arg, &record, &data);
 		} else if (fd == -ENOENT) {
 			remove_leftover(store, entry->d_name);
 		} else {
@@ -565,7 +565,7 @@ static int for_each(struct file_store *store, int (*fn)(void *arg, const struct 
 	return err;
 }
 
-static int add_name(void *arg, const struct sidecar *record)
+static int add_name(void *arg, const struct sidecar *record, const struct stat *data)
 {
 	return names_add(arg, record->name);
 }
@@ -580,11 +580,11 @@ struct used {
 	uint32_t pools;
 };
 
-static int add_used(void *arg, const struct sidecar *record)
+static int add_used(void *arg, const struct sidecar *record, const struct stat *data)
 {
 	struct used *used = arg;
 
-	used->bytes += record->capacity;
+	used->bytes += record->on_demand ? (uint64_t)data->st_blocks * 512 : record->capacity;
 	used->pools++;
 	return 0;
 }

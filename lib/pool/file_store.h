@@ -29,9 +29,11 @@ struct file_store {
 	char state_path[256];
 	char tag[64];
 	uint64_t page_size;
+	uint64_t features; /* PINPOOL_FEATURE_* */
 	/*
 	 * Gives the file at @fd all its pages, zeroed, from now on. Returns 0, -ENOMEM with @diag saying what is free
-	 * and the command that adds more, -EINTR, -EOPNOTSUPP (this node cannot be asked for).
+	 * and the command that adds more, -EINTR, -EINVAL and -EOPNOTSUPP (a node that is not there, or cannot be asked
+	 * for).
 	 */
 	int (*allocate)(struct file_store *store, int fd, const struct pool_create *create, struct pinpool_diag *diag);
 };
@@ -62,8 +64,6 @@ void file_store_fill_info(enum pinpool_backend kind, const struct sidecar *recor
  * @err is explained by its name. Returns @err.
  */
 int file_store_no_permission(int err, int dir, const char *name, const char *path, struct pinpool_diag *diag);
-/* fallocate() of the whole file, signals or not. Returns 0 or -errno; pages taken before a failure stay the file's. */
-int file_store_fill(int fd, uint64_t bytes);
 /* Bytes and number of all pools. */
 int file_store_used(struct file_store *store, uint64_t *bytes, uint32_t *pools);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
  * Pools on a hugetlbfs mount with 2 MiB pages. fallocate() takes every page at creation, so nothing is promised that is
- * not there: a mapping made later can neither fail for want of pages nor end in SIGBUS.
+ * not there: a mapping made later can neither fail for want of pages nor end in SIGBUS. A pool on demand is a file with
+ * holes, mapped without setting pages aside: there a touch may end so. The huge pages of the host are the reserve.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +15,7 @@
 
 #include "base/diag.h"
 #include "base/sysfile.h"
+#include "pool/file_fill.h"
 #include "pool/file_pool.h"
 #include "pool/numa.h"
 
@@ -75,11 +77,27 @@ static uint64_t pages_of(int fd)
 	return fstat(fd, &st) ? 0 : (uint64_t)st.st_blocks * 512 / PAGE_BYTES;
 }
 
+/* The node that ran out: the one all pages come from, or of several the one that has least; -1 if any would do. */
+static int32_t scarce_node(const struct pool_create *create)
+{
+	uint64_t nodes = create->numa_policy == PINPOOL_NUMA_INTERLEAVE ? create->numa_nodes : 0, least = UINT64_MAX;
+	int32_t scarce = file_fill_strict_node(create);
+	struct page_counts counts;
+
+	for (; nodes; nodes &= nodes - 1) {
+		if (read_counts(__builtin_ctzll(nodes), &counts) || counts.available >= least)
+			continue;
+		least = counts.available;
+		scarce = __builtin_ctzll(nodes);
+	}
+	return scarce;
+}
+
 /* fallocate() found too few pages: which limit it met, and the command that moves it. */
 static int explain(struct file_store *store, int fd, const struct pool_create *create, struct pinpool_diag *diag)
 {
-	uint64_t held = pages_of(fd);
-	uint64_t missing = create->capacity / PAGE_BYTES - held;
+	int32_t node = scarce_node(create);
+	uint64_t wanted = create->capacity / PAGE_BYTES, held = pages_of(fd), share, missing = wanted - held;
 	struct page_counts counts;
 	uint64_t default_kib = 0;
 	struct statfs fs;
@@ -92,26 +110,31 @@ static int explain(struct file_store *store, int fd, const struct pool_create *c
 			"%llu huge pages of 2 MiB needed, %llu free of the %llu that the mount's size= allows",
 			(unsigned long long)(missing + held), (unsigned long long)(fs.f_bavail + held),
 			(unsigned long long)fs.f_blocks);
-	if (read_counts(create->numa_node, &counts))
+	/* From here on about the node alone. */
+	if (create->numa_policy == PINPOOL_NUMA_INTERLEAVE) {
+		share = (uint64_t)__builtin_popcountll(create->numa_nodes);
+		wanted = (wanted + share - 1) / share;
+		held /= share;
+		missing = wanted - held;
+	}
+	if (read_counts(node, &counts))
 		return diag_set(diag, -ENOMEM, create->name, NULL, "too few huge pages of 2 MiB");
 	if (counts.available >= missing)
 		return diag_set(diag, -ENOSPC, create->name, "raise hugetlb.2MB.max of the control group",
 				"%llu huge pages are free, but this control group may not have %llu",
 				(unsigned long long)counts.available, (unsigned long long)(missing + held));
 	missing -= counts.available;
-	if (create->numa_node < 0)
+	if (node < 0)
 		diag_set(diag, -ENOMEM, create->name, NULL, "%llu huge pages of 2 MiB needed, %llu free",
-			 (unsigned long long)(create->capacity / PAGE_BYTES),
-			 (unsigned long long)(counts.available + held));
+			 (unsigned long long)wanted, (unsigned long long)(counts.available + held));
 	else
 		diag_set(diag, -ENOMEM, create->name, NULL,
-			 "%llu huge pages of 2 MiB needed on node %d, %llu free there",
-			 (unsigned long long)(create->capacity / PAGE_BYTES), create->numa_node,
-			 (unsigned long long)(counts.available + held));
+			 "%llu huge pages of 2 MiB needed on node %d, %llu free there", (unsigned long long)wanted,
+			 node, (unsigned long long)(counts.available + held));
 	/* The short knob of the host is for the default huge page size. */
 	sysfile_read_key("/proc/meminfo", "Hugepagesize", &default_kib);
-	counts_dir(knob, sizeof(knob), create->numa_node);
-	if (create->numa_node < 0 && default_kib == PAGE_BYTES >> 10)
+	counts_dir(knob, sizeof(knob), node);
+	if (node < 0 && default_kib == PAGE_BYTES >> 10)
 		snprintf(knob, sizeof(knob), "%s", PROC_KNOB);
 	else
 		strncat(knob, "/nr_hugepages", sizeof(knob) - strlen(knob) - 1);
@@ -121,21 +144,9 @@ static int explain(struct file_store *store, int fd, const struct pool_create *c
 
 static int allocate(struct file_store *store, int fd, const struct pool_create *create, struct pinpool_diag *diag)
 {
-	struct numa_saved saved;
-	int err;
+	int err = file_fill(store, fd, create, diag);
 
-	if (create->numa_node >= 0) {
-		err = numa_bind_thread(create->numa_node, &saved);
-		if (err)
-			return diag_set(diag, err, create->name, NULL, "pages of NUMA node %d cannot be asked for",
-					create->numa_node);
-	}
-	err = file_store_fill(fd, create->capacity);
-	if (create->numa_node >= 0)
-		numa_restore_thread(&saved);
-	if (err == -ENOSPC || err == -ENOMEM)
-		return explain(store, fd, create, diag);
-	return err ? diag_errno(diag, err, create->name) : 0;
+	return err == -ENOSPC || err == -ENOMEM ? explain(store, fd, create, diag) : err;
 }
 
 /* On hugetlbfs, with pages of 2 MiB. */
@@ -231,6 +242,7 @@ static int hugetlbfs_open(struct pinpool_ctx *ctx, const struct pinpool_ctx_opts
 		return diag_errno(diag, -ENOMEM, "hugetlbfs");
 	store->ctx = ctx;
 	store->page_size = PAGE_BYTES;
+	store->features = PINPOOL_FEATURE_ON_DEMAND | PINPOOL_FEATURE_NUMA;
 	store->allocate = allocate;
 	err = open_data_dir(store, opts, diag);
 	if (err)
@@ -267,6 +279,7 @@ static int hugetlbfs_info(struct pinpool_ctx *ctx, struct pinpool_ctx_info *info
 	if (fstatfs(store->data_dir, &fs))
 		return -errno;
 	info->page_size = PAGE_BYTES;
+	info->features = store->features;
 	info->reserve_bytes = counts.total * PAGE_BYTES;
 	info->free_bytes = counts.available * PAGE_BYTES;
 	/* A mount without size= says 0 blocks. */
@@ -279,11 +292,86 @@ static int hugetlbfs_info(struct pinpool_ctx *ctx, struct pinpool_ctx_info *info
 	return file_store_used(store, &info->used_bytes, &info->pools);
 }
 
+/* The node at @index among those with huge pages of this size, or -ENOENT. */
+static int32_t node_at(size_t index)
+{
+	uint64_t nodes;
+
+	if (numa_nodes_with_memory(&nodes))
+		return -ENOENT;
+	for (; nodes && index; index--)
+		nodes &= nodes - 1;
+	return nodes ? __builtin_ctzll(nodes) : -ENOENT;
+}
+
+static int hugetlbfs_reserve_get(struct pinpool_ctx *ctx, size_t index, struct pinpool_reserve *reserve,
+				 struct pinpool_diag *diag)
+{
+	int32_t node = node_at(index);
+	struct page_counts counts;
+	int err;
+
+	if (node < 0)
+		return diag_set(diag, -ENOENT, "reserve", NULL, "no NUMA node at place %zu", index);
+	err = read_counts(node, &counts);
+	if (err)
+		return diag_errno(diag, err, "reserve");
+	reserve->node = (uint32_t)node;
+	reserve->reserve_bytes = counts.total * PAGE_BYTES;
+	reserve->free_bytes = counts.available * PAGE_BYTES;
+	return 0;
+}
+
+/* What cannot succeed must not first push everybody else's memory out. */
+static bool within_reach(uint64_t pages)
+{
+	uint64_t available;
+
+	return sysfile_read_key("/proc/meminfo", "MemAvailable", &available) || pages <= (available << 10) / PAGE_BYTES;
+}
+
+/* The kernel takes as many pages as it finds; here it is all or nothing. */
+static int hugetlbfs_reserve_set(struct pinpool_ctx *ctx, uint32_t node, uint64_t bytes, struct pinpool_diag *diag)
+{
+	uint64_t pages = bytes / PAGE_BYTES + !!(bytes % PAGE_BYTES), before;
+	char dir[96], path[128], object[32];
+	struct page_counts counts;
+	int err;
+
+	snprintf(object, sizeof(object), "node %u", node);
+	if (node >= NUMA_NODES || read_counts((int32_t)node, &counts))
+		return diag_set(diag, -EINVAL, object, "pinpool reserve lists those there are",
+				"no such NUMA node with memory");
+	before = counts.total - counts.surplus;
+	snprintf(path, sizeof(path), "%s/nr_hugepages", counts_dir(dir, sizeof(dir), (int32_t)node));
+	if (pages > before && !within_reach(pages - before))
+		return diag_set(diag, -ENOMEM, object, "ask for less",
+				"no memory is available for %llu huge pages more",
+				(unsigned long long)(pages - before));
+	err = sysfile_write_u64(path, pages);
+	if (err == -EACCES || err == -EPERM || err == -EROFS)
+		return diag_set(diag, -EPERM, object, "become root", "only root may change nr_hugepages");
+	if (!err)
+		err = read_counts((int32_t)node, &counts);
+	if (err)
+		return diag_errno(diag, err, object);
+	if (pages <= before || counts.total - counts.surplus >= pages)
+		return 0;
+	sysfile_write_u64(path, before);
+	return diag_set(diag, -ENOMEM, object,
+			"free memory and compact it: echo 1 > /proc/sys/vm/compact_memory, or ask for less",
+			"memory for %llu of %llu huge pages of 2 MiB, it has %llu as before",
+			(unsigned long long)(counts.total - counts.surplus), (unsigned long long)pages,
+			(unsigned long long)before);
+}
+
 const struct backend_ops backend_hugetlbfs = {
 	.kind = PINPOOL_BACKEND_HUGETLBFS,
 	.open = hugetlbfs_open,
 	.close = file_store_close,
 	.info = hugetlbfs_info,
+	.reserve_get = hugetlbfs_reserve_get,
+	.reserve_set = hugetlbfs_reserve_set,
 	.create = file_store_create,
 	.destroy = file_store_destroy,
 	.stat = file_store_stat,

@@ -1,61 +1,36 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
- * Pools of the kernel module. It owns pages, permissions and states; here its ioctls are called and its refusals put
- * into words. sysfs serves for what the caller may see but not open.
+ * Pools of the kernel module. It owns pages, permissions and states; here its ioctls are called. sysfs serves for what
+ * the caller may see but not open. A module may be older than this library: what it does not offer is refused here, by
+ * the feature bits it has, or by its ENOTTY.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <poll.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/diag.h"
 #include "pool/backend.h"
+#include "pool/module_error.h"
+#include "pool/module_reserve.h"
 #include "pool/module_sysfs.h"
 
-#define NODES	"/dev/pinpool"
-#define CONTROL NODES "/control"
-#define MIB	(1ULL << 20)
+#define MIB (1ULL << 20)
 
 struct module_store {
 	int control; /* -1 if this user may not open it: pools can be used, not made or removed */
 	uint64_t page_size;
+	uint64_t features; /* PINPOOL_FEATURE_* */
 };
-
-static int call(int fd, unsigned long number, void *arg)
-{
-	return ioctl(fd, number, arg) ? -errno : 0;
-}
 
 static const char *node_path(char *buf, size_t size, const char *name)
 {
-	snprintf(buf, size, NODES "/%s", name);
+	snprintf(buf, size, MODULE_NODES "/%s", name);
 	return buf;
-}
-
-/* -EACCES or -EPERM on a node: who may. */
-static int no_permission(int err, const char *path, struct pinpool_diag *diag)
-{
-	struct passwd pw, *user = NULL;
-	struct group gr, *group = NULL;
-	char users[1024], groups[1024];
-	struct stat st;
-
-	if (stat(path, &st))
-		return diag_errno(diag, err, path);
-	getpwuid_r(st.st_uid, &pw, users, sizeof(users), &user);
-	getgrgid_r(st.st_gid, &gr, groups, sizeof(groups), &group);
-	return diag_set(diag, err, path,
-			"become that user or a member of that group, or have the owner change the mode",
-			"permission denied (owner %s (%u), group %s (%u), mode %04o)", user ? user->pw_name : "?",
-			st.st_uid, group ? group->gr_name : "?", st.st_gid, (unsigned int)(st.st_mode & 07777));
 }
 
 static int module_open(struct pinpool_ctx *ctx, const struct pinpool_ctx_opts *opts, struct pinpool_diag *diag)
@@ -66,23 +41,24 @@ static int module_open(struct pinpool_ctx *ctx, const struct pinpool_ctx_opts *o
 
 	store = calloc(1, sizeof(*store));
 	if (!store)
-		return diag_errno(diag, -ENOMEM, CONTROL);
+		return diag_errno(diag, -ENOMEM, MODULE_CONTROL);
 	store->page_size = 2 * MIB;
-	store->control = open(CONTROL, O_RDWR | O_CLOEXEC);
+	store->control = open(MODULE_CONTROL, O_RDWR | O_CLOEXEC);
 	if (store->control < 0 && errno == EACCES)
-		store->control = open(CONTROL, O_RDONLY | O_CLOEXEC);
+		store->control = open(MODULE_CONTROL, O_RDONLY | O_CLOEXEC);
 	if (store->control < 0 && errno != EACCES) {
 		err = errno == ENOENT || errno == ENXIO || errno == ENODEV ? -ENODEV : -errno;
-		diag_set(diag, err, CONTROL, "load it: insmod pinpool.ko", "the kernel module is not loaded");
+		diag_set(diag, err, MODULE_CONTROL, "load it: insmod pinpool.ko", "the kernel module is not loaded");
 		goto err_store;
 	}
 	if (store->control >= 0) {
-		err = call(store->control, PINPOOL_IOC_MODULE_INFO, &info);
+		err = module_call(store->control, PINPOOL_IOC_MODULE_INFO, &info);
 		if (err) {
-			err = diag_set(diag, -ENODEV, CONTROL, NULL, "not the control node of pinpool");
+			err = diag_set(diag, -ENODEV, MODULE_CONTROL, NULL, "not the control node of pinpool");
 			goto err_control;
 		}
 		store->page_size = info.out_page_size;
+		store->features = info.out_features;
 	}
 	ctx->store = store;
 	return 0;
@@ -111,7 +87,7 @@ static int module_info(struct pinpool_ctx *ctx, struct pinpool_ctx_info *info)
 
 	if (store->control < 0)
 		return -EACCES;
-	err = call(store->control, PINPOOL_IOC_MODULE_INFO, &module);
+	err = module_call(store->control, PINPOOL_IOC_MODULE_INFO, &module);
 	if (err)
 		return err;
 	info->page_size = module.out_page_size;
@@ -120,16 +96,22 @@ static int module_info(struct pinpool_ctx *ctx, struct pinpool_ctx_info *info)
 	info->limit_bytes = module.out_limit_bytes;
 	info->used_bytes = module.out_used_bytes;
 	info->pools = module.out_pools;
-	snprintf(info->location, sizeof(info->location), NODES);
+	info->features = module.out_features;
+	if (module.out_features & PINPOOL_FEATURE_EVICTION) {
+		info->limit_uid_bytes = module.out_limit_uid_bytes;
+		info->evicted = module.out_evicted;
+		info->pages_scrubbed = module.out_pages_scrubbed;
+		info->quarantine_bytes = module.out_quarantine_bytes;
+	}
+	snprintf(info->location, sizeof(info->location), MODULE_NODES);
 	return 0;
 }
 
 static int explain_create(const struct module_store *store, const struct pinpool_create *create, int err,
 			  struct pinpool_diag *diag)
 {
-	struct pinpool_module_info info = {.size = sizeof(info)};
 	const char *name = (const char *)create->name;
-	unsigned long long pages = create->capacity / create->page_size;
+	int32_t node = create->numa_policy == PINPOOL_NUMA_BIND ? create->numa_node : -1;
 
 	switch (err) {
 	case -EEXIST:
@@ -140,28 +122,31 @@ static int explain_create(const struct module_store *store, const struct pinpool
 		if (create->uid != PINPOOL_ID_CALLER)
 			return diag_set(diag, err, name, "become root, or keep it",
 					"not allowed to give a pool to user %u, group %u", create->uid, create->gid);
-		return no_permission(err, CONTROL, diag);
+		return module_no_permission(err, MODULE_CONTROL, diag);
 	case -ENOMEM:
-		call(store->control, PINPOOL_IOC_MODULE_INFO, &info);
-		return diag_set(diag, err, name,
-				"free memory and compact it: echo 1 > /proc/sys/vm/compact_memory; or load the module "
-				"early with reserve_mb=",
-				"%llu huge pages of %llu MiB needed, %llu free in the reserve and too few elsewhere",
-				pages, create->page_size / MIB,
-				(unsigned long long)(info.out_free_bytes / create->page_size));
 	case -ENOSPC:
-		call(store->control, PINPOOL_IOC_MODULE_INFO, &info);
-		return diag_set(diag, err, name, "raise the module parameter limit_mb, or remove a pool",
-				"%llu MiB needed, %llu MiB of the module's limit of %llu MiB in use by %u pools",
-				(unsigned long long)(create->capacity / MIB),
-				(unsigned long long)(info.out_used_bytes / MIB),
-				(unsigned long long)(info.out_limit_bytes / MIB), info.out_pools);
+	case -EDQUOT:
+		return module_no_room(err, store->control, name, create->capacity, create->page_size, node, diag);
 	case -EINVAL:
-		return diag_set(diag, err, name, NULL, "capacity %llu or NUMA node %d is not possible here",
-				(unsigned long long)create->capacity, create->numa_node);
+		return diag_set(diag, err, name, "pinpool reserve lists the NUMA nodes there are",
+				"a NUMA node that does not exist or has no memory");
 	default:
 		return diag_errno(diag, err, name);
 	}
+}
+
+/* What is asked for and the module does not offer, or NULL. */
+static const char *missing_feature(const struct module_store *store, const struct pool_create *create)
+{
+	uint64_t missing = ~store->features;
+
+	if (create->on_demand && (missing & PINPOOL_FEATURE_ON_DEMAND))
+		return "pools on demand";
+	if ((create->evictable || create->priority) && (missing & PINPOOL_FEATURE_EVICTION))
+		return "eviction";
+	if (create->numa_policy != PINPOOL_NUMA_BIND && (missing & PINPOOL_FEATURE_NUMA))
+		return "NUMA policies but one node for all pages";
+	return NULL;
 }
 
 static int module_create(struct pinpool_ctx *ctx, const struct pool_create *create, struct pinpool_diag *diag)
@@ -174,17 +159,25 @@ static int module_create(struct pinpool_ctx *ctx, const struct pool_create *crea
 		.uid = create->owner ? create->uid : PINPOOL_ID_CALLER,
 		.gid = create->owner ? create->gid : PINPOOL_ID_CALLER,
 		.mode = create->mode,
+		.flags = (create->on_demand ? PINPOOL_CREATE_ON_DEMAND : 0) |
+			 (create->evictable ? PINPOOL_CREATE_EVICTABLE : 0),
+		.priority = create->priority,
+		.numa_policy = create->numa_policy,
+		.numa_nodes = create->numa_nodes,
 	};
+	const char *missing = missing_feature(store, create);
 	int err;
 
 	if (store->control < 0)
-		return no_permission(-EACCES, CONTROL, diag);
+		return module_no_permission(-EACCES, MODULE_CONTROL, diag);
+	if (missing)
+		return module_too_old(create->name, missing, diag);
 	if (create->capacity > INT64_MAX - store->page_size)
 		return diag_set(diag, -EINVAL, create->name, NULL, "capacity %llu is beyond any file",
 				(unsigned long long)create->capacity);
 	memcpy(arg.name, create->name, strlen(create->name));
 	arg.capacity = (create->capacity + store->page_size - 1) / store->page_size * store->page_size;
-	err = call(store->control, PINPOOL_IOC_CREATE, &arg);
+	err = module_call(store->control, PINPOOL_IOC_CREATE, &arg);
 	return err ? explain_create(store, &arg, err, diag) : 0;
 }
 
@@ -196,20 +189,20 @@ static int module_destroy(struct pinpool_ctx *ctx, const char *name, struct pinp
 	int err;
 
 	if (store->control < 0)
-		return no_permission(-EPERM, CONTROL, diag);
+		return module_no_permission(-EPERM, MODULE_CONTROL, diag);
 	memcpy(arg.name, name, strlen(name));
-	err = call(store->control, PINPOOL_IOC_DESTROY, &arg);
+	err = module_call(store->control, PINPOOL_IOC_DESTROY, &arg);
 	if (err == -ENOENT)
 		return diag_set(diag, err, name, "pinpool ls shows the pools there are", "no pool of that name");
 	if (err == -EPERM)
-		return no_permission(err, node_path(path, sizeof(path), name), diag);
+		return module_no_permission(err, node_path(path, sizeof(path), name), diag);
 	return err ? diag_errno(diag, err, name) : 0;
 }
 
 static int read_info(int fd, struct pinpool_info *info)
 {
 	struct pinpool_pool_info pool = {.size = sizeof(pool)};
-	int err = call(fd, PINPOOL_IOC_POOL_INFO, &pool);
+	int err = module_call(fd, PINPOOL_IOC_POOL_INFO, &pool);
 
 	if (err)
 		return err;
@@ -233,6 +226,16 @@ static int read_info(int fd, struct pinpool_info *info)
 		.gid = pool.out_gid,
 		.mode = pool.out_mode,
 	};
+	/* Fields that an older module does not fill are zero, which is what it does. */
+	info->on_demand = pool.out_flags & PINPOOL_CREATE_ON_DEMAND;
+	info->evictable = pool.out_flags & PINPOOL_CREATE_EVICTABLE;
+	info->priority = pool.out_priority;
+	info->numa_policy = (enum pinpool_numa_policy)pool.out_numa_policy;
+	info->numa_nodes = pool.out_numa_nodes;
+	info->numa_fallback = pool.out_numa_fallback;
+	info->pages_zeroed = pool.out_pages_zeroed;
+	info->failed_allocs = pool.out_failed_allocs;
+	info->exports = pool.out_exports;
 	memcpy(info->name, pool.out_name, sizeof(info->name) - 1);
 	memcpy(info->digest, pool.out_digest, sizeof(info->digest));
 	return 0;
@@ -252,7 +255,7 @@ static int open_node(const char *name, int flags, struct pinpool_diag *diag)
 	/* The node goes a moment after the pool does. */
 	if (err == -ENOENT || err == -ENXIO || err == -ENODEV)
 		return diag_set(diag, -ENOENT, name, "pinpool ls shows the pools there are", "no pool of that name");
-	return err == -EACCES ? no_permission(err, path, diag) : diag_errno(diag, err, path);
+	return err == -EACCES ? module_no_permission(err, path, diag) : diag_errno(diag, err, path);
 }
 
 static int module_stat(struct pinpool_ctx *ctx, const char *name, struct pinpool_info *info, struct pinpool_diag *diag)
@@ -284,7 +287,7 @@ static int module_list(struct pinpool_ctx *ctx, struct names *names)
 	int err = 0;
 	DIR *dir;
 
-	dir = opendir(NODES);
+	dir = opendir(MODULE_NODES);
 	if (!dir)
 		return -errno;
 	while (!err && (errno = 0, entry = readdir(dir)))
@@ -311,6 +314,7 @@ static int pool_open(struct pinpool_pool *pool, struct pinpool_diag *diag)
 	}
 	pool->capacity = info.capacity;
 	pool->page_size = info.page_size;
+	pool->on_demand = info.on_demand;
 	return 0;
 }
 
@@ -324,10 +328,18 @@ static int pool_info(struct pinpool_pool *pool, struct pinpool_info *info)
 	return read_info(pool->fd, info);
 }
 
+static int pool_abort(struct pinpool_pool *pool)
+{
+	struct pinpool_abort arg = {.size = sizeof(arg)};
+
+	return module_call(pool->fd, PINPOOL_IOC_ABORT, &arg);
+}
+
 static int pool_begin(struct pinpool_pool *pool, struct pinpool_diag *diag)
 {
 	struct pinpool_begin arg = {.size = sizeof(arg)};
-	int err = call(pool->fd, PINPOOL_IOC_BEGIN, &arg);
+	struct pinpool_info info;
+	int err = module_call(pool->fd, PINPOOL_IOC_BEGIN, &arg);
 
 	if (err == -EBUSY)
 		return diag_set(diag, err, pool->name, "wait until it is READY or its writer ends",
@@ -335,7 +347,16 @@ static int pool_begin(struct pinpool_pool *pool, struct pinpool_diag *diag)
 	if (err == -EROFS)
 		return diag_set(diag, err, pool->name, "load into another name, or remove the pool first",
 				"READY, its content does not change any more");
-	return err ? diag_errno(diag, err, pool->name) : 0;
+	if (err)
+		return diag_errno(diag, err, pool->name);
+	/* Somebody else may have resized it since it was opened; from here on only this handle can. */
+	err = read_info(pool->fd, &info);
+	if (err) {
+		pool_abort(pool);
+		return diag_errno(diag, err, pool->name);
+	}
+	pool->capacity = info.capacity;
+	return 0;
 }
 
 static int pool_commit(struct pinpool_pool *pool, const struct pinpool_commit_opts *opts, struct pinpool_diag *diag)
@@ -345,19 +366,12 @@ static int pool_commit(struct pinpool_pool *pool, const struct pinpool_commit_op
 
 	if (opts->digest_kind != PINPOOL_DIGEST_NONE)
 		memcpy(arg.digest, opts->digest, sizeof(arg.digest));
-	err = call(pool->fd, PINPOOL_IOC_COMMIT, &arg);
+	err = module_call(pool->fd, PINPOOL_IOC_COMMIT, &arg);
 	if (err == -EBUSY)
 		return diag_set(
 			diag, err, pool->name, "unmap it there, or end the process, and commit again",
 			"somebody still holds its pages writable: a mapping, a registered buffer, a write in progress");
 	return err ? diag_errno(diag, err, pool->name) : 0;
-}
-
-static int pool_abort(struct pinpool_pool *pool)
-{
-	struct pinpool_abort arg = {.size = sizeof(arg)};
-
-	return call(pool->fd, PINPOOL_IOC_ABORT, &arg);
 }
 
 static int pool_wait(struct pinpool_pool *pool, int timeout_ms)
@@ -372,11 +386,70 @@ static int pool_wait(struct pinpool_pool *pool, int timeout_ms)
 	return poll_fd.revents & POLLIN ? 0 : -ENOENT;
 }
 
+static int explain_resize(const struct pinpool_pool *pool, uint64_t capacity, int err, struct pinpool_diag *diag)
+{
+	struct module_store *store = pool->ctx->store;
+	struct pinpool_info info = {.numa_node = -1};
+	int32_t node;
+
+	switch (err) {
+	case -ENOTTY:
+		return module_too_old(pool->name, "another capacity for a pool that exists", diag);
+	case -EROFS:
+		return diag_set(diag, err, pool->name, "remove the pool and make another",
+				"READY, it does not change any more");
+	case -EBUSY:
+		return diag_set(diag, err, pool->name, "wait until its writer ends, or unmap it",
+				"another process is loading it, or maps, reads or pins what would be cut off");
+	case -ENOMEM:
+	case -ENOSPC:
+	case -EDQUOT:
+		read_info(pool->fd, &info);
+		node = info.numa_policy == PINPOOL_NUMA_BIND ? info.numa_node : -1;
+		return module_no_room(err, store->control, pool->name,
+				      capacity > info.capacity ? capacity - info.capacity : 0, pool->page_size, node,
+				      diag);
+	default:
+		return diag_errno(diag, err, pool->name);
+	}
+}
+
+static int pool_resize(struct pinpool_pool *pool, uint64_t capacity, struct pinpool_diag *diag)
+{
+	struct pinpool_resize arg = {.size = sizeof(arg)};
+	int err;
+
+	if (capacity > INT64_MAX - pool->page_size)
+		return diag_set(diag, -EINVAL, pool->name, NULL, "capacity %llu is beyond any file",
+				(unsigned long long)capacity);
+	arg.capacity = (capacity + pool->page_size - 1) / pool->page_size * pool->page_size;
+	err = module_call(pool->fd, PINPOOL_IOC_RESIZE, &arg);
+	if (err)
+		return explain_resize(pool, arg.capacity, err, diag);
+	pool->capacity = arg.capacity;
+	return 0;
+}
+
+static int pool_set_eviction(struct pinpool_pool *pool, bool evictable, int32_t priority, struct pinpool_diag *diag)
+{
+	struct pinpool_eviction arg = {.size = sizeof(arg), .evictable = evictable, .priority = priority};
+	char path[96];
+	int err = module_call(pool->fd, PINPOOL_IOC_EVICTION, &arg);
+
+	if (err == -ENOTTY)
+		return module_too_old(pool->name, "eviction", diag);
+	if (err == -EPERM)
+		return module_no_permission(err, node_path(path, sizeof(path), pool->name), diag);
+	return err ? diag_errno(diag, err, pool->name) : 0;
+}
+
 const struct backend_ops backend_module = {
 	.kind = PINPOOL_BACKEND_MODULE,
 	.open = module_open,
 	.close = module_close,
 	.info = module_info,
+	.reserve_get = module_reserve_get,
+	.reserve_set = module_reserve_set,
 	.create = module_create,
 	.destroy = module_destroy,
 	.stat = module_stat,
@@ -388,4 +461,6 @@ const struct backend_ops backend_module = {
 	.pool_commit = pool_commit,
 	.pool_abort = pool_abort,
 	.pool_wait = pool_wait,
+	.pool_resize = pool_resize,
+	.pool_set_eviction = pool_set_eviction,
 };

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "base/sysfile.h"
+#include "pool/numa.h"
 
 static const char *attribute_path(char *buf, size_t size, const char *name, const char *attribute)
 {
@@ -92,6 +93,62 @@ static int read_digest(const char *name, struct pinpool_info *info)
 	return 0;
 }
 
+/* What older modules do not show: then it stays as it is. Returns 0 or -errno. */
+static int read_optional(const char *name, const char *attribute, uint64_t *value)
+{
+	char path[160];
+	int err = sysfile_read_u64(attribute_path(path, sizeof(path), name, attribute), value);
+
+	return err == -ENOENT ? 0 : err;
+}
+
+static int read_policy(const char *name, struct pinpool_info *info)
+{
+	static const char *const policies[] = {
+		[PINPOOL_NUMA_BIND] = "bind",
+		[PINPOOL_NUMA_PREFER] = "prefer",
+		[PINPOOL_NUMA_INTERLEAVE] = "interleave",
+	};
+	char text[256];
+	int err;
+
+	err = read_text(name, "numa_policy", text, sizeof(text));
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	for (size_t i = 0; i < sizeof(policies) / sizeof(policies[0]); i++)
+		if (!strcmp(text, policies[i]))
+			info->numa_policy = (enum pinpool_numa_policy)i;
+	err = read_text(name, "numa_nodes", text, sizeof(text));
+	return err ? err : numa_parse_nodes(text, &info->numa_nodes);
+}
+
+static int read_memory(const char *name, struct pinpool_info *info)
+{
+	uint64_t on_demand = 0, evictable = 0;
+	const struct {
+		const char *attribute;
+		uint64_t *value;
+	} numbers[] = {
+		{"on_demand", &on_demand},
+		{"evictable", &evictable},
+		{"numa_fallback", &info->numa_fallback},
+		{"pages_zeroed", &info->pages_zeroed},
+		{"failed_allocs", &info->failed_allocs},
+		{"exports", &info->exports},
+	};
+	char text[32];
+	int err;
+
+	err = read_policy(name, info);
+	for (size_t i = 0; !err && i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		err = read_optional(name, numbers[i].attribute, numbers[i].value);
+	info->on_demand = on_demand;
+	info->evictable = evictable;
+	if (!err && !read_text(name, "priority", text, sizeof(text)) && sscanf(text, "%d", &info->priority) != 1)
+		err = -EBADMSG;
+	return err;
+}
+
 int module_sysfs_info(const char *name, struct pinpool_info *info)
 {
 	char path[160], text[32];
@@ -107,6 +164,8 @@ int module_sysfs_info(const char *name, struct pinpool_info *info)
 		err = read_numbers(name, info);
 	if (!err)
 		err = read_digest(name, info);
+	if (!err)
+		err = read_memory(name, info);
 	if (!err)
 		err = read_text(name, "numa_node", text, sizeof(text));
 	if (err)

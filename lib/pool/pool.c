@@ -35,6 +35,29 @@ static int check_name(const char *name, struct pinpool_diag *diag)
 			"not a name for a pool");
 }
 
+/* Whether the NUMA policy makes sense; whether the nodes exist is the backend's. */
+static int check_place(const char *name, const struct pinpool_create_opts *opts, struct pinpool_diag *diag)
+{
+	if (opts->numa_node > INT32_MAX)
+		return diag_set(diag, -EINVAL, name, NULL, "no NUMA node has number %u", opts->numa_node - 1);
+	switch (opts->numa_policy) {
+	case PINPOOL_NUMA_BIND:
+	case PINPOOL_NUMA_PREFER:
+		if (opts->numa_nodes)
+			return diag_set(diag, -EINVAL, name, "name one with numa_node",
+					"a set of NUMA nodes is for interleaving");
+		if (opts->numa_policy == PINPOOL_NUMA_PREFER && !opts->numa_node)
+			return diag_set(diag, -EINVAL, name, NULL, "which NUMA node is preferred is not said");
+		return 0;
+	case PINPOOL_NUMA_INTERLEAVE:
+		if (opts->numa_node)
+			return diag_set(diag, -EINVAL, name, "name them with numa_nodes",
+					"interleaving is over a set of NUMA nodes");
+		return 0;
+	}
+	return diag_set(diag, -EOPNOTSUPP, name, NULL, "no NUMA policy has number %d", (int)opts->numa_policy);
+}
+
 int pinpool_pool_create(struct pinpool_ctx *ctx, const char *name, const struct pinpool_create_opts *user_opts,
 			struct pinpool_diag *diag)
 {
@@ -53,8 +76,9 @@ int pinpool_pool_create(struct pinpool_ctx *ctx, const char *name, const struct 
 	if (opts.mode & ~(mode_t)0666)
 		return diag_set(diag, -EINVAL, name, "use read and write bits only, e.g. 0640",
 				"mode %04o has other bits", (unsigned int)opts.mode);
-	if (opts.numa_node > INT32_MAX)
-		return diag_set(diag, -EINVAL, name, NULL, "no NUMA node has number %u", opts.numa_node - 1);
+	err = check_place(name, &opts, diag);
+	if (err)
+		return err;
 	create = (struct pool_create){
 		.name = name,
 		.capacity = opts.capacity,
@@ -63,6 +87,11 @@ int pinpool_pool_create(struct pinpool_ctx *ctx, const char *name, const struct 
 		.owner = opts.owner,
 		.uid = opts.uid,
 		.gid = opts.gid,
+		.on_demand = opts.on_demand,
+		.evictable = opts.evictable,
+		.priority = opts.priority,
+		.numa_policy = opts.numa_policy,
+		.numa_nodes = opts.numa_nodes,
 	};
 	return ctx->ops->create(ctx, &create, diag);
 }
@@ -200,6 +229,31 @@ int pinpool_pool_abort(struct pinpool_pool *pool)
 	return err;
 }
 
+static int module_only(const struct pinpool_pool *pool, const char *what, struct pinpool_diag *diag)
+{
+	return diag_set(diag, -EOPNOTSUPP, pool->name, "use the kernel module", "the %s backend does not offer %s",
+			pinpool_backend_name(pool->ctx->ops->kind), what);
+}
+
+int pinpool_pool_resize(struct pinpool_pool *pool, uint64_t capacity, struct pinpool_diag *diag)
+{
+	if (!pool->ctx->ops->pool_resize)
+		return module_only(pool, "another capacity for a pool that exists", diag);
+	if (pool->mode != PINPOOL_OPEN_WRITE)
+		return diag_set(diag, -EBADF, pool->name, "open it with PINPOOL_OPEN_WRITE", "not opened for writing");
+	if (!capacity)
+		return diag_set(diag, -EINVAL, pool->name, "give a capacity, or remove the pool", "a pool of no bytes");
+	unmap(&pool->rw, pool->capacity);
+	return pool->ctx->ops->pool_resize(pool, capacity, diag);
+}
+
+int pinpool_pool_set_eviction(struct pinpool_pool *pool, bool evictable, int32_t priority, struct pinpool_diag *diag)
+{
+	if (!pool->ctx->ops->pool_set_eviction)
+		return module_only(pool, "eviction", diag);
+	return pool->ctx->ops->pool_set_eviction(pool, evictable, priority, diag);
+}
+
 int pinpool_pool_wait(struct pinpool_pool *pool, int timeout_ms)
 {
 	return pool->ctx->ops->pool_wait(pool, timeout_ms);
@@ -211,7 +265,8 @@ static int map(struct pinpool_pool *pool, int prot, void **addr)
 
 	if (*addr)
 		return 0;
-	at = mmap(NULL, pool->capacity, prot, MAP_SHARED, pool->fd, 0);
+	/* hugetlbfs would set pages aside for all of the mapping. */
+	at = mmap(NULL, pool->capacity, prot, MAP_SHARED | (pool->on_demand ? MAP_NORESERVE : 0), pool->fd, 0);
 	if (at == MAP_FAILED)
 		return -errno;
 	/* A core dump of a program that uses a model shall not hold the model. */
@@ -232,6 +287,8 @@ int pinpool_pool_map(struct pinpool_pool *pool, const void **addr, size_t *bytes
 			return err;
 		if (info.state != PINPOOL_STATE_READY)
 			return -ENODATA;
+		/* Somebody else may have resized it since it was opened. */
+		pool->capacity = info.capacity;
 	}
 	err = map(pool, PROT_READ, &pool->ro);
 	if (err)

@@ -13,8 +13,8 @@
 
 #include "base/diag.h"
 #include "base/sysfile.h"
+#include "pool/file_fill.h"
 #include "pool/file_pool.h"
-#include "pool/numa.h"
 
 #define MIB (1UL << 20)
 
@@ -60,21 +60,36 @@ static int check_limit(struct file_store *store, int fd, uint64_t missing, struc
 	return -ENOSPC;
 }
 
+static int check_memory_of(const char *name, int32_t node, uint64_t missing, struct pinpool_diag *diag)
+{
+	char where[32] = "";
+	uint64_t available;
+
+	if (read_available(node, &available) || missing <= available)
+		return 0;
+	if (node >= 0)
+		snprintf(where, sizeof(where), " on NUMA node %d", node);
+	return diag_set(diag, -ENOMEM, name, "free memory or choose a smaller capacity",
+			"%llu MiB of memory needed%s, %llu MiB available",
+			(unsigned long long)((missing + MIB - 1) / MIB), where, (unsigned long long)(available / MIB));
+}
+
 /* tmpfs would go on until the kernel kills a process to make room. */
 static int check_memory(const struct pool_create *create, uint64_t missing, struct pinpool_diag *diag)
 {
-	uint64_t available;
+	uint64_t nodes = create->numa_nodes;
+	int err = 0;
 
-	if (read_available(create->numa_node, &available) || missing <= available)
-		return 0;
-	return diag_set(diag, -ENOMEM, create->name, "free memory or choose a smaller capacity",
-			"%llu MiB of memory needed, %llu MiB available",
-			(unsigned long long)((missing + MIB - 1) / MIB), (unsigned long long)(available / MIB));
+	if (create->numa_policy != PINPOOL_NUMA_INTERLEAVE)
+		return check_memory_of(create->name, file_fill_strict_node(create), missing, diag);
+	for (; !err && nodes; nodes &= nodes - 1)
+		err = check_memory_of(create->name, __builtin_ctzll(nodes),
+				      missing / (uint64_t)__builtin_popcountll(create->numa_nodes), diag);
+	return err;
 }
 
 static int allocate(struct file_store *store, int fd, const struct pool_create *create, struct pinpool_diag *diag)
 {
-	struct numa_saved saved;
 	uint64_t missing;
 	struct stat st;
 	int err;
@@ -82,23 +97,10 @@ static int allocate(struct file_store *store, int fd, const struct pool_create *
 	if (fstat(fd, &st))
 		return diag_errno(diag, -errno, create->name);
 	missing = create->capacity - (uint64_t)st.st_blocks * 512;
-	if (create->numa_node >= 0) {
-		err = numa_bind_thread(create->numa_node, &saved);
-		if (err)
-			return diag_set(diag, err, create->name, NULL, "pages of NUMA node %d cannot be asked for",
-					create->numa_node);
-	}
 	err = check_memory(create, missing, diag);
 	if (!err)
 		err = check_limit(store, fd, missing, diag);
-	if (!err) {
-		err = file_store_fill(fd, create->capacity);
-		if (err)
-			diag_errno(diag, err, create->name);
-	}
-	if (create->numa_node >= 0)
-		numa_restore_thread(&saved);
-	return err;
+	return err ? err : file_fill(store, fd, create, diag);
 }
 
 static int shm_open_store(struct pinpool_ctx *ctx, const struct pinpool_ctx_opts *opts, struct pinpool_diag *diag)
@@ -110,6 +112,7 @@ static int shm_open_store(struct pinpool_ctx *ctx, const struct pinpool_ctx_opts
 		return diag_errno(diag, -ENOMEM, "shm");
 	store->ctx = ctx;
 	store->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
+	store->features = PINPOOL_FEATURE_NUMA;
 	store->allocate = allocate;
 	snprintf(store->tag, sizeof(store->tag), "shm");
 	err = file_store_open_state(store, opts, diag);
@@ -144,6 +147,7 @@ static int shm_info(struct pinpool_ctx *ctx, struct pinpool_ctx_info *info)
 	if (err)
 		return err;
 	info->page_size = store->page_size;
+	info->features = store->features;
 	info->free_bytes = available;
 	/* A tmpfs without size= says 0 blocks. */
 	if (fs.f_blocks > 0) {

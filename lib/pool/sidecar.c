@@ -10,7 +10,7 @@
 #include <xxhash.h>
 
 #define MAGIC	"PINPOOL\n"
-#define VERSION 1
+#define VERSION 2
 
 /* A write under way lasts less than a microsecond unless its process is not running: then give it time. */
 #define TORN_RETRIES 20
@@ -46,10 +46,12 @@ static int read_record(int fd, struct sidecar *record)
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
-	if (n != sizeof(*record) || memcmp(record->magic, MAGIC, sizeof(record->magic)))
+	if ((size_t)n < offsetof(struct sidecar, bytes) || memcmp(record->magic, MAGIC, sizeof(record->magic)))
 		return -EBADMSG;
 	if (record->version != VERSION)
-		return record->version > VERSION ? -EOPNOTSUPP : -EBADMSG;
+		return record->version ? -EOPNOTSUPP : -EBADMSG;
+	if (n != sizeof(*record))
+		return -EBADMSG;
 	return record->checksum == checksum(record) ? 0 : -EBADMSG;
 }
 
@@ -63,7 +65,7 @@ static bool makes_sense(const struct sidecar *record, const char *name)
 	if (!record->page_size || !record->capacity || record->capacity % record->page_size ||
 	    record->capacity > INT64_MAX)
 		return false;
-	if (record->mode & ~0666U)
+	if (record->mode & ~0666U || record->numa_policy > PINPOOL_NUMA_INTERLEAVE || record->on_demand > 1)
 		return false;
 	return record->state == PINPOOL_STATE_READY ? record->length && record->length <= record->capacity
 						    : !record->length;

@@ -40,12 +40,15 @@ struct sidecar {
 	int32_t numa_node;
 	uint32_t mode;
 	uint32_t digest_kind;
+	uint32_t numa_policy; /* enum pinpool_numa_policy */
+	uint64_t numa_nodes;
+	uint32_t on_demand;
 	uint32_t reserved;
 	uint8_t digest[PINPOOL_DIGEST_BYTES];
 	uint64_t checksum; /* XXH3-64 of all before it */
 };
 
-_Static_assert(sizeof(struct sidecar) == 192, "the sidecar has no holes");
+_Static_assert(sizeof(struct sidecar) == 208, "the sidecar has no holes");
 
 enum sidecar_lock {
 	LOCK_WRITER = 0,
@@ -56,7 +59,7 @@ enum sidecar_lock {
 void sidecar_init(struct sidecar *record);
 /*
  * Reads and checks the record in @fd of the pool @name. Returns 0, -EBADMSG (damaged, or of another name),
- * -EOPNOTSUPP (a newer version), -errno.
+ * -EOPNOTSUPP (another version), -errno.
  */
 int sidecar_read(int fd, const char *name, struct sidecar *record);
 /* Counts the generation, sums and writes. The caller holds the lock that the change needs. */
