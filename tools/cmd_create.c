@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
-/* pinpool create: an EMPTY pool with all of its pages. */
+/* pinpool create: an EMPTY pool, with all of its pages or on demand. */
 #include "commands.h"
 #include "error.h"
 #include "pool_args.h"
@@ -22,8 +22,7 @@ static int run(struct cli *cli, const void *data, char **operands, int count)
 	int status, err;
 
 	if (size_parse(operands[1], &opts.capacity) || !opts.capacity)
-		return error_usage(cli, "SIZE", "bytes, or a size such as 512M, 1.5G, 4GiB", "'%s' is not a size",
-				   operands[1]);
+		return error_usage(cli, "SIZE", SIZE_WORDS, "'%s' is not a size", operands[1]);
 	status = pool_args_apply(cli, &args->pool, &opts);
 	if (!status)
 		status = cli_open(cli);
@@ -38,7 +37,7 @@ const struct command command_create = {
 	.operands = "NAME SIZE",
 	.min_operands = 2,
 	.max_operands = 2,
-	.summary = "make an empty pool, with all of its pages or not at all",
+	.summary = "make an empty pool, with all of its pages or on demand",
 	.example = "  pinpool create llama 16G --mode 0640",
 	.options = options,
 	.args_size = sizeof(struct create_args),

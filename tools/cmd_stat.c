@@ -4,6 +4,8 @@
 #include "error.h"
 #include "pool_columns.h"
 
+#include <stdio.h>
+
 struct stat_args {
 	struct table_args table;
 };
@@ -55,6 +57,42 @@ static void get_limit(const void *row, struct cell *cell)
 	cell_bytes(cell, limit ? limit : PINPOOL_UNKNOWN);
 }
 
+static void get_user_limit(const void *row, struct cell *cell)
+{
+	uint64_t limit = ((const struct pinpool_ctx_info *)row)->limit_uid_bytes;
+
+	cell_bytes(cell, limit ? limit : PINPOOL_UNKNOWN);
+}
+
+static void get_evicted(const void *row, struct cell *cell)
+{
+	cell_count(cell, ((const struct pinpool_ctx_info *)row)->evicted);
+}
+
+static void get_scrubbed(const void *row, struct cell *cell)
+{
+	cell_count(cell, ((const struct pinpool_ctx_info *)row)->pages_scrubbed);
+}
+
+static void get_quarantine(const void *row, struct cell *cell)
+{
+	cell_bytes(cell, ((const struct pinpool_ctx_info *)row)->quarantine_bytes);
+}
+
+static void get_offers(const void *row, struct cell *cell)
+{
+	static const char *const words[] = {"on-demand", "resize", "numa", "eviction", NULL, "export"};
+	uint64_t features = ((const struct pinpool_ctx_info *)row)->features;
+	size_t i, length = 0;
+
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (!words[i] || !(features >> i & 1))
+			continue;
+		length += snprintf(cell->buf + length, sizeof(cell->buf) - length, "%s%s", length ? "," : "", words[i]);
+		cell->kind = CELL_TEXT;
+	}
+}
+
 static const struct column host_columns[] = {
 	{"BACKEND", "who owns the pages: module, hugetlbfs or shm", .get = get_backend},
 	{"LOCATION", "where pools live", .get = get_location},
@@ -64,6 +102,11 @@ static const struct column host_columns[] = {
 	{"FREE", "bytes that a new pool could take now", .get = get_free},
 	{"RESERVE", "bytes set aside for pools, used or not", .get = get_reserve},
 	{"LIMIT", "most bytes that pools together may hold", .get = get_limit},
+	{"USERLIMIT", "most bytes that the pools of one user may hold", .get = get_user_limit},
+	{"EVICTED", "pools that gave way to others", .get = get_evicted},
+	{"SCRUBBED", "pages zeroed because their pool went", .get = get_scrubbed},
+	{"QUARANTINE", "bytes of pools that are gone and that somebody still pins", .get = get_quarantine},
+	{"OFFERS", "on-demand, resize, numa, eviction, export: what this backend can do", .get = get_offers},
 	{0},
 };
 

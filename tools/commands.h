@@ -6,9 +6,12 @@
 #include "cli.h"
 
 extern const struct command command_create;
+extern const struct command command_evictable;
 extern const struct command command_load;
 extern const struct command command_ls;
 extern const struct command command_matmul;
+extern const struct command command_reserve;
+extern const struct command command_resize;
 extern const struct command command_rm;
 extern const struct command command_show;
 extern const struct command command_stat;

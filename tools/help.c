@@ -86,8 +86,8 @@ void help_main(void)
 	       "Named pools of pinned huge pages for model weights.\n\n"
 	       "Commands:\n");
 	for (command = commands; *command; command++)
-		printf("  %-8s %s\n", (*command)->name, (*command)->summary);
-	printf("  %-8s %s\n", "help", "open the manual page of a command");
+		printf("  %-9s %s\n", (*command)->name, (*command)->summary);
+	printf("  %-9s %s\n", "help", "open the manual page of a command");
 	printf("\nOptions:\n");
 	print_options(main_options);
 	print_options(common_options);

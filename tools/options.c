@@ -119,7 +119,7 @@ static int store(struct cli *cli, const struct target *target, const char *value
 		return STATUS_OK;
 	case OPTION_SIZE:
 		if (size_parse(value, to) || !*(uint64_t *)to)
-			return bad_value(cli, spec, value, "bytes, or a size such as 512M, 1.5G, 4GiB");
+			return bad_value(cli, spec, value, SIZE_WORDS);
 		return STATUS_OK;
 	case OPTION_NUMBER:
 		return store_number(cli, spec, to, value);

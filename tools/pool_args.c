@@ -2,12 +2,17 @@
 /* Options of a new pool; see pool_args.h. */
 #include "pool_args.h"
 #include "error.h"
+#include "node_list.h"
 
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
+
+/* The kernel's own limit. */
+#define MAX_NODES 1024
 
 /* Decimal digits only. (uid_t)-1 means "no change" to the kernel and is nobody. */
 static bool parse_id(const char *text, unsigned int *id)
@@ -25,13 +30,64 @@ static bool parse_id(const char *text, unsigned int *id)
 	return true;
 }
 
+#define POLICIES "bind:N, prefer:N, interleave, or interleave:LIST such as 0-1,3"
+
+/* What stands behind @word in @text, which begins so; else NULL. */
+static const char *behind(const char *text, const char *word)
+{
+	size_t length = strlen(word);
+
+	return strncmp(text, word, length) ? NULL : text + length;
+}
+
+static bool parse_numa(const char *text, struct pinpool_create_opts *opts)
+{
+	unsigned int node;
+	const char *rest;
+
+	if (!strcmp(text, "interleave")) {
+		opts->numa_policy = PINPOOL_NUMA_INTERLEAVE;
+		return true;
+	}
+	rest = behind(text, "interleave:");
+	if (rest) {
+		opts->numa_policy = PINPOOL_NUMA_INTERLEAVE;
+		return node_list_parse(rest, &opts->numa_nodes);
+	}
+	rest = behind(text, "prefer:");
+	if (rest)
+		opts->numa_policy = PINPOOL_NUMA_PREFER;
+	else
+		rest = behind(text, "bind:");
+	if (!rest || !parse_id(rest, &node) || node >= MAX_NODES)
+		return false;
+	opts->numa_node = node + 1;
+	return true;
+}
+
+static int apply_memory(struct cli *cli, const struct pool_args *args, struct pinpool_create_opts *opts)
+{
+	if (args->numa && !parse_numa(args->numa, opts))
+		return error_usage(cli, "--numa", POLICIES, "'%s' is not a value it takes", args->numa);
+	if (args->priority != POOL_PRIORITY_NONE && !args->evictable)
+		return error_usage(cli, "--priority", "add --evictable", "only pools that may go have one");
+	opts->on_demand = args->on_demand;
+	opts->evictable = args->evictable;
+	if (args->evictable && args->priority != POOL_PRIORITY_NONE)
+		opts->priority = args->priority;
+	return STATUS_OK;
+}
+
 int pool_args_apply(struct cli *cli, const struct pool_args *args, struct pinpool_create_opts *opts)
 {
 	const struct passwd *user;
 	const struct group *group;
+	int status;
 
 	opts->mode = args->mode;
-	opts->numa_node = args->node + 1;
+	status = apply_memory(cli, args, opts);
+	if (status)
+		return status;
 	if (!args->owner && !args->group)
 		return STATUS_OK;
 	opts->owner = true;

@@ -2,6 +2,7 @@
 /* What ls and stat show of a pool. */
 #include "pool_columns.h"
 #include "digest.h"
+#include "node_list.h"
 
 #include <grp.h>
 #include <pwd.h>
@@ -42,6 +43,64 @@ static void get_node(const void *row, struct cell *cell)
 	const struct pinpool_info *info = row;
 
 	cell_count(cell, info->numa_node < 0 ? PINPOOL_UNKNOWN : (uint64_t)info->numa_node);
+}
+
+/* As --numa takes it; "-" where any node will do. */
+static void get_numa(const void *row, struct cell *cell)
+{
+	const struct pinpool_info *info = row;
+	char nodes[128];
+
+	cell->kind = CELL_TEXT;
+	switch (info->numa_policy) {
+	case PINPOOL_NUMA_BIND:
+		snprintf(cell->buf, sizeof(cell->buf), "bind:%d", info->numa_node);
+		if (info->numa_node < 0)
+			cell->kind = CELL_NONE;
+		return;
+	case PINPOOL_NUMA_PREFER:
+		snprintf(cell->buf, sizeof(cell->buf), "prefer:%d", info->numa_node);
+		return;
+	case PINPOOL_NUMA_INTERLEAVE:
+		snprintf(cell->buf, sizeof(cell->buf), "interleave:%s", node_list_text(info->numa_nodes, nodes));
+		return;
+	}
+	cell->kind = CELL_NONE;
+}
+
+static void get_fallback(const void *row, struct cell *cell)
+{
+	cell_count(cell, ((const struct pinpool_info *)row)->numa_fallback);
+}
+
+static void get_on_demand(const void *row, struct cell *cell)
+{
+	cell_flag(cell, ((const struct pinpool_info *)row)->on_demand);
+}
+
+static void get_evictable(const void *row, struct cell *cell)
+{
+	cell_flag(cell, ((const struct pinpool_info *)row)->evictable);
+}
+
+static void get_priority(const void *row, struct cell *cell)
+{
+	cell_signed(cell, ((const struct pinpool_info *)row)->priority);
+}
+
+static void get_zeroed(const void *row, struct cell *cell)
+{
+	cell_count(cell, ((const struct pinpool_info *)row)->pages_zeroed);
+}
+
+static void get_failed(const void *row, struct cell *cell)
+{
+	cell_count(cell, ((const struct pinpool_info *)row)->failed_allocs);
+}
+
+static void get_exports(const void *row, struct cell *cell)
+{
+	cell_count(cell, ((const struct pinpool_info *)row)->exports);
 }
 
 static void get_backend(const void *row, struct cell *cell)
@@ -128,7 +187,13 @@ const struct column pool_columns[] = {
 	{"LENGTH", "bytes published, 0 unless READY", .right = true, .get = get_length},
 	{"PAGE", "size of a page", .right = true, .get = get_page},
 	{"HUGE", "huge pages held", .right = true, .extra = true, .get = get_huge},
-	{"NODE", "NUMA node that the pool is bound to", .right = true, .extra = true, .get = get_node},
+	{"DEMAND", "pages come with the first touch or write", .extra = true, .get = get_on_demand},
+	{"NUMA", "where pages come from, as --numa says it; - for anywhere", .extra = true, .get = get_numa},
+	{"NODE", "NUMA node that the pool is bound to or prefers", .right = true, .extra = true, .get = get_node},
+	{"FALLBACK", "pages from another node than the one preferred", .right = true, .extra = true,
+	 .get = get_fallback},
+	{"EVICTABLE", "may go when another pool needs its room", .extra = true, .get = get_evictable},
+	{"PRIORITY", "evictable pools of lower priority go first", .right = true, .extra = true, .get = get_priority},
 	{"BACKEND", "who owns the pages: module, hugetlbfs or shm", .get = get_backend},
 	{"OWNER", "user who owns the pool", .get = get_owner},
 	{"GROUP", "group of the pool", .extra = true, .get = get_group},
@@ -138,6 +203,9 @@ const struct column pool_columns[] = {
 	{"MAPPINGS", "live mappings", .right = true, .extra = true, .get = get_mappings},
 	{"OPENERS", "open files", .right = true, .extra = true, .get = get_openers},
 	{"FAULTS", "page faults served", .right = true, .extra = true, .get = get_faults},
+	{"ZEROED", "pages zeroed because the pool touched them", .right = true, .extra = true, .get = get_zeroed},
+	{"FAILED", "touches and writes that found no page", .right = true, .extra = true, .get = get_failed},
+	{"EXPORTS", "live dma-bufs", .right = true, .extra = true, .get = get_exports},
 	{"WRITTEN", "bytes taken by write(2)", .right = true, .extra = true, .get = get_written},
 	{"DIGESTED", "what the digest is of: xxh3-128 the content, xxh3-128-list the digests of its files",
 	 .extra = true, .get = get_digest_kind},

@@ -7,6 +7,8 @@
 #include <stdint.h>
 
 #define SIZE_TEXT_MAX 32
+/* What size_parse() takes, for messages. */
+#define SIZE_WORDS    "bytes, or a size such as 512M, 1.5G, 4GiB"
 
 /* "28.5M", "4G", "512B"; one decimal where there is a rest. @buf has SIZE_TEXT_MAX bytes. Returns @buf. */
 const char *size_short(uint64_t bytes, char *buf);

@@ -52,6 +52,18 @@ void cell_bytes(struct cell *cell, uint64_t number)
 	cell->number = number;
 }
 
+void cell_signed(struct cell *cell, int64_t number)
+{
+	cell->kind = CELL_SIGNED;
+	cell->number = number;
+}
+
+void cell_flag(struct cell *cell, bool flag)
+{
+	cell->kind = CELL_FLAG;
+	cell->number = flag;
+}
+
 void cell_time(struct cell *cell, uint64_t ns)
 {
 	cell->kind = ns ? CELL_TIME : CELL_NONE;
@@ -103,6 +115,11 @@ static const char *text_of(const struct cell *cell, bool bytes, char *buf)
 	case CELL_COUNT:
 		sprintf(buf, "%llu", (unsigned long long)cell->number);
 		return buf;
+	case CELL_SIGNED:
+		sprintf(buf, "%lld", (long long)cell->number);
+		return buf;
+	case CELL_FLAG:
+		return cell->number ? "yes" : "no";
 	case CELL_TIME:
 		return time_text(cell->number, buf);
 	case CELL_SHAPE:
@@ -159,8 +176,11 @@ static json_t *json_of(const struct cell *cell)
 		return json_text(cell->text ? cell->text : cell->buf);
 	case CELL_COUNT:
 	case CELL_BYTES:
+	case CELL_SIGNED:
 	case CELL_TIME:
 		return json_integer(cell->number);
+	case CELL_FLAG:
+		return json_boolean(cell->number);
 	case CELL_SHAPE:
 		array = json_array();
 		for (i = 0; i < cell->ndim; i++)

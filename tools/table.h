@@ -13,6 +13,8 @@ enum cell_kind {
 	CELL_TEXT, /* text, or buf where that is NULL */
 	CELL_COUNT, /* number */
 	CELL_BYTES, /* number: IEC units, exact with -b and in JSON */
+	CELL_SIGNED, /* number as int64_t */
+	CELL_FLAG, /* number: yes or no, true or false in JSON */
 	CELL_TIME, /* number: nanoseconds since 1970, local time in a table */
 	CELL_SHAPE, /* extents: "[2,3]" */
 };
@@ -39,6 +41,8 @@ struct column {
 void cell_text(struct cell *cell, const char *text);
 void cell_count(struct cell *cell, uint64_t number);
 void cell_bytes(struct cell *cell, uint64_t number);
+void cell_signed(struct cell *cell, int64_t number);
+void cell_flag(struct cell *cell, bool flag);
 /* 0 is no time. */
 void cell_time(struct cell *cell, uint64_t ns);
 void cell_digest(struct cell *cell, bool known, const uint8_t digest[PINPOOL_DIGEST_BYTES]);
