@@ -107,6 +107,8 @@ static void lie_page(struct sidecar *s) { s->page_size = 0; }
 static void lie_mode(struct sidecar *s) { s->mode = 04666; }
 static void lie_digest(struct sidecar *s) { s->digest_kind = 3; }
 static void lie_bytes(struct sidecar *s) { s->bytes = 0; }
+static void lie_policy(struct sidecar *s) { s->numa_policy = 3; }
+static void lie_on_demand(struct sidecar *s) { s->on_demand = 2; }
 /* clang-format on */
 
 TEST_F(file, sidecar_that_makes_no_sense_is_refused)
@@ -114,6 +116,7 @@ TEST_F(file, sidecar_that_makes_no_sense_is_refused)
 	static void (*const lies[])(struct sidecar *) = {
 		lie_name, lie_state,	 lie_capacity,	      lie_no_capacity, lie_huge_capacity, lie_length,
 		lie_page, lie_no_length, lie_length_of_empty, lie_mode,	       lie_digest,	  lie_bytes,
+		lie_policy, lie_on_demand,
 	};
 	struct sidecar good, bad;
 
@@ -129,7 +132,10 @@ TEST_F(file, sidecar_that_makes_no_sense_is_refused)
 		}
 	}
 	bad = good;
-	bad.version++;
+	bad.version--;
+	ASSERT_EQ(0, write_sidecar(&self->env, &bad, true));
+	EXPECT_TRUE(is_refused(&self->env, -EOPNOTSUPP));
+	bad.version += 2;
 	ASSERT_EQ(0, write_sidecar(&self->env, &bad, true));
 	EXPECT_TRUE(is_refused(&self->env, -EOPNOTSUPP));
 	ASSERT_EQ(0, write_sidecar(&self->env, &good, true));
