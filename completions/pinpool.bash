@@ -65,6 +65,11 @@ _pinpool_columns() {
 	mapfile -t COMPREPLY < <(compgen -P "$chosen" -W "${columns[*]}" -- "$last")
 }
 
+# The NUMA nodes that have memory, where the backend knows.
+_pinpool_nodes() {
+	_pinpool_ask reserve -n -o NODE | tr -d ' '
+}
+
 # The value of option $1.
 _pinpool_value() {
 	case ${takes[$1]} in
@@ -72,6 +77,7 @@ _pinpool_value() {
 	USER) _pinpool_compgen -u ;;
 	GROUP) _pinpool_compgen -g ;;
 	COLUMNS) _pinpool_columns ;;
+	POLICY) _pinpool_compgen -W "interleave $(_pinpool_nodes | sed 's/.*/bind:& prefer:&/')" ;;
 	*) [[ ${offers[$1]} == - ]] || _pinpool_compgen -W "${offers[$1]}" ;;
 	esac
 }
@@ -93,6 +99,7 @@ _pinpool_operand() {
 	create:NAME) ;;
 	*:NAME | *:'[NAME]' | *:NAME...) _pinpool_lines < <(_pinpool_ask ls -n -o NAME) ;;
 	*:TENSOR) _pinpool_lines < <(_pinpool_ask show -n -o NAME "${given[0]}") ;;
+	*:'[NODE') _pinpool_compgen -W "$(_pinpool_nodes)" ;;
 	*:PATH) compopt -o filenames && _pinpool_compgen -f ;;
 	esac
 }

@@ -97,6 +97,14 @@ live() {
 	check "two pools" eval 'pinpool load clitest "$work/tiny.safetensors" && pinpool create clitest-b 2M'
 	same "completion of pools" $'clitest\nclitest-b' "$(offers pinpool show "")"
 	same "completion of more pools" clitest-b "$(offers pinpool rm clitest clitest-)"
+	same "completion of a pool for another capacity" $'clitest\nclitest-b' "$(offers pinpool resize "")"
+	same "no completion for that" "" "$(offers pinpool resize clitest-b "")"
+	same "completion of a pool that may go" $'clitest\nclitest-b' "$(offers pinpool evictable --priority 3 "")"
+	same "completion of NUMA policies" "interleave" "$(offers pinpool create --numa i)"
+	nodes=$(pinpool reserve -n -o NODE 2>/dev/null | tr -d ' ')
+	same "completion of nodes for them" "$(sed 's/..*/bind:&/' <<<"$nodes")" "$(offers pinpool create --numa b)"
+	same "completion of nodes" "$nodes" "$(offers pinpool reserve "")"
+	same "no completion of their reserve" "" "$(offers pinpool reserve 0 "")"
 	same "completion of tensors" $'bias\nweight' "$(offers pinpool matmul clitest "")"
 	same "completion of a part of a tensor" weight "$(offers pinpool matmul --m 3 clitest we)"
 	same "no completion for the name of a new pool" "" "$(offers pinpool create "")"

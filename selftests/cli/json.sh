@@ -46,6 +46,8 @@ all() {
 	pinpool stat clitest -J >"$work/json"
 	same "stat NAME has the columns of ls" "$(pinpool --list columns ls | cut -f 1 | tr '[:upper:]' '[:lower:]')" \
 		"$(value "$work/json" "'\n'.join(d)")"
+	same "yes and no are true and false" "False False" "$(value "$work/json" "d['demand'], d['evictable']" | tr -d '(),')"
+	same "a priority is a number" 0 "$(value "$work/json" "d['priority']")"
 	same "unknown and none are null" None "$(value "$work/json" "d['node']")"
 	same "a mode is text, in octal" 0640 "$(value "$work/json" "d['mode']")"
 	same "a time is in nanoseconds" True "$(value "$work/json" "d['created'] > 10**18 and d['committed'] >= d['created']")"

@@ -91,7 +91,7 @@ limits() {
 	hugetlbfs) refuses "too few huge pages: how many are free, and the command that adds them" 1 \
 		'pinpool: create: clitest: *free*(*nr_hugepages*)' pinpool create clitest 64T ;;
 	esac
-	refuses "a NUMA node that is not there" 1 'pinpool: create: *node*' pinpool create clitest 2M --node 999
+	refuses "a NUMA node that is not there" 1 'pinpool: create: *node*' pinpool create clitest 2M --numa bind:999
 	prints "nothing was made" "" pinpool ls -n
 }
 

@@ -42,10 +42,29 @@ for mode in '' 0 8 0700 1777 -1 0x1 640a; do
 	wrong "pinpool: create: --mode: '$mode' is not a value it takes (octal read and write bits, such as 0640)" \
 		pinpool create a 1G --mode "$mode"
 done
-for node in '' -1 1024 x 1x 99999999999999999999; do
-	wrong "pinpool: create: --node: '$node' is not a value it takes (a number from 0 to 1023)" \
-		pinpool create a 1G --node "$node"
+for size in '' 0 x; do
+	wrong "pinpool: resize: SIZE: '$size' is not a size (bytes, or a size such as 512M, 1.5G, 4GiB)" \
+		pinpool resize a -- "$size"
 done
+for policy in '' bind bind: bind:-1 bind:1024 bind:x bind:1x bind:0-1 bind:99999999999999999999 prefer prefer: Bind:0 \
+	interleave: interleave:64 interleave:0-64 interleave:1-0 interleave:0, interleave:,0 interleave:0-1-2 interleave:000 \
+	interleaved local; do
+	wrong "pinpool: create: --numa: '$policy' is not a value it takes (bind:N, prefer:N, interleave, or interleave:LIST such as 0-1,3)" \
+		pinpool create a 1G --numa "$policy"
+	wrong "pinpool: load: --numa: '$policy' is not a value it takes (*)" pinpool load a b --numa "$policy"
+done
+wrong "pinpool: create: --priority: only pools that may go have one (add --evictable)" pinpool create a 1G --priority 1
+wrong "pinpool: create: --priority: '2147483648' is not a value it takes (a number from -2147483648 to 2147483647)" \
+	pinpool create a 1G --evictable --priority 2147483648
+wrong "pinpool: evictable: --priority: only pools that may go have one (leave one of them out)" \
+	pinpool evictable a --off --priority 1
+wrong "pinpool: reserve: SIZE is missing (see pinpool reserve --help)" pinpool reserve 0
+wrong "pinpool: reserve: 1 operand too many (see pinpool reserve --help)" pinpool reserve 0 1G x
+for node in '' -1 x 1x 2147483648 99999999999999999999; do
+	wrong "pinpool: reserve: NODE: '$node' is not a NUMA node (a number, as pinpool reserve lists them)" \
+		pinpool reserve -- "$node" 1G
+done
+wrong "pinpool: reserve: SIZE: '1Q' is not a size (bytes, or a size such as 512M, 1.5G, 4GiB)" pinpool reserve 0 1Q
 wrong "pinpool: create: --owner: no user 'no such' (getent passwd lists them)" pinpool create a 1G --owner 'no such'
 wrong "pinpool: create: --group: no group '-1' (getent group lists them)" pinpool create a 1G --group -1
 wrong "pinpool: create: --owner: no user '4294967295' (getent passwd lists them)" pinpool create a 1G --owner 4294967295

@@ -214,7 +214,7 @@ TEST_F(memory, a_load_takes_the_pages_that_it_needs_and_no_more)
 	for (size_t i = 0; i < sizeof(ios) / sizeof(ios[0]); i++) {
 		PINPOOL_OPTS(pinpool_load_opts, opts, .io = ios[i]);
 
-		ASSERT_EQ(0, create_on_demand(&self->env, "model", 1000 * PAGES, NULL));
+		ASSERT_EQ(0, create_on_demand(&self->env, "model", 500 * PAGES, NULL));
 		ASSERT_EQ(0,
 			  pinpool_load(self->env.ctx, "model", checkpoint(self->folder, 4), &opts, NULL, &self->diag))
 		{
@@ -398,6 +398,7 @@ TEST_F(memory, a_pool_that_may_gives_way)
 		     .mode = 0644);
 	struct pinpool_pool *pool;
 	struct pinpool_info info;
+	uint64_t scrubbed;
 	int err;
 
 	err = pinpool_pool_create(self->env.ctx, "model", &opts, &self->diag);
@@ -432,10 +433,11 @@ TEST_F(memory, a_pool_that_may_gives_way)
 	EXPECT_EQ(-ENOSPC, env_create(&self->env, "other", 1));
 	pinpool_pool_close(pool);
 	EXPECT_EQ(0, host(&self->env).evicted);
+	scrubbed = host(&self->env).pages_scrubbed;
 	EXPECT_EQ(0, env_create(&self->env, "other", 1));
 	EXPECT_EQ(-ENOENT, env_state(&self->env, "model"));
 	EXPECT_EQ(1, host(&self->env).evicted);
-	EXPECT_EQ(1, host(&self->env).pages_scrubbed);
+	EXPECT_EQ(scrubbed + 1, host(&self->env).pages_scrubbed);
 	EXPECT_EQ(0, host(&self->env).quarantine_bytes);
 }
 
