@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
 /*
- * Every allocation of every call fails once: the first, then the second, until the call gets through before its turn
- * comes. A call that fails says ENOMEM and leaves every count as it was; one that the kernel lets through in spite of
- * the failure has done its work. Needs a kernel with fault injection, the debug kernel: others do not run it.
+ * Every allocation of every call fails once, and every copy from and to user memory: the first, then the second, until
+ * the call gets through before its turn comes. A call that fails says ENOMEM, or EFAULT for a copy, and leaves every
+ * count as it was; one that the kernel lets through in spite of the failure has done its work. Needs a kernel with fault
+ * injection, the debug kernel: others do not run it.
  */
 #include "harness.h"
 #include "kmod_test.h"
@@ -40,7 +41,7 @@ struct target {
  * @prepare: brings the pool into the state that the call needs; nothing fails here
  * @run: the call: >= 0 or -errno
  * @done: what must hold once the call has succeeded, or NULL; 0 or -errno
- * @never_fails: it succeeds whatever fails below it
+ * @never_fails: it succeeds whatever allocation fails below it
  * @least: so many allocations it has at least, so that a sweep of nothing is seen
  */
 struct call {
@@ -407,6 +408,7 @@ FIXTURE_SETUP(fail_nth)
 	put("fail_page_alloc/ignore-gfp-highmem", "N", _metadata);
 	put("fail_page_alloc/min-order", "0", _metadata);
 	put("fail_page_alloc/verbose", "0", _metadata);
+	put("fail_usercopy/verbose", "0", _metadata);
 	self->t.control = control_open(O_RDWR);
 	ASSERT_LE(0, self->t.control);
 	self->t.buffer = mmap(NULL, CAPACITY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
@@ -435,8 +437,14 @@ static bool fails_nth(FIXTURE_DATA(fail_nth) * self, const struct call *call, in
 	if (pwrite(self->nth, text, strlen(text), 0) < 0)
 		abort();
 	*ret = call->run(&self->t);
-	length = pread(self->nth, text, sizeof(text) - 1, 0);
-	if (length <= 0 || pwrite(self->nth, "0", 1, 0) != 1)
+	/* Reading and writing this are copies as well, and may be the one that fails: then the call had too few. */
+	length = result(pread(self->nth, text, sizeof(text) - 1, 0));
+	while (pwrite(self->nth, "0", 1, 0) != 1)
+		if (errno != EFAULT)
+			abort();
+	if (length == -EFAULT)
+		return false;
+	if (length <= 0)
 		abort();
 	text[length] = 0;
 	return !atoi(text);
@@ -458,7 +466,7 @@ static void sweep(struct __test_metadata *_metadata, FIXTURE_DATA(fail_nth) * se
 		hit = fails_nth(self, call, n, &ret);
 		if (ret < 0) {
 			failed++;
-			EXPECT_TRUE(hit && !call->never_fails && ret == -ENOMEM) {
+			EXPECT_TRUE(hit && (ret == -EFAULT || (!call->never_fails && ret == -ENOMEM))) {
 				TH_LOG("%s: allocation %d: %ld", call->name, n, ret);
 			}
 		}
