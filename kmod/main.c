@@ -12,8 +12,7 @@
 static unsigned long reserve_mb[MAX_NUMNODES];
 static int nr_reserve_mb;
 module_param_array(reserve_mb, ulong, &nr_reserve_mb, 0444);
-MODULE_PARM_DESC(reserve_mb, "MiB of huge pages to take at load, from which pools are cut: one value for all nodes "
-			     "together, or one for each from node 0 on (default 0)");
+MODULE_PARM_DESC(reserve_mb, "MiB of huge pages to take at load: for all nodes, or one number for each (default 0)");
 
 static unsigned long limit_mb;
 module_param(limit_mb, ulong, 0644);

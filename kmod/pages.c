@@ -80,6 +80,7 @@ static void page_place(struct pinpool_pages *pages, struct pinpool_slots *slots,
 	WRITE_ONCE(pages->nr_held, pages->nr_held + 1);
 	if (nid != NUMA_NO_NODE && folio_nid(folio) != nid)
 		WRITE_ONCE(pages->nr_fallback, pages->nr_fallback + 1);
+	/* Pairs with pinpool_pages_find(). */
 	smp_store_release(&slots->folios[index], folio);
 }
 

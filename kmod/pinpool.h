@@ -190,9 +190,12 @@ static inline struct folio *pinpool_pages_find(struct pinpool_pages *pages, unsi
 
 	rcu_read_lock();
 	slots = rcu_dereference(pages->slots);
-	/* Users choose the place, so not beyond the table by speculation either. The load pairs with page_place(). */
-	if (index < slots->nr)
-		folio = smp_load_acquire(&slots->folios[array_index_nospec(index, slots->nr)]);
+	if (index < slots->nr) {
+		/* Users choose the place, so not beyond the table by speculation either. */
+		index = array_index_nospec(index, slots->nr);
+		/* Pairs with page_place(). */
+		folio = smp_load_acquire(&slots->folios[index]);
+	}
 	rcu_read_unlock();
 	return folio;
 }
