@@ -7,10 +7,11 @@ TOP := $(abspath $(dir $(lastword $(MAKEFILE_LIST)))..)
 BUILD ?= build
 BUILD_DIR := $(if $(filter /%,$(BUILD)),$(BUILD),$(TOP)/$(BUILD))
 CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/pinpool
-KSELFTEST ?= $(shell $(TOP)/scripts/fetch-kselftest $(CACHE))
-ifeq ($(KSELFTEST),)
+LINUX ?= $(shell $(TOP)/scripts/fetch-linux $(CACHE))
+ifeq ($(LINUX),)
 $(error no kselftest)
 endif
+KSELFTEST := $(LINUX)/tools/testing/selftests
 OUTPUT := $(BUILD_DIR)/selftests/$(notdir $(CURDIR))
 $(shell mkdir -p $(OUTPUT))
 

@@ -3,11 +3,16 @@
 
 export BUILD CACHE
 
-.PHONY: check check-lib check-cli check-vm check-debug
+.PHONY: check check-static check-lib check-cli check-vm check-debug
 check:
 	$(Q)scripts/deps build check
 	$(Q)$(MAKE) --no-print-directory all selftests
-	$(Q)selftests/run lib cli vm
+	$(Q)selftests/run static lib cli vm
+
+# Sources: warnings, style, the layout of the ABI.
+check-static:
+	$(Q)scripts/deps build check
+	$(Q)selftests/run static
 
 check-lib: $(LIB_A)
 	$(Q)$(MAKE) --no-print-directory -C selftests/lib
@@ -30,7 +35,7 @@ check-debug:
 check-kernels:
 	$(Q)scripts/deps build check kernels
 	$(Q)$(MAKE) --no-print-directory all selftests
-	$(Q)selftests/run lib cli vm newest
+	$(Q)selftests/run static lib cli vm newest
 
 .PHONY: selftests
 selftests: $(LIB_A)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
 # shellcheck shell=bash
 #
-# What the tests of the command share: TAP, private pools, checkpoints. Needs bash and what busybox has, so that the
+# What the tests of the command share beside TAP: private pools, checkpoints. Needs bash and what busybox has, so that the
 # same scripts run in the VM. A script sources this file, runs its checks and ends with `finish`.
 #
 # Pools of tests are called clitest or clitest-SOMETHING: those are removed at the end.
@@ -9,12 +9,11 @@
 # Environment: PINPOOL, the command; PINPOOL_BACKEND, the one backend to use. Without it a script runs on shm and, as
 # root, on hugetlbfs.
 
-set -u
-export LC_ALL=C TZ=UTC
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=selftests/tap.bash
+. "$here/../tap.bash"
 : "${PINPOOL:=$here/../../build/bin/pinpool}"
 
-work=$(mktemp -d)
 # Another user has to get through to the files that it may not read.
 chmod 755 "$work"
 # And to the command, even if this tree lies below a folder of root's own.
@@ -22,13 +21,7 @@ if [[ $(id -u) == 0 ]]; then
 	cp "$PINPOOL" "$work/pinpool" || exit 1
 	PINPOOL=$work/pinpool
 fi
-results=0
-failures=0
-skips=0
 added_pages=0
-label=
-
-echo "TAP version 13"
 
 pinpool() {
 	"$PINPOOL" "$@"
@@ -38,46 +31,6 @@ pinpool() {
 cells() {
 	"$PINPOOL" "$@" | tr -s ' ' | sed 's/^ //; s/ $//'
 	return "${PIPESTATUS[0]}"
-}
-
-# Results: `pass NAME`, `fail NAME [DETAIL...]`, `skip NAME REASON`.
-pass() {
-	results=$((results + 1))
-	echo "ok $results $label$1"
-}
-
-fail() {
-	results=$((results + 1))
-	failures=$((failures + 1))
-	echo "not ok $results $label$1"
-	shift
-	(($# == 0)) || printf '%s\n' "$@" | sed 's/^/# /'
-}
-
-skip() {
-	results=$((results + 1))
-	skips=$((skips + 1))
-	echo "ok $results $label$1 # SKIP $2"
-}
-
-# check NAME COMMAND...: the command succeeds.
-check() {
-	local name=$1
-	shift
-	if "$@" >"$work/.out" 2>"$work/.err"; then
-		pass "$name"
-	else
-		fail "$name" "status $?: $*" "$(cat "$work/.out" "$work/.err")"
-	fi
-}
-
-# same NAME WANT IS: two texts are equal.
-same() {
-	if [[ $2 == "$3" ]]; then
-		pass "$1"
-	else
-		fail "$1" "want: $2" "is:   $3"
-	fi
 }
 
 # prints NAME WANT COMMAND...: succeeds, prints exactly that, and nothing on standard error.
@@ -106,20 +59,11 @@ refuses() {
 	fi
 }
 
-# The plan comes last: a script that ends early has none, and that is a failure.
-finish() {
-	echo "1..$results"
-	((failures == 0)) || exit 1
-	((skips < results)) || exit 4
-	exit 0
-}
-
 cleanup() {
 	[[ -z $label ]] || leave_backend
 	rm -rf "$work"
 }
 trap cleanup EXIT
-trap 'exit 1' INT TERM HUP
 
 add_pages() {
 	local total

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
 # What `make install` leaves: a C and a C++ program build against it alone, with the archive and with the shared object.
+# shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/common.bash"
 
 top=$(cd "$here/../.." && pwd)
