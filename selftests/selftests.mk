@@ -3,7 +3,7 @@
 
 export BUILD CACHE
 
-.PHONY: check check-static check-lib check-cli check-vm check-debug
+.PHONY: check check-static check-lib check-cli check-vm check-debug coverage-kmod check-all
 check:
 	$(Q)scripts/deps build check
 	$(Q)$(MAKE) --no-print-directory all selftests
@@ -24,11 +24,22 @@ check-cli: lib tools
 check-vm: lib tools selftests
 	$(Q)selftests/run vm
 
-# The module on a kernel that looks for errors. Takes longer, the first time by the building of that kernel.
+# The module on a kernel that looks for errors, and counts which lines of the module run. Takes longer, the first time by
+# the building of that kernel.
 check-debug:
 	$(Q)scripts/deps build check debug
 	$(Q)$(MAKE) --no-print-directory all selftests
 	$(Q)selftests/run debug
+
+# The table of lines once more, as the last thing printed.
+coverage-kmod: check-debug
+	$(Q)selftests/coverage $(BUILD)/selftests/vm/debug/gcov
+
+# Both, with one tally.
+check-all:
+	$(Q)scripts/deps build check debug
+	$(Q)$(MAKE) --no-print-directory all selftests
+	$(Q)selftests/run static lib cli vm debug
 
 # As make check, and on the newest kernel besides.
 .PHONY: check-kernels
