@@ -214,7 +214,7 @@ TEST_F(memory, a_load_takes_the_pages_that_it_needs_and_no_more)
 	for (size_t i = 0; i < sizeof(ios) / sizeof(ios[0]); i++) {
 		PINPOOL_OPTS(pinpool_load_opts, opts, .io = ios[i]);
 
-		ASSERT_EQ(0, create_on_demand(&self->env, "model", 500 * PAGES, NULL));
+		ASSERT_EQ(0, create_on_demand(&self->env, "model", 100 * PAGES, NULL));
 		ASSERT_EQ(0,
 			  pinpool_load(self->env.ctx, "model", checkpoint(self->folder, 4), &opts, NULL, &self->diag))
 		{
