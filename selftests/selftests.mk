@@ -7,7 +7,7 @@ export BUILD CACHE
 check:
 	$(Q)scripts/deps build check
 	$(Q)$(MAKE) --no-print-directory all selftests
-	$(Q)selftests/run static lib cli vm
+	$(Q)selftests/run lib cli vm
 
 # Sources: warnings, style, the layout of the ABI.
 check-static:
@@ -46,7 +46,7 @@ check-all:
 check-kernels:
 	$(Q)scripts/deps build check kernels
 	$(Q)$(MAKE) --no-print-directory all selftests
-	$(Q)selftests/run static lib cli vm newest
+	$(Q)selftests/run lib cli vm newest
 
 .PHONY: selftests
 selftests: $(LIB_A)
