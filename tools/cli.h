@@ -104,5 +104,7 @@ int help_man(struct cli *cli, const char *page);
 
 /* Opens the backend chosen. Returns STATUS_OK, or STATUS_FAILED after an error line. */
 int cli_open(struct cli *cli);
+/* And a pool of it, for pinpool_pool_close(). Likewise. */
+int cli_open_pool(struct cli *cli, const char *name, enum pinpool_open_mode mode, struct pinpool_pool **pool);
 
 #endif

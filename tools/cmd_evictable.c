@@ -37,12 +37,9 @@ static int run(struct cli *cli, const void *data, char **operands, int count)
 
 	if (args->off && args->priority != POOL_PRIORITY_NONE)
 		return error_usage(cli, "--priority", "leave one of them out", "only pools that may go have one");
-	status = cli_open(cli);
+	status = cli_open_pool(cli, operands[0], PINPOOL_OPEN_READ, &pool);
 	if (status)
 		return status;
-	err = pinpool_pool_open(cli->ctx, operands[0], PINPOOL_OPEN_READ, &pool, &diag);
-	if (err)
-		return error_diag(cli, err, &diag);
 	err = set(args, pool, &diag);
 	pinpool_pool_close(pool);
 	return err ? error_diag(cli, err, &diag) : STATUS_OK;

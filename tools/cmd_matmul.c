@@ -233,12 +233,9 @@ static int run(struct cli *cli, const void *data, char **operands, int count)
 
 	if (job.args->x && job.args->m)
 		return error_usage(cli, "--x", "give one of them", "it has as many rows as it has: no --m");
-	status = cli_open(cli);
+	status = cli_open_pool(cli, operands[0], PINPOOL_OPEN_READ, &pool);
 	if (status)
 		return status;
-	err = pinpool_pool_open(cli->ctx, operands[0], PINPOOL_OPEN_READ, &pool, &diag);
-	if (err)
-		return error_diag(cli, err, &diag);
 	err = pinpool_catalog_open(pool, &catalog, &diag);
 	status = err ? error_diag(cli, err, &diag) : run_job(cli, &job, catalog, operands[0], operands[1]);
 	pinpool_catalog_close(catalog);

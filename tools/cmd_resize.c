@@ -17,12 +17,9 @@ static int run(struct cli *cli, const void *data, char **operands, int count)
 
 	if (size_parse(operands[1], &capacity) || !capacity)
 		return error_usage(cli, "SIZE", SIZE_WORDS, "'%s' is not a size", operands[1]);
-	status = cli_open(cli);
+	status = cli_open_pool(cli, operands[0], PINPOOL_OPEN_WRITE, &pool);
 	if (status)
 		return status;
-	err = pinpool_pool_open(cli->ctx, operands[0], PINPOOL_OPEN_WRITE, &pool, &diag);
-	if (err)
-		return error_diag(cli, err, &diag);
 	err = pinpool_pool_resize(pool, capacity, &diag);
 	pinpool_pool_close(pool);
 	return err ? error_diag(cli, err, &diag) : STATUS_OK;

@@ -159,9 +159,9 @@ static int show(struct cli *cli, const struct show_args *args, const char *name,
 	struct pinpool_pool *pool;
 	int err, status;
 
-	err = pinpool_pool_open(cli->ctx, name, PINPOOL_OPEN_READ, &pool, &diag);
-	if (err)
-		return error_diag(cli, err, &diag);
+	status = cli_open_pool(cli, name, PINPOOL_OPEN_READ, &pool);
+	if (status)
+		return status;
 	err = pinpool_catalog_open(pool, &catalog, &diag);
 	if (err) {
 		status = error_diag(cli, err, &diag);
@@ -185,9 +185,7 @@ static int run(struct cli *cli, const void *data, char **operands, int count)
 			   args->sources ? "sources" : "tensors");
 	if (status)
 		return status;
-	status = cli_open(cli);
-	if (!status)
-		status = show(cli, args, operands[0], table);
+	status = show(cli, args, operands[0], table);
 	table_free(table);
 	return status;
 }

@@ -52,16 +52,12 @@ static int verify(struct cli *cli, const struct verify_args *args, const char *n
 
 static int run(struct cli *cli, const void *data, char **operands, int count)
 {
-	struct pinpool_diag diag = {0};
 	struct pinpool_pool *pool;
-	int err, status;
+	int status;
 
-	status = cli_open(cli);
+	status = cli_open_pool(cli, operands[0], PINPOOL_OPEN_READ, &pool);
 	if (status)
 		return status;
-	err = pinpool_pool_open(cli->ctx, operands[0], PINPOOL_OPEN_READ, &pool, &diag);
-	if (err)
-		return error_diag(cli, err, &diag);
 	status = verify(cli, data, operands[0], pool);
 	pinpool_pool_close(pool);
 	return status;

@@ -154,6 +154,18 @@ int cli_open(struct cli *cli)
 	return err ? error_diag(cli, err, &diag) : STATUS_OK;
 }
 
+int cli_open_pool(struct cli *cli, const char *name, enum pinpool_open_mode mode, struct pinpool_pool **pool)
+{
+	struct pinpool_diag diag = {0};
+	int status, err;
+
+	status = cli_open(cli);
+	if (status)
+		return status;
+	err = pinpool_pool_open(cli->ctx, name, mode, pool, &diag);
+	return err ? error_diag(cli, err, &diag) : STATUS_OK;
+}
+
 int main(int argc, char **argv)
 {
 	struct cli cli = {0};
