@@ -38,6 +38,14 @@ struct export_map {
 	struct sg_table table;
 };
 
+/* The small page at a place in the pool that an export covers. */
+static struct page *export_page(const struct pinpool_dmabuf *export, u64 pos)
+{
+	struct folio *folio = pinpool_pages_find(&export->pool->pages, pos >> PINPOOL_PAGE_SHIFT);
+
+	return folio_page(folio, (pos & (PINPOOL_PAGE_SIZE - 1)) >> PAGE_SHIFT);
+}
+
 /* Lists the range in pieces as large as huge pages and the device allow. */
 static int export_fill_table(const struct pinpool_dmabuf *export, struct device *dev, struct sg_table *table)
 {
@@ -50,11 +58,9 @@ static int export_fill_table(const struct pinpool_dmabuf *export, struct device 
 	if (err)
 		return err;
 	for (sg = table->sgl; pos < end; sg = sg_next(sg)) {
-		struct folio *folio = pinpool_pages_find(&export->pool->pages, pos >> PINPOOL_PAGE_SHIFT);
-		size_t offset = pos & (PINPOOL_PAGE_SIZE - 1);
 		size_t length = min(round_down(pos, piece) + piece, end) - pos;
 
-		sg_set_page(sg, folio_page(folio, offset >> PAGE_SHIFT), length, 0);
+		sg_set_page(sg, export_page(export, pos), length, 0);
 		pos += length;
 	}
 	return 0;
@@ -146,12 +152,8 @@ static int export_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 	pages = kvmalloc_array(nr, sizeof(*pages), GFP_KERNEL);
 	if (!pages)
 		return -ENOMEM;
-	for (i = 0; i < nr; i++) {
-		u64 pos = export->offset + ((u64)i << PAGE_SHIFT);
-		struct folio *folio = pinpool_pages_find(&export->pool->pages, pos >> PINPOOL_PAGE_SHIFT);
-
-		pages[i] = folio_page(folio, (pos & (PINPOOL_PAGE_SIZE - 1)) >> PAGE_SHIFT);
-	}
+	for (i = 0; i < nr; i++)
+		pages[i] = export_page(export, export->offset + ((u64)i << PAGE_SHIFT));
 	address = vmap(pages, nr, VM_MAP, export->writable ? PAGE_KERNEL : PAGE_KERNEL_RO);
 	kvfree(pages);
 	if (!address)

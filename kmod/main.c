@@ -28,6 +28,12 @@ struct class pinpool_class = {
 
 dev_t pinpool_devt;
 
+/* Bytes of a limit in MiB; more than there are numbers for is the most there is. */
+static u64 limit_bytes(unsigned long megabytes)
+{
+	return min_t(u64, megabytes, U64_MAX >> 20) << 20;
+}
+
 /**
  * pinpool_limit_bytes - most bytes that all pools together may hold
  *
@@ -35,7 +41,7 @@ dev_t pinpool_devt;
  */
 u64 pinpool_limit_bytes(void)
 {
-	return min_t(u64, READ_ONCE(limit_mb), U64_MAX >> 20) << 20;
+	return limit_bytes(READ_ONCE(limit_mb));
 }
 
 /**
@@ -45,7 +51,7 @@ u64 pinpool_limit_bytes(void)
  */
 u64 pinpool_limit_uid_bytes(void)
 {
-	return min_t(u64, READ_ONCE(limit_uid_mb), U64_MAX >> 20) << 20;
+	return limit_bytes(READ_ONCE(limit_uid_mb));
 }
 
 static int __init pinpool_init(void)
