@@ -52,6 +52,19 @@ static inline void queue_read(struct io_uring *ring, int pool, int source, uint6
 	ring->sq.sqes[tail << 1].user_data = to;
 }
 
+/* Commits @length bytes once nothing is in flight any more, and gives up after @patience_us. 0 or -errno. */
+static inline int commit_in_time(int fd, uint64_t length, long patience_us)
+{
+	int ret = -EBUSY;
+
+	for (long us = 0; ret == -EBUSY && us < patience_us; us += 10000) {
+		ret = pool_commit(fd, length);
+		if (ret == -EBUSY)
+			sleep_us(10000);
+	}
+	return ret;
+}
+
 /* The result of the next command to end. */
 static inline int ring_result(struct io_uring *ring)
 {

@@ -156,19 +156,6 @@ static bool dies(pid_t pid)
 	return status != -1 && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 }
 
-/* Until nothing is in flight any more. 0 or -errno. */
-static int commit_in_time(int fd)
-{
-	int ret = -EBUSY;
-
-	for (long us = 0; ret == -EBUSY && us < PATIENCE_US; us += 10000) {
-		ret = pool_commit(fd, BYTES);
-		if (ret == -EBUSY)
-			sleep_us(10000);
-	}
-	return ret;
-}
-
 /* Everybody who waits for a read that hangs, or for a page that it has locked, can be killed; then the pool is as new. */
 static void everybody_dies(struct __test_metadata *_metadata, FIXTURE_DATA(hang) * self, unsigned int flags)
 {
@@ -201,7 +188,7 @@ static void everybody_dies(struct __test_metadata *_metadata, FIXTURE_DATA(hang)
 	EXPECT_EQ(-EBUSY, result(ioctl(self->writer, PINPOOL_IOC_RESIZE, &resize)));
 
 	EXPECT_TRUE(dies(reader));
-	ASSERT_EQ(0, commit_in_time(self->writer));
+	ASSERT_EQ(0, commit_in_time(self->writer, BYTES, PATIENCE_US));
 	ASSERT_EQ(BYTES, pread(self->writer, self->buf, BYTES, 0));
 	EXPECT_EQ(-1, nonzero_at(self->buf, BYTES));
 }
@@ -278,7 +265,7 @@ TEST_F(hang, a_ring_closed_before_the_answer)
 	io_uring_queue_exit(&ring);
 	EXPECT_EQ(-EBUSY, pool_commit(self->writer, BYTES));
 	ASSERT_EQ(0, gate_answer(self, FAN_ALLOW));
-	ASSERT_EQ(0, commit_in_time(self->writer));
+	ASSERT_EQ(0, commit_in_time(self->writer, BYTES, PATIENCE_US));
 	ASSERT_EQ(BYTES, pread(self->writer, self->buf, BYTES, 0));
 	EXPECT_EQ(-1, pattern_differs(self->buf, HUGE, SEED, 0));
 	EXPECT_EQ(-1, nonzero_at(self->buf + HUGE, BYTES - HUGE));
@@ -410,7 +397,7 @@ TEST_F_TIMEOUT(hang, a_file_system_that_is_silent, 120)
 	/* Nothing has come, and nothing holds the page any more. */
 	EXPECT_EQ(0, ends(other, PATIENCE_US));
 	munmap(touching.map, BYTES);
-	ASSERT_EQ(0, commit_in_time(self->writer));
+	ASSERT_EQ(0, commit_in_time(self->writer, BYTES, PATIENCE_US));
 	ASSERT_EQ(BYTES, pread(self->writer, self->buf, BYTES, 0));
 	EXPECT_EQ(-1, nonzero_at(self->buf, BYTES));
 
