@@ -3,7 +3,6 @@
  * Who gives way: pools marked evictable, READY and open nowhere, the lowest priority first and of equal ones the least
  * recently used, no more than needed and never in vain. The room is the module's limit, a user's, or memory itself.
  */
-#include <grp.h>
 #include <poll.h>
 #include <sys/stat.h>
 
@@ -218,7 +217,7 @@ static int alice_marks_roots_pool(void *arg)
 {
 	int fd;
 
-	if (setgroups(0, NULL) || setresgid(1001, 1001, 1001) || setresuid(1001, 1001, 1001))
+	if (become(1001))
 		return 255;
 	fd = pool_open("a", O_RDONLY);
 	return fd < 0 ? 254 : -pool_set_eviction(fd, true, 0);
@@ -263,7 +262,7 @@ TEST_F(evict, the_name_is_free)
 /* Only what the same user pays for helps when his share is used up. */
 static int alice_needs_room(void *arg)
 {
-	if (setgroups(0, NULL) || setresgid(1001, 1001, 1001) || setresuid(1001, 1001, 1001))
+	if (become(1001))
 		return 255;
 	if (make("b", EVICT, 9) || make("c", 0, 0))
 		return 1;

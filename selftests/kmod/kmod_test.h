@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/pinpool.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -445,6 +446,12 @@ static inline int in_child(int (*fn)(void *), void *arg)
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		return 255;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* Becomes an ordinary user, for good and without further groups. 0 if it did. */
+static inline int become(int uid)
+{
+	return setgroups(0, NULL) || setresgid(uid, uid, uid) || setresuid(uid, uid, uid);
 }
 
 static inline void sleep_us(long us)

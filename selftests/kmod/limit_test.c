@@ -3,7 +3,6 @@
  * Who pays: what pools hold counts for their creator's user id (limit_uid_mb) and his memory cgroup, whoever touches;
  * at a limit there is an errno, everything is as before, and all of it comes back in the end.
  */
-#include <grp.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -14,12 +13,6 @@
 #define ALICE  1001
 #define BOB    1002
 #define CGROUP "/sys/fs/cgroup/pinpool-test"
-
-/* Becomes an ordinary user who may create pools. */
-static int become(int uid)
-{
-	return setgroups(0, NULL) || setresgid(uid, uid, uid) || setresuid(uid, uid, uid);
-}
 
 static unsigned long used(void)
 {
