@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Who holds how much: the bytes of all pools against the module's limit, and those of one user's against the limit for
- * each. An account is a user's; it exists as long as a pool of his does. Bytes are charged before memory is taken for
- * them. A limit that is lowered below what is held takes nothing away and lets nothing be added.
+ * each. An account is a user's; it exists as long as a pool of his does, or a page that waits in the quarantine. Bytes
+ * are charged before memory is taken for them. A limit that is lowered below what is held takes nothing away and lets nothing be added.
  */
 #include <linux/list.h>
 #include <linux/slab.h>
@@ -15,14 +15,14 @@
  * @link: in @accounts
  * @uid: the user that created them
  * @limited: whether the limit for each user holds for him; who may exceed it has an account of his own kind
- * @pools: pools that use the account
+ * @users: pools and pages in the quarantine
  * @bytes: what they hold
  */
 struct pinpool_account {
 	struct list_head link;
 	kuid_t uid;
 	bool limited;
-	unsigned int pools;
+	u64 users;
 	u64 bytes;
 };
 
@@ -65,20 +65,31 @@ struct pinpool_account *pinpool_account_get(kuid_t uid, bool limited)
 		fresh = NULL;
 		list_add(&account->link, &accounts);
 	}
-	account->pools++;
+	account->users++;
 	spin_unlock(&account_lock);
 	kfree(fresh);
 	return account;
 }
 
 /**
- * pinpool_account_put - a pool that used an account goes
+ * pinpool_account_hold - one more user of an account
+ * @account: the account, for pinpool_account_put() once more
+ */
+void pinpool_account_hold(struct pinpool_account *account)
+{
+	spin_lock(&account_lock);
+	account->users++;
+	spin_unlock(&account_lock);
+}
+
+/**
+ * pinpool_account_put - a user of an account goes
  * @account: the account
  */
 void pinpool_account_put(struct pinpool_account *account)
 {
 	spin_lock(&account_lock);
-	if (--account->pools) {
+	if (--account->users) {
 		account = NULL;
 	} else {
 		WARN_ON_ONCE(account->bytes);
@@ -154,7 +165,7 @@ u64 pinpool_account_missing(struct pinpool_account *account, u64 bytes, int limi
 }
 
 /**
- * pinpool_used_bytes - what all pools hold
+ * pinpool_used_bytes - what all pools hold, and what is left of those that are gone
  *
  * Return: bytes.
  */

@@ -9,6 +9,8 @@
  * - when the page leaves its pool, if it has held bytes of it; from then on it is known to hold zeros.
  *
  * So a page of the reserve is cleared once for each pool it is in, and a page nobody touched is not cleared at all.
+ *
+ * A page in the quarantine has its account in the bits above.
  */
 #include <linux/atomic.h>
 #include <linux/highmem.h>
@@ -24,7 +26,7 @@ static atomic64_t pages_scrubbed;
 
 static unsigned long page_facts(struct folio *folio)
 {
-	return (unsigned long)folio_get_private(folio);
+	return (unsigned long)folio_get_private(folio) & PINPOOL_PAGE_FACTS;
 }
 
 static void page_set_facts(struct folio *folio, unsigned long facts)
@@ -223,6 +225,28 @@ void pinpool_page_scrub(struct folio *folio)
 	/* By a pin that was for writing. */
 	folio_clear_dirty(folio);
 	folio_clear_uptodate(folio);
+}
+
+/**
+ * pinpool_page_set_account - say who pays for a page that is in no pool
+ * @folio: the page; that is forgotten with the next change of its facts
+ * @account: the account
+ */
+void pinpool_page_set_account(struct folio *folio, struct pinpool_account *account)
+{
+	WARN_ON_ONCE((unsigned long)account & PINPOOL_PAGE_FACTS);
+	page_set_facts(folio, page_facts(folio) | (unsigned long)account);
+}
+
+/**
+ * pinpool_page_account - who pays for a page that is in no pool
+ * @folio: the page
+ *
+ * Return: the account.
+ */
+struct pinpool_account *pinpool_page_account(struct folio *folio)
+{
+	return (struct pinpool_account *)((unsigned long)folio_get_private(folio) & ~PINPOOL_PAGE_FACTS);
 }
 
 /**

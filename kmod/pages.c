@@ -84,7 +84,10 @@ static void page_place(struct pinpool_pages *pages, struct pinpool_slots *slots,
 	smp_store_release(&slots->folios[index], folio);
 }
 
-/* Takes a page out of the pool; one that is pinned (I/O of a dead process in flight) cannot be scrubbed yet. */
+/*
+ * Takes a page out of the pool and off its bill; one that is pinned (I/O of a dead process in flight) cannot be scrubbed
+ * yet, and is on the bill until then.
+ */
 static void page_leave(struct pinpool_pages *pages, struct folio *folio, unsigned long index, unsigned long deadline)
 {
 	int nid = pinpool_place_node(&pages->place, index);
@@ -94,10 +97,13 @@ static void page_leave(struct pinpool_pages *pages, struct folio *folio, unsigne
 		pages->nr_fallback--;
 	while (!pinpool_page_settled(folio) && time_before(jiffies, deadline))
 		schedule_timeout_uninterruptible(1);
-	if (pinpool_page_settled(folio))
+	pages->nr_charged--;
+	if (pinpool_page_settled(folio)) {
 		pinpool_page_give_back(folio);
-	else
-		pinpool_quarantine(folio);
+		pinpool_account_uncharge(pages->account, PINPOOL_PAGE_SIZE);
+	} else {
+		pinpool_quarantine(folio, pages->account);
+	}
 	cond_resched();
 }
 
@@ -322,6 +328,7 @@ void pinpool_pages_free(struct pinpool_pages *pages)
 		if (slots->folios[i])
 			page_leave(pages, slots->folios[i], i, deadline);
 	kvfree(slots);
+	/* For pages that it never got. */
 	pages_uncharge(pages, pages->nr_charged);
 	pinpool_account_put(pages->account);
 	mem_cgroup_put(pages->memcg);
@@ -481,9 +488,12 @@ static int pages_grow(struct pinpool_pages *pages, unsigned long nr, struct pinp
 	return 0;
 
 err_pages:
-	for (i = first; i < nr; i++)
-		if (slots->folios[i])
+	for (i = first; i < nr; i++) {
+		if (slots->folios[i]) {
 			page_leave(pages, slots->folios[i], i, jiffies);
+			more--;
+		}
+	}
 	kvfree(slots);
 err_charge:
 	pages_uncharge(pages, more);
@@ -493,8 +503,8 @@ err_charge:
 /* Nobody uses a page that goes, but for pins, which are found; whoever looked one up to count it is waited for. */
 static int pages_shrink(struct pinpool_pages *pages, unsigned long nr, struct address_space *mapping)
 {
-	unsigned long held = pages->nr_held, i;
 	struct pinpool_slots *slots, *before;
+	unsigned long i;
 	int err;
 
 	slots = slots_alloc(nr);
@@ -510,7 +520,6 @@ static int pages_shrink(struct pinpool_pages *pages, unsigned long nr, struct ad
 	for (i = nr; i < before->nr; i++)
 		if (before->folios[i])
 			page_leave(pages, before->folios[i], i, jiffies);
-	pages_uncharge(pages, held - pages->nr_held);
 	kvfree(before);
 	return 0;
 }

@@ -37,6 +37,9 @@
 #define PINPOOL_PAGE_RESERVED BIT(0) /* belongs to the reserve */
 #define PINPOOL_PAGE_ZERO     BIT(1) /* all its bytes are zero */
 #define PINPOOL_PAGE_HELD     BIT(2) /* has held bytes of the pool it is in, so it is scrubbed before it leaves */
+#define PINPOOL_PAGE_FACTS    GENMASK(2, 0)
+
+struct pinpool_account;
 
 unsigned long pinpool_pages_available(void);
 struct folio *pinpool_page_alloc(gfp_t gfp, int nid);
@@ -49,6 +52,8 @@ void pinpool_page_lend(struct folio *folio);
 void pinpool_page_filled(struct folio *folio, size_t bytes);
 ssize_t pinpool_page_overwrite(struct folio *folio, struct iov_iter *from);
 void pinpool_page_scrub(struct folio *folio);
+void pinpool_page_set_account(struct folio *folio, struct pinpool_account *account);
+struct pinpool_account *pinpool_page_account(struct folio *folio);
 u64 pinpool_pages_scrubbed(void);
 
 struct folio *pinpool_reserve_take(int nid);
@@ -61,13 +66,12 @@ u64 pinpool_reserve_free_bytes(void);
 int pinpool_reserve_init(const unsigned long *megabytes, int nr);
 void pinpool_reserve_exit(void);
 
-void pinpool_quarantine(struct folio *folio);
+void pinpool_quarantine(struct folio *folio, struct pinpool_account *account);
 u64 pinpool_quarantine_bytes(void);
 void pinpool_quarantine_exit(void);
 
-struct pinpool_account;
-
 struct pinpool_account *pinpool_account_get(kuid_t uid, bool limited);
+void pinpool_account_hold(struct pinpool_account *account);
 void pinpool_account_put(struct pinpool_account *account);
 int pinpool_account_charge(struct pinpool_account *account, u64 bytes);
 void pinpool_account_uncharge(struct pinpool_account *account, u64 bytes);

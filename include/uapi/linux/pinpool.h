@@ -147,7 +147,7 @@ enum pinpool_digest_kind {
  * @out_reserve_bytes: bytes the module took early, in use or not
  * @out_free_bytes: bytes of the reserve that no pool holds
  * @out_limit_bytes: most bytes that all pools together may hold, 0 for no limit
- * @out_used_bytes: bytes all pools hold, from the reserve or not
+ * @out_used_bytes: bytes all pools hold, from the reserve or not, and those in the quarantine
  * @out_pools: number of pools
  * @__reserved: 0
  * @out_limit_uid_bytes: most bytes that all pools of one user may hold, 0 for no limit
