@@ -1,0 +1,52 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
+"""What it costs to map, touch and unmap a READY pool of 1 GiB, beside the same on hugetlbfs: instructions, counted in a
+VM by bench/map-vm, so the load of this machine does not matter. What else bench/map measures goes to stderr.
+
+usage: map.py SERIES    as of selftests/vm/fetch-kernel
+"""
+import json
+import os
+import subprocess
+import sys
+
+import host
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+OURS, RIVAL = "module", "hugetlbfs"
+
+
+def measure(series):
+    done = subprocess.run([os.path.join(TOP, "bench", "map-vm"), series], stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise host.Unavailable(f"map-vm {series}: failed with status {done.returncode}")
+    return json.loads(done.stdout)
+
+
+def explain(series, costs):
+    lines = [("map, touch, unmap, for each 2 MiB", "map"), ("the same with MAP_POPULATE", "populate"),
+             ("open, mmap, munmap, close: 2 MiB", "attach_small"), ("open, mmap, munmap, close: 1 GiB", "attach_large")]
+    print(f"  {series}: instructions", file=sys.stderr)
+    for text, key in lines:
+        print(f"    {text:36}{OURS} {costs[OURS][key]:6}  {RIVAL} {costs[RIVAL][key]:6}", file=sys.stderr)
+
+
+def main():
+    series = sys.argv[1]
+    name = f"kmod.map.{series}"
+    try:
+        costs = measure(series)
+        explain(series, costs)
+        ours, rival = costs[OURS]["map"], costs[RIVAL]["map"]
+        row = host.row(name, ours, "instructions per 2 MiB, smaller is better", rival, RIVAL, ours / rival)
+    except host.Unavailable as why:
+        print(f"bench: map: not measured: {why}", file=sys.stderr)
+        row = host.row(name)
+    print(json.dumps([row]))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
