@@ -130,11 +130,22 @@ static vm_fault_t __maybe_unused map_huge_fault(struct vm_fault *vmf, unsigned i
 	return ret;
 }
 
+/*
+ * Nothing is mapped around a fault. But where this is, the core takes it that .fault does well without mmap_lock, and it
+ * does: what it uses of the mapping stays as it is. Where this is not, the core drops the mapping's own lock for mmap_lock
+ * and comes once more, in each fault.
+ */
+static vm_fault_t __maybe_unused map_pages(struct vm_fault *vmf, pgoff_t first, pgoff_t last)
+{
+	return 0;
+}
+
 static const struct vm_operations_struct map_vm_ops = {
 	.open = map_open,
 	.close = map_close,
 	.fault = map_fault,
 	vm_ops_huge_fault(map_huge_fault)
+	vm_ops_map_pages(map_pages)
 };
 
 /* Whether @viewer may map [@first, @first + @nr) of PAGE_SIZE now, and writable if @write. */

@@ -67,6 +67,16 @@ static inline vm_fault_t vmf_insert_folio_pmd(struct vm_fault *vmf, struct folio
 #endif
 
 /*
+ * Faults under the lock of the mapping alone, which .map_pages asks for: "mm: handle read faults under the VMA lock".
+ * Kernels without that lock would call it in vain. Delete when the oldest is 6.7.
+ */
+#ifdef PINPOOL_HAVE_FAULT_FLAG_VMA_LOCK
+#define vm_ops_map_pages(function) .map_pages = (function),
+#else
+#define vm_ops_map_pages(function)
+#endif
+
+/*
  * For the importer of the tests. "dma-buf: Move dma_buf_vmap() to dynamic locking specification" gave these names to
  * functions that took the lock themselves before. Delete when the oldest is 6.2.
  */
