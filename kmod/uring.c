@@ -17,6 +17,7 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/pagemap.h>
+#include <linux/refcount.h>
 #include <linux/slab.h>
 #include <linux/uio.h>
 #include <linux/workqueue.h>
@@ -50,7 +51,7 @@ struct uring_read {
 	u64 offset;
 	size_t length;
 	ssize_t result;
-	atomic_t holders;
+	refcount_t holders;
 	struct work_struct work;
 	unsigned int nr;
 	DECLARE_BITMAP(locked, URING_MAX_PAGES);
@@ -166,7 +167,7 @@ static void uring_complete(struct kiocb *kiocb, long ret)
 	struct uring_read *read = container_of(kiocb, struct uring_read, kiocb);
 
 	read->result = uring_result(ret);
-	if (!atomic_dec_and_test(&read->holders))
+	if (!refcount_dec_and_test(&read->holders))
 		return;
 	if (uring_torn(read) < read->nr)
 		queue_work(uring_wq, &read->work);
@@ -244,14 +245,14 @@ static ssize_t uring_submit(struct uring_read *read, struct file *source, loff_t
 	if (!may_block)
 		read->kiocb.ki_flags |= IOCB_NOWAIT;
 	iov_iter_bvec(&iter, ITER_DEST, read->bvecs, read->nr, read->length);
-	atomic_set(&read->holders, 2);
+	refcount_set(&read->holders, 2);
 	ret = vfs_iocb_iter_read(source, &read->kiocb, &iter);
 	if (ret != -EIOCBQUEUED) {
 		read->result = uring_result(ret);
 		return read->result;
 	}
 	/* It may have ended already: what must not wait and would have to is refused that way, too. */
-	return atomic_dec_and_test(&read->holders) ? read->result : -EIOCBQUEUED;
+	return refcount_dec_and_test(&read->holders) ? read->result : -EIOCBQUEUED;
 }
 
 /* The source and the count as a writer are let go of in any case. */
