@@ -255,11 +255,29 @@ static ssize_t uring_submit(struct uring_read *read, struct file *source, loff_t
 	return refcount_dec_and_test(&read->holders) ? read->result : -EIOCBQUEUED;
 }
 
+/*
+ * How much of what is asked for is tried: not more pages of the pool than the source has bytes for, since one that is
+ * on demand would get them for nothing, and whole ones, since a read past the page cache wants its alignment. A file may
+ * say 0 and have more, as those of procfs do, or grow meanwhile: a read may be short, and who wants the rest comes again.
+ */
+static size_t uring_length(const struct pinpool_uring_read *args, struct file *source)
+{
+	loff_t size = i_size_read(source->f_mapping->host);
+	u64 length = min_t(u64, args->length, MAX_RW_COUNT);
+	u64 has, reach;
+
+	if (!size)
+		return length;
+	has = max_t(s64, size - (s64)args->file_offset, 1);
+	reach = round_up(args->pool_offset % PINPOOL_PAGE_SIZE + has, PINPOOL_PAGE_SIZE);
+	return min_t(u64, length, reach - args->pool_offset % PINPOOL_PAGE_SIZE);
+}
+
 /* The source and the count as a writer are let go of in any case. */
 static ssize_t uring_start(struct io_uring_cmd *cmd, struct pinpool_pool *pool, struct file *source,
 			   const struct pinpool_uring_read *args, bool may_block)
 {
-	size_t length = min_t(u64, args->length, MAX_RW_COUNT);
+	size_t length = uring_length(args, source);
 	unsigned int nr = DIV_ROUND_UP((args->pool_offset & (PINPOOL_PAGE_SIZE - 1)) + length, PINPOOL_PAGE_SIZE);
 	struct uring_read *read;
 	ssize_t ret;

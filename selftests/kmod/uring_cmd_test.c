@@ -563,6 +563,41 @@ TEST_F(read, on_demand_pages_come_with_the_read)
 	pool_destroy("demand");
 }
 
+/* No page for what the source does not have, wherever the range lies and ends. */
+TEST_F(read, on_demand_pages_as_far_as_the_source_reaches)
+{
+	const int flags[] = { O_RDONLY, O_RDONLY | O_DIRECT };
+	struct pinpool_pool_info info;
+	int fd, disk, source;
+	uint64_t size;
+
+	disk = open("/dev/nvme0n1", O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, disk);
+	ASSERT_EQ(0, ioctl(disk, BLKGETSIZE64, &size));
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+		ASSERT_EQ(0, pool_create_flags("demand", BYTES, PINPOOL_CREATE_ON_DEMAND));
+		fd = pool_open("demand", O_RDWR);
+		ASSERT_LE(0, fd);
+		ASSERT_EQ(0, pool_begin(fd));
+		source = odd_source(HUGE + 12345, flags[i]);
+		ASSERT_LE(0, source);
+		EXPECT_EQ(HUGE + 12345, read_one(&self->ring, fd, source, 0, HUGE / 2, 7 * HUGE));
+		ASSERT_EQ(0, pool_info(fd, &info));
+		EXPECT_EQ(2, info.out_huge_pages);
+		/* To the byte, and from the end on. */
+		EXPECT_EQ(HUGE + 12345 - 4096, read_one(&self->ring, fd, source, 4096, 3 * HUGE - 4096, 2 * HUGE + 8192));
+		EXPECT_EQ(0, read_one(&self->ring, fd, source, 4 * HUGE, 3 * HUGE, 4 * HUGE));
+		EXPECT_EQ(0, read_one(&self->ring, fd, source, 4 * HUGE, 4 * HUGE - 512, 2 * HUGE));
+		EXPECT_EQ(4096, read_one(&self->ring, fd, disk, size - 4096, 3 * HUGE, 4 * HUGE));
+		ASSERT_EQ(0, pool_info(fd, &info));
+		EXPECT_EQ(5, info.out_huge_pages);
+		close(source);
+		close(fd);
+		pool_destroy("demand");
+	}
+	close(disk);
+}
+
 TEST_F(read, the_module_says_that_it_can)
 {
 	struct pinpool_module_info info;

@@ -457,7 +457,7 @@ struct pinpool_export {
  *
  * By IORING_OP_URING_CMD on the file of the writer. Needs no mapping, and holds no pages longer than it takes. The
  * result in the CQE is the number of bytes read or -errno; it is short at the end of the source and wherever read(2)
- * may be, and no more than 2 GiB - 4 KiB.
+ * may be, and no more than 2 GiB - 4 KiB. A pool on demand gets no pages beyond the end of a source that says its size.
  *
  * A huge page that is read into whole and was not touched in this load is not zeroed first. Until the read ends
  * everybody else who wants that page waits, and read() of it gives zeros. What did not come is zero in such a page; in
