@@ -81,12 +81,14 @@ static void get_quarantine(const void *row, struct cell *cell)
 
 static void get_offers(const void *row, struct cell *cell)
 {
-	static const char *const words[] = {"on-demand", "resize", "numa", "eviction", NULL, "export"};
+	static const char *const words[] = {"on-demand", "resize", "numa", "eviction", "uring-read", "export"};
 	uint64_t features = ((const struct pinpool_ctx_info *)row)->features;
 	size_t i, length = 0;
 
+	_Static_assert(PINPOOL_FEATURES_ALL == (1 << sizeof(words) / sizeof(words[0])) - 1, "a word for each bit");
+
 	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		if (!words[i] || !(features >> i & 1))
+		if (!(features >> i & 1))
 			continue;
 		length += snprintf(cell->buf + length, sizeof(cell->buf) - length, "%s%s", length ? "," : "", words[i]);
 		cell->kind = CELL_TEXT;
@@ -106,7 +108,7 @@ static const struct column host_columns[] = {
 	{"EVICTED", "pools that gave way to others", .get = get_evicted},
 	{"SCRUBBED", "pages zeroed because their pool went", .get = get_scrubbed},
 	{"QUARANTINE", "bytes of pools that are gone and that somebody still pins", .get = get_quarantine},
-	{"OFFERS", "on-demand, resize, numa, eviction, export: what this backend can do", .get = get_offers},
+	{"OFFERS", "on-demand, resize, numa, eviction, uring-read, export: what this backend can do", .get = get_offers},
 	{0},
 };
 

@@ -168,6 +168,11 @@ static void get_written(const void *row, struct cell *cell)
 	cell_bytes(cell, ((const struct pinpool_info *)row)->bytes_written);
 }
 
+static void get_read(const void *row, struct cell *cell)
+{
+	cell_bytes(cell, ((const struct pinpool_info *)row)->bytes_read);
+}
+
 static void get_digest_kind(const void *row, struct cell *cell)
 {
 	cell_text(cell, digest_kind_name(((const struct pinpool_info *)row)->digest_kind));
@@ -207,6 +212,8 @@ const struct column pool_columns[] = {
 	{"FAILED", "touches and writes that found no page", .right = true, .extra = true, .get = get_failed},
 	{"EXPORTS", "live dma-bufs", .right = true, .extra = true, .get = get_exports},
 	{"WRITTEN", "bytes taken by write(2)", .right = true, .extra = true, .get = get_written},
+	{"READ", "bytes that the module read into it from files by itself", .right = true, .extra = true,
+	 .get = get_read},
 	{"DIGESTED", "what the digest is of: xxh3-128 the content, xxh3-128-list the digests of its files",
 	 .extra = true, .get = get_digest_kind},
 	{"DIGEST", "digest given at commit", .extra = true, .get = get_digest},

@@ -188,6 +188,7 @@ PINPOOL_API int pinpool_pool_fd(const struct pinpool_pool *pool);
  * @pages_zeroed: pages zeroed because this pool touched them, or PINPOOL_UNKNOWN
  * @failed_allocs: touches and writes that found no page for an on-demand pool, or PINPOOL_UNKNOWN
  * @exports: live dma-bufs of the pool, or PINPOOL_UNKNOWN
+ * @bytes_read: bytes that the module read into it from files by itself (PINPOOL_URING_READ), or PINPOOL_UNKNOWN
  */
 struct pinpool_info {
 	size_t size;
@@ -219,6 +220,7 @@ struct pinpool_info {
 	uint64_t pages_zeroed;
 	uint64_t failed_allocs;
 	uint64_t exports;
+	uint64_t bytes_read;
 };
 
 PINPOOL_API int pinpool_pool_get_info(struct pinpool_pool *pool, struct pinpool_info *info);

@@ -500,6 +500,7 @@ void file_store_fill_info(enum pinpool_backend kind, const struct sidecar *recor
 		.pages_zeroed = PINPOOL_UNKNOWN,
 		.failed_allocs = PINPOOL_UNKNOWN,
 		.exports = PINPOOL_UNKNOWN,
+		.bytes_read = PINPOOL_UNKNOWN,
 	};
 	snprintf(info->name, sizeof(info->name), "%s", record->name);
 	memcpy(info->digest, record->digest, sizeof(info->digest));

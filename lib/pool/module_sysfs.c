@@ -135,6 +135,7 @@ static int read_memory(const char *name, struct pinpool_info *info)
 		{"pages_zeroed", &info->pages_zeroed},
 		{"failed_allocs", &info->failed_allocs},
 		{"exports", &info->exports},
+		{"bytes_read", &info->bytes_read},
 	};
 	char text[32];
 	int err;
