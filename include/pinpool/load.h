@@ -16,16 +16,20 @@ extern "C" {
 
 /**
  * enum pinpool_io - how bytes come from the file to the page
- * @PINPOOL_IO_AUTO: the first of the following that works here
+ * @PINPOOL_IO_AUTO: PINPOOL_IO_URING_CMD if the pool is one of the kernel module, else the first of the following that
+ *	works here
  * @PINPOOL_IO_URING_FIXED: io_uring, registered files and buffers, O_DIRECT where the file system takes it
  * @PINPOOL_IO_URING: io_uring without registered buffers
  * @PINPOOL_IO_PREAD: pread from threads
+ * @PINPOOL_IO_URING_CMD: io_uring, commands to the kernel module, which reads into the pool by itself; pools of a module
+ *	that has PINPOOL_FEATURE_URING_READ only. Since 0.1.
  */
 enum pinpool_io {
 	PINPOOL_IO_AUTO = 0,
 	PINPOOL_IO_URING_FIXED = 1,
 	PINPOOL_IO_URING = 2,
 	PINPOOL_IO_PREAD = 3,
+	PINPOOL_IO_URING_CMD = 4,
 };
 
 /* "io_uring, fixed buffers", ...; NULL for a value that is none of them. */

@@ -6,7 +6,8 @@
 #include "base/diag.h"
 #include "base/opts.h"
 #include "load/plan.h"
-#include "pool/ctx.h"
+#include "pool/backend.h"
+#include "pool/module_error.h"
 #include "pool/populate.h"
 #include "stream/digest.h"
 #include "stream/stream.h"
@@ -27,6 +28,7 @@ struct load {
 	struct plan plan;
 	struct pinpool_pool *pool;
 	bool created;
+	bool commands; /* the module reads files by itself */
 	uint64_t create_ns;
 	uint64_t start_ns;
 	void *base;
@@ -74,14 +76,36 @@ static int create_pool(struct load *load, struct pinpool_diag *diag)
 	return err == -EEXIST ? 0 : err;
 }
 
-/* The kernel could not write to the pool's memory: from one that is on demand that says that it had no page. */
+/* Whether the kernel could not write to the pool's memory, through the mapping or by a command. */
+static bool is_fault(const struct load *load, int err)
+{
+	if (load->result.io == PINPOOL_IO_URING_CMD)
+		return err == -ENOMEM || err == -ENOSPC || err == -EDQUOT;
+	return err == -EFAULT;
+}
+
+/* From a pool on demand that says that it had no page. */
 static int explain_fault(const struct load *load, int err, struct pinpool_diag *diag)
 {
 	struct pinpool_info info = {.size = sizeof(info)};
 
-	if (err != -EFAULT || pinpool_pool_get_info(load->pool, &info) || !info.on_demand)
+	if (!is_fault(load, err) || pinpool_pool_get_info(load->pool, &info) || !info.on_demand)
 		return err;
 	return populate_failed(load->name, diag);
+}
+
+/* Whether there are commands to read files into a pool. Asked for by name, an older module's lack of them is an error. */
+static int find_commands(struct load *load, struct pinpool_diag *diag)
+{
+	struct pinpool_ctx_info info = {.size = sizeof(info)};
+
+	if (load->ctx->ops->kind != PINPOOL_BACKEND_MODULE)
+		return 0;
+	/* Who may not ask finds out by trying. */
+	load->commands = pinpool_ctx_get_info(load->ctx, &info) || (info.features & PINPOOL_FEATURE_URING_READ);
+	if (!load->commands && load->opts.io == PINPOOL_IO_URING_CMD)
+		return module_too_old(load->name, "commands that read files", diag);
+	return 0;
 }
 
 /* The pool, in state LOADING and mapped. */
@@ -115,6 +139,7 @@ static int stream_files(struct load *load, struct pinpool_diag *diag)
 	struct stream_job job = {
 		.ctx = load->ctx,
 		.base = load->base,
+		.pool = load->commands ? pinpool_pool_fd(load->pool) : -1,
 		/* No further than files reach: what is registered beyond would get pages for nothing. */
 		.capacity = end < load->capacity ? end : load->capacity,
 		.files = load->plan.files,
@@ -184,8 +209,10 @@ static int publish(struct load *load, struct pinpool_diag *diag)
 
 static void undo(struct load *load)
 {
+	/* Explicitly: a worker of io_uring may keep the file a moment longer than we do. */
 	if (load->pool)
-		pinpool_pool_close(load->pool);
+		pinpool_pool_abort(load->pool);
+	pinpool_pool_close(load->pool);
 	if (load->created && pinpool_pool_destroy(load->ctx, load->name, NULL))
 		ctx_log(load->ctx, PINPOOL_LOG_WARN, "%s: the pool made for the load could not be removed", load->name);
 }
@@ -228,6 +255,9 @@ int pinpool_load(struct pinpool_ctx *ctx, const char *name, const char *path, co
 	err = pinpool_name_check(name);
 	if (err)
 		return diag_set(diag, err, name, "use 1 to 63 of letters, digits, '.', '_' and '-'", "is no pool name");
+	err = find_commands(&load, diag);
+	if (err)
+		return err;
 	err = plan_make(&load.plan, path, diag);
 	if (err)
 		return err;

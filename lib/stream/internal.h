@@ -94,9 +94,10 @@ int digester_start(struct run *run, struct digester **out);
 void digester_join(struct digester *digester);
 
 /*
- * Reads with io_uring. @io is PINPOOL_IO_URING_FIXED or PINPOOL_IO_URING; with @may_fall_back a refused buffer
- * registration makes the former the latter. Returns 0 when the run ended, well or not (run->error), or before anything
- * was read: -EOPNOTSUPP if this kernel or its policy offers no such ring, with the reason in @diag.
+ * Reads with io_uring. @io is PINPOOL_IO_URING_CMD, PINPOOL_IO_URING_FIXED or PINPOOL_IO_URING; with @may_fall_back a
+ * refused buffer registration makes the second the third. Returns 0 when the run ended, well or not (run->error), or
+ * before anything was read: -EOPNOTSUPP if this kernel, its policy or the module offers no such thing, with the reason
+ * in @diag.
  */
 int read_uring(struct run *run, enum pinpool_io io, bool may_fall_back, struct stream_result *result,
 	       struct pinpool_diag *diag);

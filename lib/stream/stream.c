@@ -20,6 +20,9 @@
 #define CHUNK_DEFAULT	(1u << 20)
 #define DEPTH_DEFAULT	32u
 #define THREADS_DEFAULT 8u
+/* A page of the module that one command brings whole is not zeroed before. As many bytes in flight as otherwise. */
+#define COMMAND_CHUNK (2u << 20)
+#define COMMAND_DEPTH 16u
 
 const char *pinpool_io_name(enum pinpool_io io)
 {
@@ -32,6 +35,8 @@ const char *pinpool_io_name(enum pinpool_io io)
 		return "io_uring";
 	case PINPOOL_IO_PREAD:
 		return "pread threads";
+	case PINPOOL_IO_URING_CMD:
+		return "io_uring, commands";
 	}
 	return NULL;
 }
@@ -176,13 +181,19 @@ void run_wait(struct run *run)
 	pthread_mutex_lock(&run->lock);
 }
 
+/* Whether commands to the module are tried. */
+static bool wants_commands(const struct stream_job *job)
+{
+	return job->opts->io == PINPOOL_IO_URING_CMD || (job->opts->io == PINPOOL_IO_AUTO && job->pool >= 0);
+}
+
 static int make_plan(struct run *run, struct pinpool_diag *diag)
 {
 	const struct pinpool_load_opts *opts = run->job->opts;
 	struct cursor cursor = {0};
 	struct request request;
 
-	run->chunk = opts->chunk_bytes ? opts->chunk_bytes : CHUNK_DEFAULT;
+	run->chunk = opts->chunk_bytes ? opts->chunk_bytes : wants_commands(run->job) ? COMMAND_CHUNK : CHUNK_DEFAULT;
 	if (run->chunk < CHUNK_MIN || run->chunk > CHUNK_MAX || (run->chunk & (run->chunk - 1)))
 		return diag_set(diag, -EINVAL, "chunk size", "use a power of two from 64 KiB to 16 MiB",
 				"%u bytes are no valid chunk", run->chunk);
@@ -201,6 +212,9 @@ static int make_plan(struct run *run, struct pinpool_diag *diag)
 /* Opens the files past the page cache. One that cannot be is read through it, which is said. */
 static int open_direct(const struct stream_job *job, bool *all, struct pinpool_diag *diag)
 {
+	/* Not the memory that the file goes to, which may have no page there yet. */
+	_Alignas(SOURCE_DIRECT_ALIGN) char scratch[SOURCE_DIRECT_ALIGN];
+
 	*all = !job->opts->buffered;
 	for (size_t i = 0; i < job->count && !job->opts->buffered; i++) {
 		struct source *source = job->files[i].source;
@@ -208,7 +222,7 @@ static int open_direct(const struct stream_job *job, bool *all, struct pinpool_d
 
 		if (!source->size)
 			continue;
-		err = source_open_direct(source, (char *)job->base + job->files[i].offset, diag);
+		err = source_open_direct(source, scratch, diag);
 		if (err == -EOPNOTSUPP) {
 			ctx_log(job->ctx, PINPOOL_LOG_INFO,
 				"%s: the file system takes no O_DIRECT reads; reading through the page cache",
@@ -236,7 +250,23 @@ static uint32_t depth_for(const struct run *run, enum pinpool_io io)
 {
 	if (run->job->opts->queue_depth)
 		return run->job->opts->queue_depth;
-	return io == PINPOOL_IO_PREAD ? THREADS_DEFAULT : DEPTH_DEFAULT;
+	switch (io) {
+	case PINPOOL_IO_PREAD:
+		return THREADS_DEFAULT;
+	case PINPOOL_IO_URING_CMD:
+		return COMMAND_DEPTH;
+	default:
+		return DEPTH_DEFAULT;
+	}
+}
+
+static int read_commands(struct run *run, struct stream_result *result, struct pinpool_diag *diag)
+{
+	if (run->job->pool < 0)
+		return diag_set(diag, -EOPNOTSUPP, "io_uring", "use the kernel module",
+				"the pool is not one of the kernel module, to which there are commands");
+	run->depth = depth_for(run, PINPOOL_IO_URING_CMD);
+	return read_uring(run, PINPOOL_IO_URING_CMD, false, result, diag);
 }
 
 /* Reads everything with the first path that works here, or with the forced one. */
@@ -244,11 +274,20 @@ static int read_all(struct run *run, struct stream_result *result, struct pinpoo
 {
 	enum pinpool_io io = run->job->opts->io;
 	struct pinpool_diag why = {0};
+	bool may_fall_back = io == PINPOOL_IO_AUTO;
 	int err;
 
+	if (wants_commands(run->job)) {
+		err = read_commands(run, result, &why);
+		if (err != -EOPNOTSUPP || !may_fall_back) {
+			if (err && diag)
+				*diag = why;
+			return err;
+		}
+		ctx_log(run->job->ctx, PINPOOL_LOG_INFO, "%s: %s; reading without commands to the module", why.object,
+			why.cause);
+	}
 	if (io != PINPOOL_IO_PREAD) {
-		bool may_fall_back = io == PINPOOL_IO_AUTO;
-
 		run->depth = depth_for(run, PINPOOL_IO_URING);
 		err = read_uring(run, may_fall_back ? PINPOOL_IO_URING_FIXED : io, may_fall_back, result, &why);
 		if (err != -EOPNOTSUPP || !may_fall_back) {
@@ -271,7 +310,7 @@ int stream_run(const struct stream_job *job, struct stream_result *result, struc
 	int err;
 
 	*result = (struct stream_result){0};
-	if (job->opts->io > PINPOOL_IO_PREAD)
+	if (job->opts->io > PINPOOL_IO_URING_CMD)
 		return diag_set(diag, -EINVAL, "I/O path", NULL, "no path has number %d", (int)job->opts->io);
 	err = make_plan(&run, diag);
 	if (err)

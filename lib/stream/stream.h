@@ -39,6 +39,8 @@ struct stream_file {
  * struct stream_job - what to do
  * @ctx: where messages go
  * @base: the memory, aligned to SOURCE_DIRECT_ALIGN
+ * @pool: the file of the writer of a pool of the module, of which @base is a mapping from its start on, for
+ *	PINPOOL_IO_URING_CMD; or -1
  * @capacity: its length, a multiple of SOURCE_DIRECT_ALIGN. Between the end of a file and the next multiple the engine
  *	writes zeroes.
  * @files: by ascending offset, without overlap
@@ -48,6 +50,7 @@ struct stream_file {
 struct stream_job {
 	const struct pinpool_ctx *ctx;
 	void *base;
+	int pool;
 	uint64_t capacity;
 	struct stream_file *files;
 	size_t count;
