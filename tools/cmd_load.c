@@ -22,9 +22,10 @@ struct load_args {
 	struct pool_args pool;
 };
 
-static const char *const io_words[] = {"auto", "fixed", "uring", "pread", NULL};
+static const char *const io_words[] = {"auto", "fixed", "uring", "pread", "uring-cmd", NULL};
 
-_Static_assert(PINPOOL_IO_AUTO == 0 && PINPOOL_IO_URING_FIXED == 1 && PINPOOL_IO_URING == 2 && PINPOOL_IO_PREAD == 3,
+_Static_assert(PINPOOL_IO_AUTO == 0 && PINPOOL_IO_URING_FIXED == 1 && PINPOOL_IO_URING == 2 && PINPOOL_IO_PREAD == 3 &&
+		       PINPOOL_IO_URING_CMD == 4,
 	       "io_words follows enum pinpool_io");
 
 static const struct option_spec options[] = {
