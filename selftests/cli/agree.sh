@@ -85,7 +85,7 @@ for command in $commands; do
 	same "completion of options of $command" "$(listed options "$command")" "$(offers pinpool "$command" -)"
 done
 same "completion of a part of an option" --no-digest "$(offers pinpool load a --no-)"
-same "completion of choices" $'auto\nfixed\npread\nuring' "$(offers pinpool load --io "")"
+same "completion of choices" $'auto\nfixed\npread\nuring\nuring-cmd' "$(offers pinpool load --io "")"
 same "completion of columns" "$(listed columns ls)" "$(offers pinpool ls -o "")"
 same "completion of the second column of a list" $'NAME,CAPACITY\nNAME,COMMITTED\nNAME,CREATED' "$(offers pinpool ls -o NAME,C)"
 same "completion of columns of files" "$(pinpool --list columns show | sed -n 's/\t--sources//p' | sort)" \

@@ -42,7 +42,14 @@ bias   F32   [4]    16B    160" pinpool show clitest
 options() {
 	local io is
 
-	for io in auto uring pread; do
+	for io in auto uring pread uring-cmd; do
+		if [[ $io == uring-cmd && $PINPOOL_BACKEND != module ]]; then
+			refuses "--io $io without the module" 1 \
+				'pinpool: load: io_uring: *not one of the kernel module*\(use the kernel module)' \
+				pinpool load clitest "$work/tiny.safetensors" --io $io
+			prints "left nothing" "" pinpool ls -n
+			continue
+		fi
 		is=$(pinpool load clitest "$work/tiny.safetensors" --io $io --chunk 64K --depth 1 2>&1)
 		# The VM and some hosts have no io_uring; then a forced method fails and says so.
 		if [[ $io == uring && $is == 'pinpool: load: '*io_uring* ]]; then
@@ -52,6 +59,10 @@ options() {
 		# shellcheck disable=SC2053
 		[[ $is == $line ]]
 		same "--io $io" 0 $?
+		if [[ $io == uring-cmd ]]; then
+			same "--io $io is in the line" 1 "$(grep -c ', io_uring, commands, O_DIRECT, ' <<<"$is")"
+			same "what the module read is counted" "read: 176" "$(pinpool stat clitest -b -o READ)"
+		fi
 		check "verify" pinpool verify clitest
 		prints "rm" "" pinpool rm clitest
 	done

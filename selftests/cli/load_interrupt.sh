@@ -7,13 +7,16 @@
 # Small where memory is (the VM), else large enough that a load takes long.
 if [[ ${PINPOOL_BACKEND-} == module ]]; then mib=128; else mib=512; fi
 
+# How it reads.
+method=pread
+
 # caught: starts a load, slowed down so that it has a middle, and stops it while it is LOADING.
 caught() {
 	local tries
 
 	# With job control a job does not ignore SIGINT.
 	set -m
-	"$PINPOOL" load clitest "$work/zeros" --io pread --chunk 64K --depth 1 >"$work/out" 2>"$work/err" &
+	"$PINPOOL" load clitest "$work/zeros" --io $method --chunk 64K --depth 1 >"$work/out" 2>"$work/err" &
 	pid=$!
 	set +m
 	for ((tries = 0; tries < 3000; tries++)); do
@@ -53,6 +56,15 @@ all() {
 		same "SIG$signal: it says so" "pinpool: load: clitest: interrupted, nothing was published" "$(<"$work/err")"
 		same "SIG$signal: the pool that it made is gone" "" "$(pinpool ls -n)"
 	done
+
+	if [[ $PINPOOL_BACKEND == module ]]; then
+		method=uring-cmd
+		interrupted INT 130
+		same "with commands to the module: it says so" "pinpool: load: clitest: interrupted, nothing was published" \
+			"$(<"$work/err")"
+		same "with commands to the module: the pool that it made is gone" "" "$(pinpool ls -n)"
+		method=pread
+	fi
 
 	prints "an EMPTY pool of that name" "" pinpool create clitest $((mib + 8))M
 	interrupted INT 130 $((mib + 8))M

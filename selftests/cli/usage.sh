@@ -69,7 +69,7 @@ wrong "pinpool: create: --owner: no user 'no such' (getent passwd lists them)" p
 wrong "pinpool: create: --group: no group '-1' (getent group lists them)" pinpool create a 1G --group -1
 wrong "pinpool: create: --owner: no user '4294967295' (getent passwd lists them)" pinpool create a 1G --owner 4294967295
 
-wrong "pinpool: load: --io: 'mmap' is not a value it takes (one of auto, fixed, uring, pread)" pinpool load --io mmap a b
+wrong "pinpool: load: --io: 'mmap' is not a value it takes (one of auto, fixed, uring, pread, uring-cmd)" pinpool load --io mmap a b
 wrong 'pinpool: load: --io: needs a value (see pinpool load --help)' pinpool load a b --io
 wrong "pinpool: load: --depth: '1025' is not a value it takes (a number from 1 to 1024)" pinpool load a b --depth 1025
 wrong "pinpool: load: --chunk: '0' is not a value it takes (*)" pinpool load a b --chunk 0

@@ -247,14 +247,15 @@ TEST_F(load, every_path_and_size_gives_the_same_digest)
 	file = read_file(self->file, &bytes);
 	xxh(file, bytes, digest);
 	free(file);
-	for (int io = PINPOOL_IO_AUTO; io <= PINPOOL_IO_PREAD; io++) {
+	for (int io = PINPOOL_IO_AUTO; io <= PINPOOL_IO_URING_CMD; io++) {
 		for (int buffered = 0; buffered < 2; buffered++) {
 			PINPOOL_OPTS(pinpool_load_opts, opts, .io = (enum pinpool_io)io, .buffered = buffered,
 				     .chunk_bytes = io & 1 ? 65536 : 0, .queue_depth = buffered ? 1 : 0);
 			int err = pinpool_load(self->env.ctx, POOL, self->file, &opts, &report, &self->diag);
 
 			/* Where the kernel refuses it; the paths themselves are tested in stream_test. */
-			if (err == -EOPNOTSUPP && io != PINPOOL_IO_AUTO && io != PINPOOL_IO_PREAD)
+			if (err == -EOPNOTSUPP && io != PINPOOL_IO_AUTO && io != PINPOOL_IO_PREAD &&
+			    (io != PINPOOL_IO_URING_CMD || variant->backend != PINPOOL_BACKEND_MODULE))
 				continue;
 			ASSERT_EQ(0, err)
 			{
@@ -266,6 +267,93 @@ TEST_F(load, every_path_and_size_gives_the_same_digest)
 			ASSERT_EQ(0, pinpool_pool_destroy(self->env.ctx, POOL, NULL));
 		}
 	}
+}
+
+TEST_F(load, commands_to_the_module_need_one_of_its_pools)
+{
+	struct pinpool_load_report report = {.size = sizeof(report)};
+	PINPOOL_OPTS(pinpool_load_opts, opts, .io = PINPOOL_IO_URING_CMD);
+	const bool module = variant->backend == PINPOOL_BACKEND_MODULE;
+
+	write_safetensors(self->file, HEADER, DATA);
+	EXPECT_LOAD(module ? 0 : -EOPNOTSUPP, self->file, &opts, &report);
+	EXPECT_EQ(module ? PINPOOL_IO_URING_CMD : PINPOOL_IO_AUTO, report.io);
+	EXPECT_EQ(module ? PINPOOL_STATE_READY : -ENOENT, env_state(&self->env, POOL));
+	EXPECT_EQ(!module, !!strstr(self->diag.cause, "not one of the kernel module"));
+	EXPECT_EQ(!module, !strcmp(self->diag.change, "use the kernel module"));
+}
+
+static struct pinpool_info *seen_by_others;
+
+static int look(struct pool_env *env)
+{
+	int err = env_reopen(env);
+
+	return err ? err : pinpool_pool_stat(env->ctx, POOL, seen_by_others, NULL);
+}
+
+/* Where commands are the way that is taken, only what they do not bring whole is zeroed: the page of the catalog. */
+TEST_F(load, commands_bring_pages_that_nobody_zeroes)
+{
+	const size_t header = 4096, bytes = 8 << 20;
+	const enum pinpool_io ios[] = {PINPOOL_IO_AUTO, PINPOOL_IO_URING, PINPOOL_IO_PREAD};
+	struct pinpool_load_report report = {.size = sizeof(report)};
+	struct pinpool_info info = {.size = sizeof(info)};
+	char json[4089], tensor[128];
+
+	if (variant->backend != PINPOOL_BACKEND_MODULE)
+		SKIP(return, "only the module counts pages that it zeroes");
+	snprintf(tensor, sizeof(tensor), "{\"a\":{\"dtype\":\"U8\",\"shape\":[%zu],\"data_offsets\":[0,%zu]}}",
+		 bytes - header, bytes - header);
+	snprintf(json, sizeof(json), "%-4088s", tensor);
+	write_safetensors(self->file, json, bytes - header);
+	seen_by_others = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, seen_by_others);
+	for (size_t i = 0; i < sizeof(ios) / sizeof(ios[0]); i++) {
+		PINPOOL_OPTS(pinpool_load_opts, opts, .io = ios[i]);
+		const bool commands = ios[i] == PINPOOL_IO_AUTO;
+
+		EXPECT_LOAD(0, self->file, &opts, &report);
+		EXPECT_EQ(commands ? PINPOOL_IO_URING_CMD : ios[i], report.io);
+		EXPECT_TRUE(report.direct);
+		ASSERT_EQ(0, pinpool_pool_stat(self->env.ctx, POOL, &info, NULL));
+		EXPECT_EQ(5, info.huge_pages);
+		EXPECT_EQ(commands ? 1 : 5, info.pages_zeroed);
+		EXPECT_EQ(commands ? bytes : 0, info.bytes_read);
+		/* Also to who may not open it, and so asks sysfs. */
+		seen_by_others->size = sizeof(info);
+		ASSERT_EQ(0, env_child(look, &self->env, true));
+		EXPECT_EQ(info.bytes_read, seen_by_others->bytes_read);
+		ASSERT_EQ(0, pinpool_pool_destroy(self->env.ctx, POOL, NULL));
+	}
+}
+
+#define CONTROL "/dev/pinpool/control"
+
+static const char *path_for_others;
+
+static int load_with_commands(struct pool_env *env)
+{
+	PINPOOL_OPTS(pinpool_load_opts, opts, .io = PINPOOL_IO_URING_CMD);
+	int err = env_reopen(env);
+
+	return err ? err : pinpool_load(env->ctx, POOL, path_for_others, &opts, NULL, NULL);
+}
+
+TEST_F(load, who_may_not_ask_the_module_what_it_offers_finds_out)
+{
+	PINPOOL_OPTS(pinpool_create_opts, create, .capacity = 4 << 20, .owner = true, .uid = ENV_NOBODY,
+		     .gid = ENV_NOBODY);
+
+	if (variant->backend != PINPOOL_BACKEND_MODULE)
+		SKIP(return, "there is no control node to ask");
+	write_safetensors(self->file, HEADER, DATA);
+	path_for_others = self->file;
+	ASSERT_EQ(0, pinpool_pool_create(self->env.ctx, POOL, &create, NULL));
+	ASSERT_EQ(0, chmod(CONTROL, 0600));
+	EXPECT_EQ(0, env_child(load_with_commands, &self->env, true));
+	EXPECT_EQ(0, chmod(CONTROL, 0664));
+	EXPECT_EQ(PINPOOL_STATE_READY, env_state(&self->env, POOL));
 }
 
 TEST_F(load, without_digests_none_is_claimed)
@@ -332,7 +420,7 @@ TEST_F(load, options_out_of_range_are_refused_and_leave_nothing)
 	static const struct pinpool_load_opts bad[] = {
 		{.size = sizeof(bad[0]), .chunk_bytes = 32768},	    {.size = sizeof(bad[0]), .chunk_bytes = 65537},
 		{.size = sizeof(bad[0]), .chunk_bytes = 32 << 20},  {.size = sizeof(bad[0]), .queue_depth = 1025},
-		{.size = sizeof(bad[0]), .io = (enum pinpool_io)4},
+		{.size = sizeof(bad[0]), .io = (enum pinpool_io)5},
 	};
 
 	write_safetensors(self->file, HEADER, DATA);
@@ -584,7 +672,12 @@ TEST_F(load, a_killed_loader_leaves_an_empty_pool_or_none)
 		kill(pid, SIGKILL);
 		ASSERT_EQ(pid, waitpid(pid, &status, 0));
 		killed += WIFSIGNALED(status);
+		/* The kernel ends reads in flight after the process. */
 		state = env_state(&self->env, POOL);
+		for (int ms = 0; state == PINPOOL_STATE_LOADING && ms < 10000; ms++) {
+			env_sleep_ms(1);
+			state = env_state(&self->env, POOL);
+		}
 		if (WIFSIGNALED(status)) {
 			EXPECT_NE(PINPOOL_STATE_LOADING, state)
 			{

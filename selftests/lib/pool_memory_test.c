@@ -205,7 +205,7 @@ static const char *checkpoint(const char *folder, size_t mib)
 
 TEST_F(memory, a_load_takes_the_pages_that_it_needs_and_no_more)
 {
-	static const enum pinpool_io ios[] = {PINPOOL_IO_AUTO, PINPOOL_IO_PREAD};
+	static const enum pinpool_io ios[] = {PINPOOL_IO_AUTO, PINPOOL_IO_URING, PINPOOL_IO_PREAD};
 	struct pinpool_catalog *catalog;
 	struct pinpool_pool *pool;
 
@@ -233,7 +233,7 @@ TEST_F(memory, a_load_takes_the_pages_that_it_needs_and_no_more)
 
 TEST_F(memory, a_load_that_finds_no_page_says_so)
 {
-	static const enum pinpool_io ios[] = {PINPOOL_IO_AUTO, PINPOOL_IO_PREAD};
+	static const enum pinpool_io ios[] = {PINPOOL_IO_AUTO, PINPOOL_IO_URING, PINPOOL_IO_PREAD};
 
 	if (variant->backend == PINPOOL_BACKEND_SHM)
 		SKIP(return, "no pools on demand on this backend");
@@ -493,6 +493,7 @@ TEST_F(memory, who_may_not_open_a_pool_sees_the_same_of_it)
 		EXPECT_EQ(info.pages_zeroed, seen->pages_zeroed);
 		EXPECT_EQ(info.failed_allocs, seen->failed_allocs);
 		EXPECT_EQ(info.exports, seen->exports);
+		EXPECT_EQ(info.bytes_read, seen->bytes_read);
 		ASSERT_EQ(0, pinpool_pool_destroy(self->env.ctx, "model", NULL));
 	}
 }
@@ -504,8 +505,8 @@ TEST_F(memory, a_backend_says_what_it_offers)
 	switch (variant->backend) {
 	case PINPOOL_BACKEND_MODULE:
 		EXPECT_EQ(PINPOOL_FEATURE_ON_DEMAND | PINPOOL_FEATURE_RESIZE | PINPOOL_FEATURE_NUMA |
-				  PINPOOL_FEATURE_EVICTION,
-			  features & 15);
+				  PINPOOL_FEATURE_EVICTION | PINPOOL_FEATURE_URING_READ,
+			  features & 31);
 		break;
 	case PINPOOL_BACKEND_HUGETLBFS:
 		EXPECT_EQ(PINPOOL_FEATURE_ON_DEMAND | PINPOOL_FEATURE_NUMA, features);

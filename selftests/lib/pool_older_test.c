@@ -100,6 +100,31 @@ TEST_F(older, what_it_does_not_offer_is_refused_with_a_reason)
 	pinpool_pool_close(pool);
 }
 
+/* Our own entries would reach the module of today, so it is the missing bit alone that keeps the library from them. */
+TEST_F(older, a_load_goes_another_way_than_by_commands)
+{
+	struct pinpool_load_report report = {.size = sizeof(report)};
+	PINPOOL_OPTS(pinpool_load_opts, opts, .io = PINPOOL_IO_URING_CMD);
+	struct pinpool_diag diag = {0};
+	char path[] = "/tmp/older-XXXXXX";
+	int fd = mkstemp(path);
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(10, write(fd, "\2\0\0\0\0\0\0\0{}", 10));
+	close(fd);
+	EXPECT_EQ(-EOPNOTSUPP, pinpool_load(self->env.ctx, "model", path, &opts, &report, &diag));
+	EXPECT_NE(NULL, strstr(diag.cause, "does not offer"));
+	EXPECT_STREQ("load a newer one", diag.change);
+	EXPECT_EQ(-ENOENT, env_state(&self->env, "model"));
+	opts.io = PINPOOL_IO_AUTO;
+	EXPECT_EQ(0, pinpool_load(self->env.ctx, "model", path, &opts, &report, &diag))
+	{
+		TH_LOG("%s: %s", diag.object, diag.cause);
+	}
+	EXPECT_NE(PINPOOL_IO_URING_CMD, report.io);
+	unlink(path);
+}
+
 TEST_F(older, everything_else_works)
 {
 	PINPOOL_OPTS(pinpool_create_opts, opts, .capacity = 2 * self->env.page, .numa_node = 1);

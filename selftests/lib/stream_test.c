@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
 /*
- * The engine alone, into plain memory: every path brings the same bytes and digests, faults are named and leave nothing
- * in flight, and what the host forbids is fallen back from, or refused where it was asked for by name.
+ * The engine alone, into plain memory and, where the module is, into a pool: every path brings the same bytes and digests,
+ * faults are named and leave nothing in flight, and what the host forbids is fallen back from, or refused where it was
+ * asked for by name.
  *
- * Faults come in between the library and the system: this program's own pread64() and io_uring waiting function are
- * found before those of the C library and liburing, pass the call on, and change what comes back.
+ * Faults come in between the library and the system: this program's own pread64() and functions of io_uring are found
+ * before those of the C library and liburing, pass the call on, and change what comes back.
  */
 #include "checkpoints.h"
 #include "harness.h"
 #include "pool/ctx.h"
+#include "pool_env.h"
 #include "stream/stream.h"
 
 #include <dlfcn.h>
@@ -33,6 +35,8 @@ static struct {
 	atomic_uint count;
 	useconds_t delay; /* before each */
 	unsigned int cancel_at; /* sets cancel at this result */
+	int answer; /* to the command that asks whether there are commands */
+	int no_large_entries; /* what a ring with them gets */
 } fault;
 
 static volatile int cancel;
@@ -77,6 +81,32 @@ int io_uring_submit_and_wait_timeout(struct io_uring *ring, struct io_uring_cqe 
 	return ret;
 }
 
+/* Only that command is submitted without waiting. */
+int io_uring_submit(struct io_uring *ring)
+{
+	static int (*next)(struct io_uring *);
+	struct io_uring_cqe *cqe;
+	int ret;
+
+	if (!next)
+		next = (typeof(next))dlsym(RTLD_NEXT, "io_uring_submit");
+	ret = next(ring);
+	if (fault.answer && !io_uring_wait_cqe(ring, &cqe))
+		cqe->res = fault.answer;
+	return ret;
+}
+
+int io_uring_queue_init_params(unsigned int entries, struct io_uring *ring, struct io_uring_params *params)
+{
+	static int (*next)(unsigned int, struct io_uring *, struct io_uring_params *);
+
+	if (!next)
+		next = (typeof(next))dlsym(RTLD_NEXT, "io_uring_queue_init_params");
+	if (fault.no_large_entries && (params->flags & IORING_SETUP_SQE128))
+		return fault.no_large_entries;
+	return next(entries, ring, params);
+}
+
 #define MEMORY (24ull << 20)
 #define FILES  3
 #define SYSCTL "/proc/sys/kernel/io_uring_disabled"
@@ -96,6 +126,10 @@ static void keep_log(void *arg, enum pinpool_log_level level, const char *msg)
 
 FIXTURE(stream)
 {
+	struct pool_env env;
+	struct pinpool_pool *pool; /* @memory is its mapping, or NULL */
+	bool registers; /* the kernel registers @memory */
+	int stranger; /* what the engine takes for the file of a pool where there is none, or -1 */
 	char folder[PATH_MAX];
 	struct log log;
 	struct pinpool_ctx ctx;
@@ -111,8 +145,41 @@ FIXTURE(stream)
 	bool disabled; /* io_uring, by us */
 };
 
+FIXTURE_VARIANT(stream)
+{
+	bool pool;
+};
+
+FIXTURE_VARIANT_ADD(stream, memory)
+{
+	.pool = false,
+};
+
+FIXTURE_VARIANT_ADD(stream, pool)
+{
+	.pool = true,
+};
+
+static bool can_register(void *memory)
+{
+	struct iovec iov = {.iov_base = memory, .iov_len = 4096};
+	struct io_uring ring;
+	bool can;
+
+	if (io_uring_queue_init(1, &ring, 0))
+		return false;
+	can = !io_uring_register_buffers(&ring, &iov, 1);
+	io_uring_queue_exit(&ring);
+	return can;
+}
+
 FIXTURE_SETUP(stream)
 {
+	const char *why = variant->pool ? env_open(&self->env, PINPOOL_BACKEND_MODULE) : NULL;
+	void *memory;
+
+	if (why)
+		SKIP(return, "%s", why);
 	make_folder(self->folder);
 	memset(&self->log, 0, sizeof(self->log));
 	memset(&self->diag, 0, sizeof(self->diag));
@@ -121,8 +188,19 @@ FIXTURE_SETUP(stream)
 	self->ctx = (struct pinpool_ctx){.log = keep_log, .log_arg = &self->log, .log_level = PINPOOL_LOG_DEBUG};
 	self->opts = (struct pinpool_load_opts){.size = sizeof(self->opts)};
 	self->count = 0;
-	self->memory = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, self->memory);
+	self->stranger = -1;
+	self->pool = NULL;
+	if (variant->pool) {
+		ASSERT_EQ(0, env_create(&self->env, "stream", MEMORY / self->env.page));
+		ASSERT_EQ(0, pinpool_pool_open(self->env.ctx, "stream", PINPOOL_OPEN_WRITE, &self->pool, NULL));
+		ASSERT_EQ(0, pinpool_pool_begin(self->pool, NULL));
+		ASSERT_EQ(0, pinpool_pool_map_writable(self->pool, &memory, NULL));
+	} else {
+		memory = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		ASSERT_NE(MAP_FAILED, memory);
+	}
+	self->memory = memory;
+	self->registers = can_register(memory);
 	memset(&fault, 0, sizeof(fault));
 	alarm(120);
 }
@@ -138,6 +216,34 @@ FIXTURE_TEARDOWN_PARENT(stream)
 		close(fd);
 	}
 	remove_folder(self->folder);
+	if (variant->pool)
+		env_clean(&self->env);
+}
+
+/* Whether a path can be had for this memory. */
+static bool offered(const FIXTURE_DATA(stream) * self, enum pinpool_io io)
+{
+	switch (io) {
+	case PINPOOL_IO_URING_FIXED:
+		return self->registers;
+	case PINPOOL_IO_URING_CMD:
+		return self->pool;
+	default:
+		return true;
+	}
+}
+
+/* Every path that can be had, one after the other. */
+#define FOR_EACH_PATH(io)                                                                                              \
+	for (enum pinpool_io io = PINPOOL_IO_URING_FIXED; io <= PINPOOL_IO_URING_CMD; io++)                            \
+		if (offered(self, io))
+
+/* The one that is taken where nobody says which. */
+static enum pinpool_io best(const FIXTURE_DATA(stream) * self)
+{
+	if (self->pool)
+		return PINPOOL_IO_URING_CMD;
+	return self->registers ? PINPOOL_IO_URING_FIXED : PINPOOL_IO_URING;
 }
 
 /* Adds a file of @bytes behind those there are, with ranges that meet, that leave gaps and that are empty. */
@@ -167,6 +273,7 @@ static int run(FIXTURE_DATA(stream) * self)
 	struct stream_job job = {
 		.ctx = &self->ctx,
 		.base = self->memory,
+		.pool = self->pool ? pinpool_pool_fd(self->pool) : self->stranger,
 		.capacity = MEMORY,
 		.files = self->files,
 		.count = self->count,
@@ -228,28 +335,26 @@ TEST_F(stream, every_path_brings_bytes_and_digests_of_every_size)
 		{131072, 4096, 65536},
 		{3 << 20, (5 << 20) + 12345, 777},
 	};
-	int expected;
-
 	for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
 		for (size_t i = 0; i < self->count; i++)
 			source_close(&self->sources[i]);
 		self->count = 0;
 		for (size_t i = 0; i < FILES; i++)
 			ASSERT_EQ(0, add_file(_metadata, self, sizes[s][i]));
-		for (int variant = 0; variant < 24; variant++) {
-			self->opts.io = (enum pinpool_io)(variant % 4);
-			self->opts.buffered = variant & 4;
-			self->opts.chunk_bytes = variant < 8 ? 0 : 65536;
-			self->opts.queue_depth = variant < 16 ? 0 : 2;
-			self->opts.no_digest = variant == 23;
-			expected = self->opts.io ? self->opts.io : PINPOOL_IO_URING_FIXED;
+		for (int way = 0; way < 30; way++) {
+			self->opts.io = (enum pinpool_io)(way % 5);
+			self->opts.buffered = way / 5 & 1;
+			self->opts.chunk_bytes = way < 10 ? 0 : 65536;
+			self->opts.queue_depth = way < 20 ? 0 : 2;
+			self->opts.no_digest = way == 25;
+			if (!offered(self, self->opts.io))
+				continue;
 			ASSERT_EQ(0, run(self))
 			{
-				TH_LOG("size set %zu, variant %d: %s: %s", s, variant, self->diag.object,
-				       self->diag.cause);
+				TH_LOG("size set %zu, way %d: %s: %s", s, way, self->diag.object, self->diag.cause);
 			}
 			check(_metadata, self);
-			EXPECT_EQ(expected, self->result.io);
+			EXPECT_EQ(self->opts.io ? self->opts.io : best(self), self->result.io);
 		}
 	}
 }
@@ -261,12 +366,15 @@ TEST_F(stream, windows_of_memory_move_along)
 	uint8_t *small = self->memory;
 	struct stream_job job = {
 		.ctx = &self->ctx,
+		.pool = -1,
 		.capacity = memory,
 		.files = self->files,
 		.count = FILES,
 		.opts = &self->opts,
 	};
 
+	if (variant->pool)
+		SKIP(return, "windows are the same in a pool, which would have to be as large");
 	ASSERT_EQ(0, add_file(_metadata, self, 1 << 20));
 	ASSERT_EQ(0, add_file(_metadata, self, (3 << 20) + 1));
 	ASSERT_EQ(0, add_file(_metadata, self, (3 << 20) + 4097));
@@ -297,13 +405,13 @@ TEST_F(stream, results_cut_short_and_interrupted_reads_are_completed)
 	ASSERT_EQ(0, add_file(_metadata, self, (3 << 20) + 5));
 	ASSERT_EQ(0, add_file(_metadata, self, (2 << 20) + 4096));
 	for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
-		for (int io = PINPOOL_IO_URING_FIXED; io <= PINPOOL_IO_PREAD; io++) {
+		FOR_EACH_PATH(io) {
 			for (int buffered = 0; buffered < 2; buffered++) {
 				memset(&fault, 0, sizeof(fault));
 				fault.error = kinds[k].error;
 				fault.shorten = kinds[k].shorten;
 				fault.every = 3;
-				self->opts.io = (enum pinpool_io)io;
+				self->opts.io = io;
 				self->opts.buffered = buffered;
 				self->opts.chunk_bytes = 65536;
 				ASSERT_EQ(0, run(self))
@@ -326,9 +434,9 @@ TEST_F(stream, an_error_names_file_and_offset_and_waits_for_what_is_in_flight)
 	ASSERT_EQ(0, add_file(_metadata, self, 1 << 20));
 	ASSERT_EQ(0, add_file(_metadata, self, 8 << 20));
 	before = malloc(MEMORY);
-	for (int io = PINPOOL_IO_URING_FIXED; io <= PINPOOL_IO_PREAD; io++) {
+	FOR_EACH_PATH(io) {
 		memset(&fault, 0, sizeof(fault));
-		self->opts.io = (enum pinpool_io)io;
+		self->opts.io = io;
 		self->opts.chunk_bytes = 65536;
 		self->opts.queue_depth = 32;
 		fault.error = -EIO;
@@ -350,9 +458,9 @@ TEST_F(stream, an_error_names_file_and_offset_and_waits_for_what_is_in_flight)
 
 TEST_F(stream, a_file_that_shrank_or_vanished_since_it_was_opened_is_stale)
 {
-	for (int io = PINPOOL_IO_URING_FIXED; io <= PINPOOL_IO_PREAD; io++) {
+	FOR_EACH_PATH(io) {
 		for (int buffered = 0; buffered < 2; buffered++) {
-			self->opts.io = (enum pinpool_io)io;
+			self->opts.io = io;
 			self->opts.buffered = buffered;
 			self->opts.chunk_bytes = 65536;
 			ASSERT_EQ(0, add_file(_metadata, self, 8 << 20));
@@ -379,8 +487,8 @@ TEST_F(stream, a_file_that_ends_before_its_size_is_named)
 	ASSERT_EQ(0, source_open(&self->sources[0], "/sys/kernel/uevent_seqnum", &self->diag));
 	self->count = 1;
 	self->files[0].source = &self->sources[0];
-	for (int io = PINPOOL_IO_URING; io <= PINPOOL_IO_PREAD; io++) {
-		self->opts.io = (enum pinpool_io)io;
+	FOR_EACH_PATH(io) {
+		self->opts.io = io;
 		EXPECT_EQ(-ENODATA, run(self));
 		EXPECT_TRUE(strstr(self->diag.object, "/sys/kernel/uevent_seqnum: offset "));
 		EXPECT_FALSE(self->result.direct);
@@ -406,8 +514,8 @@ TEST_F(stream, progress_rises_to_the_total_and_may_cancel)
 	ASSERT_EQ(0, add_file(_metadata, self, 5 << 20));
 	self->opts.progress = count_ticks;
 	self->opts.progress_arg = ticks;
-	for (int io = PINPOOL_IO_URING_FIXED; io <= PINPOOL_IO_PREAD; io++) {
-		self->opts.io = (enum pinpool_io)io;
+	FOR_EACH_PATH(io) {
+		self->opts.io = io;
 		memset(ticks, 0, sizeof(ticks));
 		ASSERT_EQ(0, run(self));
 		EXPECT_LE(1, ticks[0]);
@@ -425,8 +533,8 @@ TEST_F(stream, a_cancel_flag_ends_each_path)
 	self->opts.cancel = &cancel;
 	self->opts.chunk_bytes = 65536;
 	self->opts.queue_depth = 1;
-	for (int io = PINPOOL_IO_URING_FIXED; io <= PINPOOL_IO_PREAD; io++) {
-		self->opts.io = (enum pinpool_io)io;
+	FOR_EACH_PATH(io) {
+		self->opts.io = io;
 		memset(&fault, 0, sizeof(fault));
 		fault.delay = 3000;
 		fault.cancel_at = 10;
@@ -460,8 +568,10 @@ static void check_fallback_to_threads(struct __test_metadata *_metadata, FIXTURE
 	check(_metadata, self);
 	EXPECT_EQ(PINPOOL_IO_PREAD, self->result.io);
 	EXPECT_TRUE(strstr(self->log.text, "reading with threads"));
-	for (int io = PINPOOL_IO_URING_FIXED; io <= PINPOOL_IO_URING; io++) {
-		self->opts.io = (enum pinpool_io)io;
+	FOR_EACH_PATH(io) {
+		if (io == PINPOOL_IO_PREAD)
+			continue;
+		self->opts.io = io;
 		EXPECT_EQ(-EOPNOTSUPP, run(self));
 		EXPECT_STREQ("io_uring", self->diag.object);
 		EXPECT_NE('\0', self->diag.change[0]);
@@ -516,13 +626,91 @@ TEST_F(stream, without_locked_memory_buffers_are_not_fixed_unless_that_was_force
 	self->opts.io = PINPOOL_IO_AUTO;
 	ASSERT_EQ(0, run(self));
 	check(_metadata, self);
-	EXPECT_EQ(PINPOOL_IO_URING, self->result.io);
-	EXPECT_TRUE(strstr(self->log.text, "without fixed buffers"));
-	self->opts.io = PINPOOL_IO_URING_FIXED;
-	EXPECT_EQ(-EOPNOTSUPP, run(self));
-	EXPECT_TRUE(strstr(self->diag.change, "ulimit -l"));
+	if (self->pool) {
+		/* Commands lock none. */
+		EXPECT_EQ(PINPOOL_IO_URING_CMD, self->result.io);
+	} else {
+		EXPECT_EQ(PINPOOL_IO_URING, self->result.io);
+		EXPECT_TRUE(strstr(self->log.text, "without fixed buffers"));
+		self->opts.io = PINPOOL_IO_URING_FIXED;
+		EXPECT_EQ(-EOPNOTSUPP, run(self));
+		EXPECT_TRUE(strstr(self->diag.change, "ulimit -l"));
+	}
 	if (!getuid())
 		ASSERT_EQ(0, seteuid(0));
+}
+
+/* Forced, commands fail with such words; otherwise another way is taken, and the log says why. */
+static void check_no_commands(struct __test_metadata *_metadata, FIXTURE_DATA(stream) * self, const char *cause,
+			      const char *change)
+{
+	self->opts.io = PINPOOL_IO_URING_CMD;
+	EXPECT_EQ(-EOPNOTSUPP, run(self));
+	EXPECT_STREQ("io_uring", self->diag.object);
+	EXPECT_TRUE(strstr(self->diag.cause, cause))
+	{
+		TH_LOG("%s", self->diag.cause);
+	}
+	EXPECT_TRUE(strstr(self->diag.change, change))
+	{
+		TH_LOG("%s", self->diag.change);
+	}
+	EXPECT_EQ(0, self->result.requests);
+	self->opts.io = PINPOOL_IO_AUTO;
+	ASSERT_EQ(0, run(self));
+	check(_metadata, self);
+	EXPECT_EQ(self->registers ? PINPOOL_IO_URING_FIXED : PINPOOL_IO_URING, self->result.io);
+}
+
+TEST_F(stream, there_are_no_commands_to_memory_that_is_no_pool)
+{
+	if (variant->pool)
+		SKIP(return, "the memory is a pool");
+	ASSERT_EQ(0, add_file(_metadata, self, (2 << 20) + 7));
+	check_no_commands(_metadata, self, "not one of the kernel module", "use the kernel module");
+	EXPECT_FALSE(strstr(self->log.text, "commands to the module"));
+	/* What is taken for a pool and has no commands, as one of an older module. */
+	self->stranger = memfd_create("stranger", MFD_CLOEXEC);
+	ASSERT_LE(0, self->stranger);
+	check_no_commands(_metadata, self, "Operation not supported", "newer version of the kernel module");
+	EXPECT_TRUE(strstr(self->log.text, "without commands to the module"));
+	close(self->stranger);
+}
+
+TEST_F(stream, commands_that_are_refused_are_done_without_unless_they_were_forced)
+{
+	if (!variant->pool)
+		SKIP(return, "the memory is no pool");
+	ASSERT_EQ(0, add_file(_metadata, self, (2 << 20) + 7));
+	fault.answer = -ENOTTY;
+	check_no_commands(_metadata, self, strerror(ENOTTY), "newer version of the kernel module");
+	EXPECT_TRUE(strstr(self->log.text, "without commands to the module"));
+	fault.answer = -EACCES;
+	check_no_commands(_metadata, self, strerror(EACCES), "security policy");
+	fault.answer = 0;
+	fault.no_large_entries = -EINVAL;
+	check_no_commands(_metadata, self, "setting up a ring", "");
+	EXPECT_TRUE(strstr(self->log.text, "without commands to the module"));
+}
+
+/* The chunk is a page, so that pages are brought whole, and what goes beyond a file's end is not asked for. */
+TEST_F(stream, commands_bring_whole_pages_and_count)
+{
+	struct pinpool_info before = {.size = sizeof(before)}, after = {.size = sizeof(after)};
+
+	if (!variant->pool)
+		SKIP(return, "the memory is no pool");
+	ASSERT_EQ(0, add_file(_metadata, self, 8 << 20));
+	ASSERT_EQ(0, add_file(_metadata, self, 4097));
+	ASSERT_EQ(0, pinpool_pool_get_info(self->pool, &before));
+	ASSERT_EQ(0, run(self));
+	check(_metadata, self);
+	EXPECT_EQ(5, self->result.requests);
+	EXPECT_EQ(2 << 20, self->result.chunk_bytes);
+	EXPECT_EQ(16, self->result.queue_depth);
+	EXPECT_FALSE(self->result.fixed_files);
+	ASSERT_EQ(0, pinpool_pool_get_info(self->pool, &after));
+	EXPECT_EQ((8 << 20) + 4097, after.bytes_read - before.bytes_read);
 }
 
 TEST_HARNESS_MAIN
