@@ -73,7 +73,7 @@ TEST_F_TIMEOUT(reserve, a_pool_that_fails_gives_its_part_back, 120)
 {
 	ASSERT_EQ(0, module_load("reserve_mb=16"));
 	EXPECT_EQ(-ENOMEM, pool_create("a", 1UL << 40));
-	EXPECT_EQ(-ENOMEM, pool_create("a", 2048 * MIB));
+	EXPECT_EQ(-ENOMEM, pool_create("a", 3072 * MIB));
 	EXPECT_COUNTS(16 * MIB, 16 * MIB, 0, 0);
 }
 

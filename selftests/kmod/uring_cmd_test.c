@@ -598,6 +598,39 @@ TEST_F(read, on_demand_pages_as_far_as_the_source_reaches)
 	close(disk);
 }
 
+/*
+ * Asked for more than one read may be, of a source that does not say how much it has: cut to that, of which a limit
+ * leaves just so many pages. What there is comes.
+ */
+TEST_F(read, no_more_at_once_than_a_read_may_be)
+{
+	const uint64_t most = 1024, capacity = (most + 16) * HUGE;
+	struct pinpool_module_info module;
+	struct pinpool_pool_info info;
+	char limit[32], text[256];
+	ssize_t n;
+	int fd, proc;
+
+	ASSERT_EQ(0, pool_create_flags("demand", capacity, PINPOOL_CREATE_ON_DEMAND));
+	fd = pool_open("demand", O_RDWR);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, pool_begin(fd));
+	proc = open("/proc/version", O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, proc);
+	n = read(proc, text, sizeof(text));
+	ASSERT_LT(0, n);
+	ASSERT_EQ(0, module_info(&module));
+	snprintf(limit, sizeof(limit), "%llu", (unsigned long long)(module.out_used_bytes + most * HUGE) >> 20);
+	ASSERT_EQ(0, file_write(MODULE_SYSFS "/parameters/limit_mb", limit));
+	EXPECT_EQ(n, read_one(&self->ring, fd, proc, 0, 0, capacity));
+	ASSERT_EQ(0, pool_info(fd, &info));
+	EXPECT_EQ(most, info.out_huge_pages);
+	ASSERT_EQ(0, file_write(MODULE_SYSFS "/parameters/limit_mb", "0"));
+	close(proc);
+	close(fd);
+	pool_destroy("demand");
+}
+
 TEST_F(read, the_module_says_that_it_can)
 {
 	struct pinpool_module_info info;
