@@ -375,7 +375,7 @@ TEST_F(read, other_commands_and_other_rings)
 {
 	struct io_uring small, polled;
 	struct io_uring_sqe *sqe;
-	int control = control_open(O_RDWR);
+	int control = control_open(O_RDWR), ret;
 
 	for (unsigned int op = 0; op < 0x10000; op += 97) {
 		queue_bytes(&self->ring, self->writer, op, ARGS(), sizeof(struct pinpool_uring_read));
@@ -399,9 +399,14 @@ TEST_F(read, other_commands_and_other_rings)
 	EXPECT_EQ(-EINVAL, submit_one(&small));
 	io_uring_queue_exit(&small);
 
+	/* Nothing can be polled for. A kernel that lets other requests into such a ring, and tells them apart, may read. */
 	ASSERT_EQ(0, ring_init(&polled, 4, IORING_SETUP_IOPOLL));
 	queue_args(&polled, self->writer, ARGS());
-	EXPECT_EQ(-EOPNOTSUPP, submit_one(&polled));
+	ret = submit_one(&polled);
+	EXPECT_TRUE(ret == -EOPNOTSUPP || ret == HUGE)
+	{
+		TH_LOG("%d", ret);
+	}
 	io_uring_queue_exit(&polled);
 }
 
