@@ -21,8 +21,8 @@
 #define DEPTH_DEFAULT	32u
 #define THREADS_DEFAULT 8u
 /* A page of the module that one command brings whole is not zeroed before. As many bytes in flight as otherwise. */
-#define COMMAND_CHUNK (2u << 20)
-#define COMMAND_DEPTH 16u
+#define COMMAND_CHUNK	(2u << 20)
+#define COMMAND_DEPTH	16u
 
 const char *pinpool_io_name(enum pinpool_io io)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
 /*
- * The engine alone, into plain memory and, where the module is, into a pool: every path brings the same bytes and digests,
- * faults are named and leave nothing in flight, and what the host forbids is fallen back from, or refused where it was
- * asked for by name.
+ * The engine alone, into plain memory and, where the module is, into a pool: every path brings the same bytes and
+ * digests, faults are named and leave nothing in flight, and what the host forbids is fallen back from, or refused
+ * where it was asked for by name.
  *
  * Faults come in between the library and the system: this program's own pread64() and functions of io_uring are found
  * before those of the C library and liburing, pass the call on, and change what comes back.
