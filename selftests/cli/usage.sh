@@ -47,7 +47,7 @@ for size in '' 0 x; do
 		pinpool resize a -- "$size"
 done
 for policy in '' bind bind: bind:-1 bind:1024 bind:x bind:1x bind:0-1 bind:99999999999999999999 prefer prefer: Bind:0 \
-	interleave: interleave:64 interleave:0-64 interleave:1-0 interleave:0, interleave:,0 interleave:0-1-2 interleave:000 \
+	interleave: interleave:64 interleave:0-64 interleave:1-0 "interleave:0," interleave:,0 interleave:0-1-2 interleave:000 \
 	interleaved local; do
 	wrong "pinpool: create: --numa: '$policy' is not a value it takes (bind:N, prefer:N, interleave, or interleave:LIST such as 0-1,3)" \
 		pinpool create a 1G --numa "$policy"

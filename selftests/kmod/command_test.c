@@ -269,6 +269,9 @@ TEST_F(command, files_that_are_none_of_ours)
 	EXPECT_EQ(PINPOOL_STATE_READY, pool_state(self->fd));
 }
 
+/* Calls of each ioctl: some fail and some do not, while the debug kernel takes a minute for them. */
+#define TURNS 100
+
 /* One ioctl, and a struct with which it succeeds; the pool is LOADING or EMPTY before. */
 struct op {
 	unsigned long ioc;
@@ -406,7 +409,7 @@ TEST_F_TIMEOUT(command, a_struct_that_changes_meanwhile, 240)
 		race.arg = race.pages + PAGE - ops[i].size / 2;
 		race.stop = false;
 		ASSERT_EQ(0, pthread_create(&thread, NULL, change_struct, &race));
-		for (int n = 0; n < 400; n++) {
+		for (int n = 0; n < TURNS; n++) {
 			int ret;
 
 			ASSERT_EQ(0, bring_about(self, ops[i].loading ? LOADING_WRITER : EMPTY_RW));
