@@ -94,7 +94,7 @@ static int explain_fault(const struct load *load, int err, struct pinpool_diag *
 	return populate_failed(load->name, diag);
 }
 
-/* Whether there are commands to read files into a pool. Asked for by name, an older module's lack of them is refused. */
+/* Whether there are commands to read files into a pool. Asked for by name, their lack is refused. */
 static int find_commands(struct load *load, struct pinpool_diag *diag)
 {
 	struct pinpool_ctx_info info = {.size = sizeof(info)};
