@@ -78,7 +78,22 @@ static struct folio *map_page(struct pinpool_pool *pool, struct file *file, unsi
 	return folio;
 }
 
-/* The same for a fault, counted. */
+/*
+ * The page at a place of a READY pool, or NULL if it is not READY or the page is not there and fit to be seen yet. Such
+ * a page stays so, and in its place, as long as there are mappings: no lock is needed to map it.
+ */
+static struct folio *map_final_page(struct pinpool_pool *pool, unsigned long index)
+{
+	struct folio *folio;
+
+	/* Whoever sees READY sees the content, and the size it has for good. */
+	if (smp_load_acquire(&pool->state) != PINPOOL_STATE_READY)
+		return NULL;
+	folio = pinpool_pages_find_final(&pool->pages, index);
+	return folio && folio_test_uptodate(folio) ? folio : NULL;
+}
+
+/* The same as map_page() for a fault, counted. */
 static struct folio *map_page_for_fault(struct vm_fault *vmf)
 {
 	struct pinpool_pool *pool = map_pool(vmf->vma);
@@ -116,16 +131,24 @@ static vm_fault_t __maybe_unused map_huge_fault(struct vm_fault *vmf, unsigned i
 {
 	unsigned long start = ALIGN_DOWN(vmf->address, PINPOOL_PAGE_SIZE);
 	struct vm_area_struct *vma = vmf->vma;
+	struct pinpool_pool *pool = map_pool(vma);
+	bool write = vmf->flags & FAULT_FLAG_WRITE;
 	struct folio *folio;
 	vm_fault_t ret;
 
 	if (order != PINPOOL_PAGE_ORDER || start < vma->vm_start || vma->vm_end - start < PINPOOL_PAGE_SIZE ||
 	    !IS_ALIGNED((vma->vm_start >> PAGE_SHIFT) - vma->vm_pgoff, 1UL << PINPOOL_PAGE_ORDER))
 		return VM_FAULT_FALLBACK;
+	folio = map_final_page(pool, vmf->pgoff >> PINPOOL_PAGE_ORDER);
+	if (folio) {
+		trace_pinpool_fault(pool, vmf->pgoff >> PINPOOL_PAGE_ORDER, write, false, 0);
+		atomic64_inc(&pool->faults);
+		return vmf_insert_folio_pmd(vmf, folio, write);
+	}
 	folio = map_page_for_fault(vmf);
 	if (IS_ERR(folio))
 		return MAP_FAULT_ERROR;
-	ret = vmf_insert_folio_pmd(vmf, folio, vmf->flags & FAULT_FLAG_WRITE);
+	ret = vmf_insert_folio_pmd(vmf, folio, write);
 	folio_unlock(folio);
 	return ret;
 }

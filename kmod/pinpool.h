@@ -180,6 +180,17 @@ static inline unsigned long pinpool_pages_nr(struct pinpool_pages *pages)
 	return nr;
 }
 
+/* The page at a place of a table that stays. */
+static inline struct folio *pinpool_slots_find(struct pinpool_slots *slots, unsigned long index)
+{
+	if (index >= slots->nr)
+		return NULL;
+	/* Users choose the place, so not beyond the table by speculation either. */
+	index = array_index_nospec(index, slots->nr);
+	/* Pairs with page_place(). */
+	return smp_load_acquire(&slots->folios[index]);
+}
+
 /**
  * pinpool_pages_find - the page at a place
  * @pages: the pages
@@ -189,19 +200,24 @@ static inline unsigned long pinpool_pages_nr(struct pinpool_pages *pages)
  */
 static inline struct folio *pinpool_pages_find(struct pinpool_pages *pages, unsigned long index)
 {
-	struct pinpool_slots *slots;
-	struct folio *folio = NULL;
+	struct folio *folio;
 
 	rcu_read_lock();
-	slots = rcu_dereference(pages->slots);
-	if (index < slots->nr) {
-		/* Users choose the place, so not beyond the table by speculation either. */
-		index = array_index_nospec(index, slots->nr);
-		/* Pairs with page_place(). */
-		folio = smp_load_acquire(&slots->folios[index]);
-	}
+	folio = pinpool_slots_find(rcu_dereference(pages->slots), index);
 	rcu_read_unlock();
 	return folio;
+}
+
+/**
+ * pinpool_pages_find_final - the same where the caller knows that the pages will not be resized any more
+ * @pages: the pages
+ * @index: the place
+ *
+ * Return: the page, or NULL if there is none, or no such place.
+ */
+static inline struct folio *pinpool_pages_find_final(struct pinpool_pages *pages, unsigned long index)
+{
+	return pinpool_slots_find(rcu_dereference_protected(pages->slots, true), index);
 }
 
 /**
