@@ -2,7 +2,8 @@
 /*
  * Who holds how much: the bytes of all pools against the module's limit, and those of one user's against the limit for
  * each. An account is a user's; it exists as long as a pool of his does, or a page that waits in the quarantine. Bytes
- * are charged before memory is taken for them. A limit that is lowered below what is held takes nothing away and lets nothing be added.
+ * are charged before memory is taken for them. A limit that is lowered below what is held takes nothing away and lets
+ * nothing be added.
  */
 #include <linux/list.h>
 #include <linux/slab.h>

@@ -278,9 +278,10 @@ struct pinpool_destroy {
  * @out_digest_kind: enum pinpool_digest_kind
  * @out_state: enum pinpool_state
  * @out_numa_node: numa_node of struct pinpool_create
- * @out_uid: present owner of the node, in the caller's user namespace, overflow uid if it has none there
+ * @out_uid: present owner of the node, in the caller's user namespace, overflow uid if it has none there; root's once
+ *	the pool is destroyed, for devtmpfs takes a node from its owner before it removes it
  * @out_gid: present group of the node, likewise
- * @out_mode: present permission bits of the node
+ * @out_mode: present permission bits of the node; 0 once the pool is destroyed
  * @out_flags: PINPOOL_CREATE_* of the pool; what PINPOOL_IOC_EVICTION said last
  * @out_priority: likewise
  * @out_numa_policy: enum pinpool_numa_policy
