@@ -100,6 +100,7 @@ help:
 	@echo 'make check-static    sources: sparse, coccinelle, checkpatch, kernel-doc, the layout of the ABI'
 	@echo 'make check-debug     the module on a kernel with KASAN, lockdep, kmemleak and others, and which lines of it ran'
 	@echo 'make coverage-kmod   the same, with that table as its last output'
+	@echo 'make fuzz-kmod       a million calls of the ABI at random on that kernel; SEED=N repeats one, CALLS=N'
 	@echo 'make bench [JSON=1]  measurements beside rivals; build/bench.json'
 	@echo 'make kmod KERNEL=R   the module for /lib/modules/R/build; KDIR=DIR: for these headers'
 	@echo 'make install         PREFIX=$(PREFIX) DESTDIR='

@@ -48,6 +48,14 @@ check-kernels:
 	$(Q)$(MAKE) --no-print-directory all selftests
 	$(Q)selftests/run lib cli vm newest
 
+# A million calls at random on the kernel that looks for errors, or CALLS of them. SEED repeats one: see
+# selftests/kmod/fuzz_test.c.
+.PHONY: fuzz-kmod
+fuzz-kmod:
+	$(Q)scripts/deps build check debug
+	$(Q)$(MAKE) --no-print-directory all selftests
+	$(Q)PINPOOL_FUZZ_CALLS='$(CALLS)' PINPOOL_FUZZ_SEED='$(SEED)' selftests/run fuzz
+
 .PHONY: selftests
 selftests: $(LIB_A)
 	$(Q)$(MAKE) --no-print-directory -C selftests/lib
