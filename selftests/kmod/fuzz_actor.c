@@ -75,27 +75,11 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 	_exit(1);
 }
 
-/* Words from memory that may not be there. 0, SIGSEGV or SIGBUS. */
-int fuzz_load_words(void *to, const void *from, size_t bytes)
+/* Words from or to memory that may not be there. 0, SIGSEGV or SIGBUS. */
+int fuzz_copy_words(void *to, const void *from, size_t bytes)
 {
 	const volatile uint64_t *source = from;
-	uint64_t *words = to;
-	int signal = sigsetjmp(fault_jump, 0);
-
-	if (signal)
-		return signal;
-	fault_expected = 1;
-	for (size_t i = 0; i < bytes / 8; i++)
-		words[i] = source[i];
-	fault_expected = 0;
-	return 0;
-}
-
-/* Words to memory that may not be there. */
-int fuzz_store_words(void *to, const void *from, size_t bytes)
-{
 	volatile uint64_t *words = to;
-	const uint64_t *source = from;
 	int signal = sigsetjmp(fault_jump, 0);
 
 	if (signal)

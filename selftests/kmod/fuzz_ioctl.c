@@ -251,7 +251,7 @@ static int load_write(struct fuzz_actor *a, const struct fuzz_file *f)
 	if (mapped)
 		map = mmap(NULL, r.length + PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, f->fd, r.offset & ~(PAGE - 1));
 	if (map != MAP_FAILED) {
-		fuzz_store_words((char *)map + r.offset % PAGE, a->buffer, r.length);
+		fuzz_copy_words((char *)map + r.offset % PAGE, a->buffer, r.length);
 		munmap(map, r.length + PAGE);
 	} else {
 		ret = result(pwrite(f->fd, a->buffer, r.length, r.offset));

@@ -117,7 +117,7 @@ int64_t fuzz_mmap(struct fuzz_actor *a)
 /* Words of a mapping that nobody writes, judged if they could be read. @at: offset in the pool. */
 static int map_verify(struct fuzz_actor *a, uint64_t key, uint64_t load, const char *address, uint64_t at, size_t bytes)
 {
-	int signal = fuzz_load_words(a->buffer, address, bytes);
+	int signal = fuzz_copy_words(a->buffer, address, bytes);
 
 	if (!signal)
 		fuzz_verify(a, key, load, a->buffer, at, bytes);
@@ -175,7 +175,7 @@ static void export_use(struct fuzz_actor *a, const struct fuzz_file *f, const st
 			fuzz_fail(a, "signal %d reading a dma-buf of a READY pool", signal);
 	} else if (writes && fuzz_write_begin(a, f->key, e->offset + e->length, false, &r)) {
 		if (r.offset >= e->offset && r.offset + r.length <= e->offset + e->length)
-			fuzz_store_words(address + (r.offset - e->offset), a->buffer, r.length);
+			fuzz_copy_words(address + (r.offset - e->offset), a->buffer, r.length);
 		fuzz_write_end(a);
 	}
 	munmap(address, e->length);
@@ -286,7 +286,7 @@ int64_t fuzz_map_write(struct fuzz_actor *a)
 		goto out_lock;
 	if (r.offset >= m->offset && r.offset + r.length <= m->offset + m->length) {
 		ready = map_ready(a, slot, m, &load);
-		signal = fuzz_store_words(fuzz_map_address(slot) + (r.offset - m->offset), a->buffer, r.length);
+		signal = fuzz_copy_words(fuzz_map_address(slot) + (r.offset - m->offset), a->buffer, r.length);
 		if (!signal && (ready || !m->writable))
 			fuzz_fail(a, "a mapping wrote to a pool that is %s", ready ? "READY" : "not mapped for that");
 		ret = signal;
