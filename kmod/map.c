@@ -93,18 +93,22 @@ static struct folio *map_final_page(struct pinpool_pool *pool, unsigned long ind
 	return folio && folio_test_uptodate(folio) ? folio : NULL;
 }
 
+static void map_count_fault(struct pinpool_pool *pool, const struct vm_fault *vmf, bool zeroed, int err)
+{
+	trace_pinpool_fault(pool, vmf->pgoff >> PINPOOL_PAGE_ORDER, vmf->flags & FAULT_FLAG_WRITE, zeroed, err);
+	if (!err)
+		atomic64_inc(&pool->faults);
+}
+
 /* The same as map_page() for a fault, counted. */
 static struct folio *map_page_for_fault(struct vm_fault *vmf)
 {
 	struct pinpool_pool *pool = map_pool(vmf->vma);
-	unsigned long index = vmf->pgoff >> PINPOOL_PAGE_ORDER;
 	bool zeroed = false;
 	struct folio *folio;
 
-	folio = map_page(pool, map_viewer(vmf->vma), index, &zeroed);
-	trace_pinpool_fault(pool, index, vmf->flags & FAULT_FLAG_WRITE, zeroed, PTR_ERR_OR_ZERO(folio));
-	if (!IS_ERR(folio))
-		atomic64_inc(&pool->faults);
+	folio = map_page(pool, map_viewer(vmf->vma), vmf->pgoff >> PINPOOL_PAGE_ORDER, &zeroed);
+	map_count_fault(pool, vmf, zeroed, PTR_ERR_OR_ZERO(folio));
 	return folio;
 }
 
@@ -141,8 +145,7 @@ static vm_fault_t __maybe_unused map_huge_fault(struct vm_fault *vmf, unsigned i
 		return VM_FAULT_FALLBACK;
 	folio = map_final_page(pool, vmf->pgoff >> PINPOOL_PAGE_ORDER);
 	if (folio) {
-		trace_pinpool_fault(pool, vmf->pgoff >> PINPOOL_PAGE_ORDER, write, false, 0);
-		atomic64_inc(&pool->faults);
+		map_count_fault(pool, vmf, false, 0);
 		return vmf_insert_folio_pmd(vmf, folio, write);
 	}
 	folio = map_page_for_fault(vmf);
