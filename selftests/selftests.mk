@@ -35,7 +35,7 @@ check-debug:
 coverage-kmod: check-debug
 	$(Q)selftests/coverage $(BUILD)/selftests/vm/debug/gcov
 
-# Both, with one tally.
+# All of that with one tally: what .ci/run runs.
 check-all:
 	$(Q)scripts/deps build check debug
 	$(Q)$(MAKE) --no-print-directory all selftests
