@@ -3,7 +3,7 @@
 
 BENCH_PROGRAMS := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
 
-$(BENCH_PROGRAMS): $(BUILD)/bench/%: bench/%.c $(LIB_A)
+$(BENCH_PROGRAMS): $(BUILD)/bench/%: bench/%.c $(wildcard bench/*.h) $(LIB_A)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(LIB_A) $(LIB_LIBS) -ldl

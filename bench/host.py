@@ -124,12 +124,23 @@ def program(name, *args, env):
     return json.loads(done.stdout)
 
 
-def write_checkpoint(path, size, name="model.layers.0.mlp.weight"):
-    """A safetensors file of exactly @size bytes, bf16 tensors of 32 MiB and a rest, bytes that do not compress."""
+def program_in_vm(series, name, *folder):
+    """The same in a VM that counts instructions, with the module, on a kernel of this series; see bench/vm."""
+    top = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    done = subprocess.run([os.path.join(top, "bench", "vm"), series, name, *folder], stdout=subprocess.PIPE, text=True,
+                          check=False)
+    if done.returncode:
+        raise Unavailable(f"bench/vm {series} {name}: failed with status {done.returncode}")
+    return json.loads(done.stdout)
+
+
+def write_checkpoint(path, size, name="model.layers.0.mlp.weight", header_bytes=MIB):
+    """A safetensors file of exactly @size bytes, bf16 tensors of 32 MiB and a rest, bytes that do not compress. The
+    header has @header_bytes or a little more, most of them blanks."""
     shape_row = 4096 * 2
     tensor_bytes = 32 * MIB
     header, offset = {}, 0
-    space = size - MIB
+    space = size - header_bytes
     while offset < space:
         length = min(tensor_bytes, space - offset) // shape_row * shape_row
         if not length:

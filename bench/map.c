@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
 /*
  * What it costs to map, touch and unmap memory that is there already: a READY pool of the module, beside a file on
- * hugetlbfs. Made for a VM that counts instructions (qemu -icount shift=0, one CPU): the time stamp counter advances by
- * one with each. Anywhere else it refuses to measure. For bench/map.py.
+ * hugetlbfs. In instructions, see counter.h. For bench/map.py.
  *
  * usage: map HUGETLBFS    a mount with pages for a file of 1 GiB and one of 2 MiB
  *
@@ -12,6 +11,8 @@
  * - populate: the same with MAP_POPULATE
  * - attach_small, attach_large: in all, open, mmap far from other mappings, munmap, close of 2 MiB and of 1 GiB
  */
+#include "counter.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pinpool/pinpool.h>
@@ -42,50 +43,7 @@ struct costs {
 	uint64_t attach_large;
 };
 
-static void die(const char *what, const char *why)
-{
-	fprintf(stderr, "map: %s: %s\n", what, why);
-	exit(1);
-}
-
-static uint64_t instructions(void)
-{
-	uint32_t low, high;
-
-	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high)::"memory");
-	return (uint64_t)high << 32 | low;
-}
-
-/* A loop of two instructions, unless something interrupts it. */
-static uint64_t count_loop(unsigned long rounds)
-{
-	uint64_t before = instructions();
-
-	__asm__ volatile("1: sub $1, %0\n\tjnz 1b" : "+r"(rounds));
-	return instructions() - before;
-}
-
-static void check_counter(void)
-{
-	uint64_t least = UINT64_MAX;
-
-	for (int i = 0; i < REPEATS; i++) {
-		uint64_t more = count_loop(20000) - count_loop(10000);
-
-		least = more < least ? more : least;
-	}
-	if (least != 20000)
-		die("the time stamp counter", "does not count instructions (qemu -icount shift=0)");
-}
-
-static int compare(const void *a, const void *b)
-{
-	const uint64_t *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
-}
-
-static uint64_t median(uint64_t (*cost)(const char *path, size_t bytes), const char *path, size_t bytes)
+static uint64_t median_cost(uint64_t (*cost)(const char *path, size_t bytes), const char *path, size_t bytes)
 {
 	uint64_t costs[REPEATS];
 
@@ -93,8 +51,7 @@ static uint64_t median(uint64_t (*cost)(const char *path, size_t bytes), const c
 	cost(path, bytes);
 	for (int i = 0; i < REPEATS; i++)
 		costs[i] = cost(path, bytes);
-	qsort(costs, REPEATS, sizeof(costs[0]), compare);
-	return costs[REPEATS / 2];
+	return median(costs, REPEATS);
 }
 
 static int open_file(const char *path)
@@ -151,10 +108,10 @@ static uint64_t cost_attach(const char *path, size_t bytes)
 
 static void measure(const struct memory *memory, struct costs *costs)
 {
-	costs->map = median(cost_map, memory->large, LARGE);
-	costs->populate = median(cost_populate, memory->large, LARGE);
-	costs->attach_small = median(cost_attach, memory->small, SMALL);
-	costs->attach_large = median(cost_attach, memory->large, LARGE);
+	costs->map = median_cost(cost_map, memory->large, LARGE);
+	costs->populate = median_cost(cost_populate, memory->large, LARGE);
+	costs->attach_small = median_cost(cost_attach, memory->small, SMALL);
+	costs->attach_large = median_cost(cost_attach, memory->large, LARGE);
 }
 
 static void make_pool(struct pinpool_ctx *ctx, const char *name, size_t bytes)
@@ -210,7 +167,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: map HUGETLBFS\n");
 		return 2;
 	}
-	check_counter();
+	counter_check();
 	if (pinpool_ctx_new(&ctx, &opts, &diag))
 		die("module", diag.cause);
 	make_pool(ctx, "small", SMALL);
