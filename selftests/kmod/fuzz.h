@@ -4,8 +4,8 @@
  * them share by name, by fork and by fd passing; they die and are killed in the middle and are started again.
  *
  * fuzz_test.c starts, kills and judges; fuzz_actor.c is one thread and its process; fuzz_content.c knows whose each
- * word in a pool is; fuzz_ioctl.c, fuzz_io.c, fuzz_map.c and fuzz_life.c make the calls; fuzz_calls.c is the table of
- * them: a new call is one row there.
+ * word in a pool is; fuzz_ioctl.c, fuzz_io.c, fuzz_command.c, fuzz_map.c and fuzz_life.c make the calls; fuzz_calls.c
+ * is the table of them: a new call is one row there.
  *
  * What a thread calls, with which arguments, is a function of the seed, the thread, how many lives its process has had
  * and the number of the call, and of nothing that happens: the same seed makes the same calls. What they meet is up to
@@ -47,6 +47,10 @@
 #define FUZZ_MAX_ERRNO 134
 #define FUZZ_CLAIMS    256
 #define FUZZ_CURRENT   1024
+
+/* user_data of what a thread's ring has to do, once at a time. */
+#define FUZZ_RING_IO	 1
+#define FUZZ_RING_CANCEL 2
 
 /* Not a call: there was nothing to make it on. */
 #define FUZZ_SKIP INT64_MIN
@@ -150,6 +154,7 @@ struct fuzz_process {
 	uint64_t features; /* of the module */
 	int control[2]; /* read only, and for writing */
 	int epoll;
+	int directory;
 	_Atomic pid_t child;
 	struct fuzz_map maps[FUZZ_MAPS];
 	uint32_t racy[256]; /* an argument that other threads scribble on while it is used */
@@ -172,10 +177,12 @@ struct fuzz_actor {
 	uint64_t number;
 	char *buffer;
 	int pipe[2];
-	int source; /* O_DIRECT */
+	int source; /* a file: O_DIRECT */
+	int cached; /* the same file through the page cache */
 	struct io_uring ring;
 	bool ring_ok;
-	bool ring_busy;
+	unsigned int flight; /* completions of its ring that are to come: before the next call, if it is left at that */
+	int64_t flight_most; /* what its I/O in flight may give; -1: an error */
 	int claims[2];
 	unsigned int nr_claims;
 	uint64_t write;
@@ -212,6 +219,11 @@ bool fuzz_one_in(struct fuzz_actor *a, unsigned int n);
 void fuzz_note(struct fuzz_actor *a, int64_t x, int64_t y, int64_t z);
 void fuzz_fail(struct fuzz_actor *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int fuzz_copy_words(void *to, const void *from, size_t bytes);
+bool fuzz_ring_get(struct fuzz_actor *a);
+void fuzz_ring_submit(struct fuzz_actor *a, unsigned int nr, int64_t most);
+int64_t fuzz_ring_wait(struct fuzz_actor *a);
+void fuzz_ring_drop(struct fuzz_actor *a);
+void fuzz_count(struct fuzz_actor *a, int64_t ret);
 void fuzz_step(struct fuzz_actor *a);
 void fuzz_process_run(unsigned int index, uint64_t life);
 int64_t fuzz_fork(struct fuzz_actor *a);
@@ -222,6 +234,7 @@ void fuzz_identify(struct fuzz_actor *a, struct fuzz_file *f);
 int fuzz_file_get(struct fuzz_actor *a, struct fuzz_file *f, bool writer);
 bool fuzz_write_begin(struct fuzz_actor *a, uint64_t key, uint64_t capacity, bool whole, struct fuzz_region *r);
 void fuzz_write_end(struct fuzz_actor *a);
+void fuzz_write_leave(struct fuzz_actor *a);
 void fuzz_verify(struct fuzz_actor *a, uint64_t key, uint64_t load, const void *words, uint64_t offset, size_t bytes);
 uint64_t fuzz_current_load(uint64_t key);
 void fuzz_reaped(unsigned int id);

@@ -112,17 +112,95 @@ static bool error_listed(const struct fuzz_call *call, int64_t ret)
 	return false;
 }
 
+/* A ring for @a, with entries that have room for commands. */
+bool fuzz_ring_get(struct fuzz_actor *a)
+{
+	if (!a->ring_ok)
+		a->ring_ok = !io_uring_queue_init(4, &a->ring, IORING_SETUP_SQE128);
+	return a->ring_ok;
+}
+
+/* @nr entries more, of which one is FUZZ_RING_IO or has been, and may give @most, or an error. */
+void fuzz_ring_submit(struct fuzz_actor *a, unsigned int nr, int64_t most)
+{
+	int ret = io_uring_submit(&a->ring);
+
+	if (ret != (int)nr)
+		fuzz_fail(a, "a ring takes %d of %u entries", ret, nr);
+	a->flight += nr;
+	a->flight_most = most;
+}
+
+/* The result of the I/O in flight, with whatever was submitted beside it. */
+int64_t fuzz_ring_wait(struct fuzz_actor *a)
+{
+	int64_t ret = 0;
+
+	for (; a->flight; a->flight--) {
+		struct io_uring_cqe *cqe;
+		int err = io_uring_wait_cqe(&a->ring, &cqe);
+
+		if (err) {
+			fuzz_fail(a, "a ring does not say what has become of its entries: %d", err);
+			continue;
+		}
+		if (cqe->user_data == FUZZ_RING_IO)
+			ret = cqe->res;
+		else if (cqe->res && cqe->res != -ENOENT && cqe->res != -EALREADY)
+			fuzz_fail(a, "a cancellation is %d", cqe->res);
+		io_uring_cqe_seen(&a->ring, cqe);
+	}
+	if (ret > a->flight_most)
+		fuzz_fail(a, "I/O by a ring gave %lld, not %lld", (long long)ret, (long long)a->flight_most);
+	return ret;
+}
+
 /* What its ring still writes has to end before it writes anything else. */
 static void ring_settle(struct fuzz_actor *a)
 {
-	struct io_uring_cqe *cqe;
-
-	if (!a->ring_busy)
+	if (!a->flight)
 		return;
-	if (!io_uring_wait_cqe(&a->ring, &cqe))
-		io_uring_cqe_seen(&a->ring, cqe);
-	a->ring_busy = false;
+	fuzz_ring_wait(a);
 	fuzz_write_end(a);
+}
+
+/* Nobody else reads or writes these. */
+static void own_file_open(struct fuzz_actor *a)
+{
+	char path[32];
+
+	a->source = open("/mnt", O_TMPFILE | O_RDWR | O_DIRECT | O_CLOEXEC, 0600);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", a->source);
+	a->cached = open(path, O_RDWR | O_CLOEXEC);
+	if (a->source < 0 || a->cached < 0)
+		fuzz_fail(a, "a file in /mnt: %m");
+}
+
+static void own_file_close(struct fuzz_actor *a)
+{
+	close(a->source);
+	close(a->cached);
+}
+
+/* Closes a ring whatever it is at. That may go on for a while, with the file it reads. */
+void fuzz_ring_drop(struct fuzz_actor *a)
+{
+	io_uring_queue_exit(&a->ring);
+	a->ring_ok = false;
+	a->fixed.length = 0;
+	a->flight = 0;
+	fuzz_write_leave(a);
+	own_file_close(a);
+	own_file_open(a);
+}
+
+/* The call that @a is at was made. */
+void fuzz_count(struct fuzz_actor *a, int64_t ret)
+{
+	int row = a->entry->row;
+
+	atomic_fetch_add(ret < 0 ? &fuzz->row_errors[row][-ret % FUZZ_MAX_ERRNO] : &fuzz->row_ok[row], 1);
+	fuzz->calls++;
 }
 
 /* One call. */
@@ -151,8 +229,7 @@ void fuzz_step(struct fuzz_actor *a)
 		return;
 	if (ret < 0 && !error_listed(call, ret))
 		fuzz_fail(a, "%s: %s is not among its errors", call->name, strerror(-ret));
-	atomic_fetch_add(ret < 0 ? &fuzz->row_errors[row][-ret % FUZZ_MAX_ERRNO] : &fuzz->row_ok[row], 1);
-	fuzz->calls++;
+	fuzz_count(a, ret);
 }
 
 static void actor_init(struct fuzz_actor *a, struct fuzz_process *proc, unsigned int id, uint64_t life)
@@ -165,15 +242,12 @@ static void actor_init(struct fuzz_actor *a, struct fuzz_process *proc, unsigned
 	memset(a->record->log, 0, sizeof(a->record->log));
 	a->number = 0;
 	a->ring_ok = false;
-	a->ring_busy = false;
+	a->flight = 0;
 	a->nr_claims = 0;
 	a->fixed.length = 0;
-	/* Nobody else reads or writes these. */
 	if (pipe2(a->pipe, O_CLOEXEC | O_NONBLOCK))
 		fuzz_fail(a, "pipe: %m");
-	a->source = open("/mnt", O_TMPFILE | O_RDWR | O_DIRECT | O_CLOEXEC, 0600);
-	if (a->source < 0)
-		fuzz_fail(a, "a file in /mnt: %m");
+	own_file_open(a);
 }
 
 static void *thread_run(void *arg)
@@ -198,7 +272,7 @@ static void child_run(struct fuzz_actor *parent, unsigned int nr_calls, bool die
 	proc->forked = true;
 	close(a.pipe[0]);
 	close(a.pipe[1]);
-	close(a.source);
+	own_file_close(&a);
 	actor_init(&a, proc, proc->index * (FUZZ_THREADS + 1) + FUZZ_THREADS,
 		   fuzz_mix(proc->life, fuzz_mix(parent->id, parent->number)));
 	while (nr_calls-- && !fuzz->stop)
@@ -283,6 +357,7 @@ void fuzz_process_run(unsigned int index, uint64_t life)
 	proc.control[0] = control_open(O_RDONLY);
 	proc.control[1] = control_open(O_RDWR);
 	proc.epoll = epoll_create1(EPOLL_CLOEXEC);
+	proc.directory = open("/mnt", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	for (unsigned int i = 0; i < FUZZ_MAPS; i++)
 		pthread_rwlock_init(&proc.maps[i].lock, NULL);
 
@@ -291,8 +366,8 @@ void fuzz_process_run(unsigned int index, uint64_t life)
 
 		a->buffer = mmap(NULL, FUZZ_BUFFER + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		actor_init(a, &proc, index * (FUZZ_THREADS + 1) + i, life);
-		if (proc.control[0] < 0 || proc.control[1] < 0 || proc.epoll < 0 || a->buffer == MAP_FAILED ||
-		    mprotect(a->buffer + FUZZ_BUFFER, PAGE, PROT_NONE))
+		if (proc.control[0] < 0 || proc.control[1] < 0 || proc.epoll < 0 || proc.directory < 0 ||
+		    a->buffer == MAP_FAILED || mprotect(a->buffer + FUZZ_BUFFER, PAGE, PROT_NONE))
 			_exit(3);
 	}
 	for (unsigned int i = 0; i < FUZZ_THREADS; i++)

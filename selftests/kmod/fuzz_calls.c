@@ -12,8 +12,9 @@
 		.errors = (const int[]){ __VA_ARGS__ __VA_OPT__(, ) 0 },                                               \
 	}
 
-#define ROOM  ENOMEM, ENOSPC, EDQUOT
-#define WRITE EBADF, EROFS, EBUSY, EFAULT, ROOM
+#define ROOM	ENOMEM, ENOSPC, EDQUOT
+#define WRITE	EBADF, EROFS, EBUSY, EFAULT, ROOM
+#define COMMAND EBADF, EROFS, EBUSY, EINVAL, EAGAIN, ROOM
 
 const struct fuzz_call fuzz_calls[] = {
 	/* control */
@@ -32,7 +33,7 @@ const struct fuzz_call fuzz_calls[] = {
 	CALL(abort, 8, EBADF, EROFS, EBUSY),
 	CALL(resize, 20, EBADF, EROFS, EBUSY, EINVAL, ROOM),
 	CALL(eviction, 8, EPERM),
-	CALL(load, 60, ENOENT, ENXIO, EACCES, EBADF, EROFS, EBUSY, EINVAL, ROOM),
+	CALL(load, 60, ENOENT, ENXIO, EACCES, EBADF, EROFS, EBUSY, EINVAL, EAGAIN, ROOM),
 	CALL(bad_ioctl, 30, EINVAL, E2BIG, EOPNOTSUPP, EFAULT, ENOTTY),
 	CALL(ioctl_in_map, 10, EINVAL, E2BIG, EFAULT),
 	CALL(racy_ioctl, 15, EFAULT, EINVAL, E2BIG, EOPNOTSUPP, EPERM),
@@ -60,6 +61,10 @@ const struct fuzz_call fuzz_calls[] = {
 	CALL(uring_unregister, 4, ENXIO),
 	CALL(uring_direct, 20, EFAULT, EINVAL),
 	CALL(uring_fixed, 20, EFAULT, EINVAL),
+	CALL(uring_cmd, 40, COMMAND),
+	CALL(uring_cmd_cancel, 20, COMMAND, EINTR, ECANCELED),
+	CALL(uring_cmd_leave, 20, COMMAND),
+	CALL(uring_cmd_bad, 20, COMMAND, E2BIG, EOPNOTSUPP, ENOTTY, ESPIPE, EISDIR),
 
 	/* its mappings */
 	CALL(mmap, 110, EACCES, EINVAL, ENODATA, EBUSY, ENOMEM, EAGAIN, ENODEV),

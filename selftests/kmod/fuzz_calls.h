@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
- * Every call that fuzz_calls.c has in its table: a value >= 0, -errno or FUZZ_SKIP.
+ * Every call that fuzz_calls.c has in its table: a value >= 0, -errno or FUZZ_SKIP; and what they have of each other.
  */
 #ifndef SELFTESTS_KMOD_FUZZ_CALLS_H
 #define SELFTESTS_KMOD_FUZZ_CALLS_H
@@ -49,6 +49,13 @@ int64_t fuzz_uring_register(struct fuzz_actor *a);
 int64_t fuzz_uring_unregister(struct fuzz_actor *a);
 int64_t fuzz_uring_direct(struct fuzz_actor *a);
 int64_t fuzz_uring_fixed(struct fuzz_actor *a);
+
+/* fuzz_command.c */
+int fuzz_command_load(struct fuzz_actor *a, const struct fuzz_file *f, const struct fuzz_region *r);
+int64_t fuzz_uring_cmd(struct fuzz_actor *a);
+int64_t fuzz_uring_cmd_cancel(struct fuzz_actor *a);
+int64_t fuzz_uring_cmd_leave(struct fuzz_actor *a);
+int64_t fuzz_uring_cmd_bad(struct fuzz_actor *a);
 
 /* fuzz_map.c */
 int64_t fuzz_mmap(struct fuzz_actor *a);

@@ -107,9 +107,14 @@ bool fuzz_claim(struct fuzz_actor *a, uint64_t key, uint64_t page, bool whole)
 
 	if (whole && !atomic_compare_exchange_strong(&fuzz->claims[slot], &none, 1ULL << (a->id + 32)))
 		return false;
-	if (!whole && (atomic_fetch_or(&fuzz->claims[slot], 1ULL << a->id) >> 32)) {
-		fuzz->claims[slot] &= ~(1ULL << a->id);
-		return false;
+	if (!whole) {
+		uint64_t mine = 1ULL << a->id, before = atomic_fetch_or(&fuzz->claims[slot], mine);
+
+		if ((before >> 32) && !(before & mine))
+			fuzz->claims[slot] &= ~mine;
+		/* Its own from before: a write that nobody knows the end of. */
+		if ((before >> 32) || (before & mine))
+			return false;
 	}
 	a->claims[a->nr_claims++] = slot;
 	return true;
@@ -169,15 +174,29 @@ void fuzz_write_end(struct fuzz_actor *a)
 	fuzz_unclaim(a);
 }
 
-/* An actor is gone: its write has ended, but for one that the kernel makes without it. */
+/* The kernel goes on with it, nobody knows how long: nobody else writes there before the actor's process is gone. */
+void fuzz_write_leave(struct fuzz_actor *a)
+{
+	a->record->writing = 0;
+	a->record->writing_outlives = false;
+	a->nr_claims = 0;
+}
+
+/*
+ * An actor is gone: its write has ended, but for one that the kernel makes without it. Nobody else writes where that
+ * goes before the next actor of this number is gone.
+ */
 void fuzz_reaped(unsigned int id)
 {
 	struct fuzz_record *record = &fuzz->actors[id];
+	bool outlives = record->writing && record->writing_outlives;
 
-	if (record->writing && !record->writing_outlives)
+	if (record->writing && !outlives)
 		fuzz->writes[record->writing].ended = fuzz_tick();
 	record->writing = 0;
 	record->writing_outlives = false;
+	if (outlives)
+		return;
 	for (unsigned int c = 0; c < FUZZ_CLAIMS; c++)
 		fuzz->claims[c] &= ~(1ULL << id | 1ULL << (id + 32));
 }

@@ -135,33 +135,18 @@ int64_t fuzz_write_itself(struct fuzz_actor *a)
 static int64_t by_uring(struct fuzz_actor *a, const struct fuzz_file *f, const struct fuzz_region *r)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&a->ring);
-	struct io_uring_cqe *cqe;
-	int64_t ret;
 
 	io_uring_prep_write(sqe, f->fd, a->buffer, r->length, r->offset);
 	sqe->flags |= IOSQE_ASYNC;
+	sqe->user_data = FUZZ_RING_IO;
 	a->record->writing_outlives = true;
-	ret = io_uring_submit_and_wait(&a->ring, 1);
-	if (ret < 0)
-		return ret;
-	ret = io_uring_wait_cqe(&a->ring, &cqe);
-	if (ret < 0)
-		return ret;
-	ret = cqe->res;
-	io_uring_cqe_seen(&a->ring, cqe);
-	return ret;
-}
-
-static bool ring_get(struct fuzz_actor *a)
-{
-	if (!a->ring_ok)
-		a->ring_ok = !io_uring_queue_init(4, &a->ring, 0);
-	return a->ring_ok;
+	fuzz_ring_submit(a, 1, r->length);
+	return fuzz_ring_wait(a);
 }
 
 int64_t fuzz_uring_write(struct fuzz_actor *a)
 {
-	return ring_get(a) ? write_by(a, fuzz_one_in(a, 8), by_uring) : FUZZ_SKIP;
+	return fuzz_ring_get(a) ? write_by(a, fuzz_one_in(a, 8), by_uring) : FUZZ_SKIP;
 }
 
 /**
@@ -256,23 +241,16 @@ int64_t fuzz_preadv(struct fuzz_actor *a)
 static int64_t by_uring_read(struct fuzz_actor *a, const struct fuzz_file *f, const struct fuzz_region *r)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&a->ring);
-	struct io_uring_cqe *cqe;
-	int64_t ret;
 
 	io_uring_prep_read(sqe, f->fd, a->buffer, r->length, r->offset);
-	ret = io_uring_submit_and_wait(&a->ring, 1);
-	if (ret >= 0)
-		ret = io_uring_wait_cqe(&a->ring, &cqe);
-	if (ret < 0)
-		return ret;
-	ret = cqe->res;
-	io_uring_cqe_seen(&a->ring, cqe);
-	return ret;
+	sqe->user_data = FUZZ_RING_IO;
+	fuzz_ring_submit(a, 1, r->length);
+	return fuzz_ring_wait(a);
 }
 
 int64_t fuzz_uring_read(struct fuzz_actor *a)
 {
-	return ring_get(a) ? read_by(a, 4 * PAGE, true, by_uring_read) : FUZZ_SKIP;
+	return fuzz_ring_get(a) ? read_by(a, 4 * PAGE, true, by_uring_read) : FUZZ_SKIP;
 }
 
 static int64_t pipe_take(struct fuzz_actor *a, int64_t bytes)
@@ -416,7 +394,7 @@ int64_t fuzz_uring_register(struct fuzz_actor *a)
 	struct iovec vec = { fuzz_map_address(slot) + fuzz_one_in(a, 4) * HUGE, PAGE << fuzz_below(a, 10) };
 	int64_t ret = FUZZ_SKIP;
 
-	if (!ring_get(a) || pthread_rwlock_tryrdlock(&m->lock))
+	if (!fuzz_ring_get(a) || pthread_rwlock_tryrdlock(&m->lock))
 		return FUZZ_SKIP;
 	fuzz_note(a, slot, (uintptr_t)vec.iov_base, vec.iov_len);
 	if (m->length) {
@@ -441,8 +419,6 @@ int64_t fuzz_uring_unregister(struct fuzz_actor *a)
 static int64_t uring_from_disk(struct fuzz_actor *a, char *to, size_t length, bool fixed, bool waits)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&a->ring);
-	struct io_uring_cqe *cqe;
-	int64_t ret;
 
 	if (pwrite(a->source, a->buffer, length, 0) != (ssize_t)length) {
 		/* Not a whole sector. */
@@ -453,20 +429,10 @@ static int64_t uring_from_disk(struct fuzz_actor *a, char *to, size_t length, bo
 	} else {
 		io_uring_prep_read(sqe, a->source, to, length, 0);
 	}
+	sqe->user_data = FUZZ_RING_IO;
 	a->record->writing_outlives = true;
-	ret = io_uring_submit(&a->ring);
-	if (ret < 0)
-		return ret;
-	if (!waits) {
-		a->ring_busy = true;
-		return 0;
-	}
-	ret = io_uring_wait_cqe(&a->ring, &cqe);
-	if (ret < 0)
-		return ret;
-	ret = cqe->res;
-	io_uring_cqe_seen(&a->ring, cqe);
-	return ret;
+	fuzz_ring_submit(a, 1, length);
+	return waits ? fuzz_ring_wait(a) : 0;
 }
 
 /* From a disk by the ring into a mapping. It may be in flight when the process dies. */
@@ -478,13 +444,13 @@ int64_t fuzz_uring_direct(struct fuzz_actor *a)
 	int64_t ret;
 	char *to;
 
-	if (!ring_get(a))
+	if (!fuzz_ring_get(a))
 		return FUZZ_SKIP;
 	to = map_write_begin(a, slot, false, &r);
 	if (!to)
 		return FUZZ_SKIP;
 	ret = uring_from_disk(a, to, r.length, false, waits);
-	if (!a->ring_busy)
+	if (!a->flight)
 		fuzz_write_end(a);
 	pthread_rwlock_unlock(&a->proc->maps[slot].lock);
 	return ret;
@@ -501,7 +467,7 @@ int64_t fuzz_uring_fixed(struct fuzz_actor *a)
 		return FUZZ_SKIP;
 	if (r.offset >= a->fixed.offset && r.offset + r.length <= a->fixed.offset + a->fixed.length)
 		ret = uring_from_disk(a, a->fixed.address + (r.offset - a->fixed.offset), r.length, true, waits);
-	if (!a->ring_busy)
+	if (!a->flight)
 		fuzz_write_end(a);
 	return ret;
 }

@@ -238,24 +238,28 @@ int64_t fuzz_eviction(struct fuzz_actor *a)
 	return ret;
 }
 
-/* One pattern into a file that loads, by a call or through a mapping of its own. */
+/* One pattern into a file that loads: through a mapping of its own, by a command, or by a call. */
 static int load_write(struct fuzz_actor *a, const struct fuzz_file *f)
 {
-	bool whole = fuzz_one_in(a, 8), mapped = fuzz_one_in(a, 3);
+	bool whole = fuzz_one_in(a, 8);
+	unsigned int how = fuzz_below(a, 3);
 	struct fuzz_region r;
 	void *map = MAP_FAILED;
-	int ret = 0;
+	int ret = -EOPNOTSUPP;
 
 	if (!fuzz_write_begin(a, f->key, f->info.out_capacity, whole, &r))
 		return 0;
-	if (mapped)
+	if (how == 0)
 		map = mmap(NULL, r.length + PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, f->fd, r.offset & ~(PAGE - 1));
 	if (map != MAP_FAILED) {
+		ret = 0;
 		fuzz_copy_words((char *)map + r.offset % PAGE, a->buffer, r.length);
 		munmap(map, r.length + PAGE);
-	} else {
-		ret = result(pwrite(f->fd, a->buffer, r.length, r.offset));
+	} else if (how == 1) {
+		ret = fuzz_command_load(a, f, &r);
 	}
+	if (ret == -EOPNOTSUPP)
+		ret = result(pwrite(f->fd, a->buffer, r.length, r.offset));
 	fuzz_write_end(a);
 	return ret < 0 ? ret : 0;
 }

@@ -128,11 +128,13 @@ int64_t fuzz_receive(struct fuzz_actor *a)
 
 int64_t fuzz_die(struct fuzz_actor *a)
 {
+	fuzz_count(a, 0);
 	return result(kill(getpid(), SIGKILL));
 }
 
 /* While the others of the process are anywhere. */
 int64_t fuzz_exit(struct fuzz_actor *a)
 {
+	fuzz_count(a, 0);
 	_exit(0);
 }

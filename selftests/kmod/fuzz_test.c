@@ -143,7 +143,7 @@ static uint64_t row_print(unsigned int row)
 {
 	uint64_t sum = fuzz->row_ok[row];
 
-	printf("# %-15s %7llu done", fuzz_calls[row].name, (unsigned long long)sum);
+	printf("# %-16s %7llu done", fuzz_calls[row].name, (unsigned long long)sum);
 	for (int error = 1; error < FUZZ_MAX_ERRNO; error++)
 		if (fuzz->row_errors[row][error]) {
 			printf(", %llu %s", (unsigned long long)fuzz->row_errors[row][error], strerrorname_np(error));

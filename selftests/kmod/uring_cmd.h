@@ -18,8 +18,9 @@ static inline int ring_init(struct io_uring *ring, unsigned int depth, unsigned 
 	return io_uring_queue_init(depth, ring, IORING_SETUP_SQE128 | flags);
 }
 
-/* A command with any @bytes in its area; the rest of it is what no command may look at. */
-static inline void queue_bytes(struct io_uring *ring, int pool, unsigned int op, const void *bytes, size_t n)
+/* A command with any @bytes in its area; the rest of it is what no command may look at. The entry, for its flags. */
+static inline struct io_uring_sqe *queue_bytes(struct io_uring *ring, int pool, unsigned int op, const void *bytes,
+					       size_t n)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
 
@@ -27,11 +28,12 @@ static inline void queue_bytes(struct io_uring *ring, int pool, unsigned int op,
 	sqe->cmd_op = op;
 	memset(sqe->cmd, 0xee, AREA);
 	memcpy(sqe->cmd, bytes, n);
+	return sqe;
 }
 
-static inline void queue_args(struct io_uring *ring, int pool, const struct pinpool_uring_read *r)
+static inline struct io_uring_sqe *queue_args(struct io_uring *ring, int pool, const struct pinpool_uring_read *r)
 {
-	queue_bytes(ring, pool, PINPOOL_URING_READ, r, sizeof(*r));
+	return queue_bytes(ring, pool, PINPOOL_URING_READ, r, sizeof(*r));
 }
 
 /* @length bytes of @source at @from to place @to of the pool. @flags of the entry: IOSQE_*. */
@@ -45,11 +47,10 @@ static inline void queue_read(struct io_uring *ring, int pool, int source, uint6
 		.pool_offset = to,
 		.length = length,
 	};
-	unsigned int tail = ring->sq.sqe_tail & ring->sq.ring_mask;
+	struct io_uring_sqe *sqe = queue_args(ring, pool, &r);
 
-	queue_args(ring, pool, &r);
-	ring->sq.sqes[tail << 1].flags = flags;
-	ring->sq.sqes[tail << 1].user_data = to;
+	sqe->flags = flags;
+	sqe->user_data = to;
 }
 
 /* Commits @length bytes once nothing is in flight any more, and gives up after @patience_us. 0 or -errno. */
