@@ -63,12 +63,16 @@ struct fuzz_actor;
  * @weight: how often, relative to the others
  * @execute: makes the call; a value >= 0, -errno or FUZZ_SKIP
  * @errors: what it may say, ended by 0
+ * @never: why none of these calls can succeed; NULL: some have to, or the row tests nothing
+ * @if_can: the call whose ENOSYS or EOPNOTSUPP says that this kernel cannot, or NULL: every kernel can
  */
 struct fuzz_call {
 	const char *name;
 	unsigned int weight;
 	int64_t (*execute)(struct fuzz_actor *a);
 	const int *errors;
+	const char *never;
+	int64_t (*if_can)(struct fuzz_actor *a);
 };
 
 extern const struct fuzz_call fuzz_calls[];

@@ -6,11 +6,18 @@
 #include "fuzz_calls.h"
 #include "fuzz.h"
 
-#define CALL(_name, _weight, ...)                                                                                      \
+#define ROW(_name, _weight, _never, _if_can, ...)                                                                      \
 	{                                                                                                              \
-		.name = #_name, .weight = (_weight), .execute = fuzz_##_name,                                          \
+		.name = #_name, .weight = (_weight), .execute = fuzz_##_name, .never = (_never), .if_can = (_if_can),  \
 		.errors = (const int[]){ __VA_ARGS__ __VA_OPT__(, ) 0 },                                               \
 	}
+
+/* Some of them succeed, */
+#define CALL(_name, _weight, ...) ROW(_name, _weight, NULL, NULL, __VA_ARGS__)
+/* on kernels that can, */
+#define CALL_IF(_name, _weight, _row, ...) ROW(_name, _weight, NULL, fuzz_##_row, __VA_ARGS__)
+/* or none, for a reason. */
+#define CALL_NEVER(_name, _weight, _why, ...) ROW(_name, _weight, _why, NULL, __VA_ARGS__)
 
 #define ROOM	ENOMEM, ENOSPC, EDQUOT
 #define WRITE	EBADF, EROFS, EBUSY, EFAULT, ROOM
@@ -34,13 +41,13 @@ const struct fuzz_call fuzz_calls[] = {
 	CALL(resize, 20, EBADF, EROFS, EBUSY, EINVAL, ROOM),
 	CALL(eviction, 8, EPERM),
 	CALL(load, 60, ENOENT, ENXIO, EACCES, EBADF, EROFS, EBUSY, EINVAL, EAGAIN, ROOM),
-	CALL(bad_ioctl, 30, EINVAL, E2BIG, EOPNOTSUPP, EFAULT, ENOTTY),
-	CALL(ioctl_in_map, 10, EINVAL, E2BIG, EFAULT),
+	CALL_NEVER(bad_ioctl, 30, "each has one thing wrong", EINVAL, E2BIG, EOPNOTSUPP, EFAULT, ENOTTY),
+	CALL_NEVER(ioctl_in_map, 10, "no pattern begins with a size", EINVAL, E2BIG, EFAULT),
 	CALL(racy_ioctl, 15, EFAULT, EINVAL, E2BIG, EOPNOTSUPP, EPERM),
 
 	/* its content */
 	CALL(pwrite, 60, WRITE),
-	CALL(pwrite_page, 6, WRITE),
+	CALL(pwrite_page, 8, WRITE),
 	CALL(pwrite_fault, 8, WRITE),
 	CALL(pwritev, 15, WRITE),
 	CALL(splice_in, 12, WRITE, EINVAL, EAGAIN),
@@ -50,21 +57,21 @@ const struct fuzz_call fuzz_calls[] = {
 	CALL(preadv, 15, EBADF, ENODATA, EBUSY),
 	CALL(splice_out, 12, EBADF, ENODATA, EBUSY, EAGAIN),
 	CALL(sendfile, 12, EBADF, ENODATA, EBUSY, EAGAIN),
-	CALL(pread_into_map, 8, EBADF, ENODATA, EBUSY, EFAULT),
+	CALL_NEVER(pread_into_map, 8, "nothing may write there", EBADF, ENODATA, EBUSY, EFAULT),
 	CALL(lseek, 10, EBADF, EINVAL, ENODATA, EBUSY, ENXIO, EOVERFLOW),
 	CALL(poll, 15),
 	CALL(epoll, 15, EBADF, EEXIST, ENOENT),
-	CALL(direct, 25, EFAULT, EINVAL),
+	CALL(direct, 30, EFAULT, EINVAL),
 	CALL(uring_write, 8, WRITE),
 	CALL(uring_read, 8, EBADF, ENODATA, EBUSY),
-	CALL(uring_register, 16, EFAULT, EBUSY, EOPNOTSUPP, ENOMEM),
-	CALL(uring_unregister, 4, ENXIO),
+	CALL_IF(uring_register, 24, uring_register, EFAULT, EBUSY, EOPNOTSUPP, ENOMEM, EACCES, EINVAL),
+	CALL_IF(uring_unregister, 6, uring_register, ENXIO),
 	CALL(uring_direct, 20, EFAULT, EINVAL),
-	CALL(uring_fixed, 20, EFAULT, EINVAL),
+	CALL_IF(uring_fixed, 30, uring_register, EFAULT, EINVAL),
 	CALL(uring_cmd, 40, COMMAND),
 	CALL(uring_cmd_cancel, 20, COMMAND, EINTR, ECANCELED),
 	CALL(uring_cmd_leave, 20, COMMAND),
-	CALL(uring_cmd_bad, 20, COMMAND, E2BIG, EOPNOTSUPP, ENOTTY, ESPIPE, EISDIR),
+	CALL_NEVER(uring_cmd_bad, 20, "each has one thing wrong", COMMAND, E2BIG, EOPNOTSUPP, ENOTTY, ESPIPE, EISDIR),
 
 	/* its mappings */
 	CALL(mmap, 110, EACCES, EINVAL, ENODATA, EBUSY, ENOMEM, EAGAIN, ENODEV),
@@ -82,7 +89,7 @@ const struct fuzz_call fuzz_calls[] = {
 	CALL(msync, 6, EINVAL, ENOMEM, EBUSY),
 	CALL(mbind, 8, EFAULT, EINVAL, EIO, EPERM, ENOMEM, ENOSYS),
 	CALL(proc_mem, 10, EIO, EFAULT, EACCES),
-	CALL(process_vm, 8, EFAULT, ENOMEM, ENOSYS),
+	CALL_IF(process_vm, 8, process_vm, EFAULT, ENOMEM, ENOSYS),
 	CALL(vmsplice, 8, EFAULT, EAGAIN),
 	CALL(proc_maps, 6, ENOENT, EACCES, EPERM),
 

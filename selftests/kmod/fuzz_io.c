@@ -386,15 +386,43 @@ int64_t fuzz_direct(struct fuzz_actor *a)
 	return ret;
 }
 
-/* Pins the pages of a mapping until they are unregistered, or the process goes. */
+/* Pins a page of a pool that @a loads, through a mapping that is gone at once. */
+static int64_t register_of_file(struct fuzz_actor *a)
+{
+	struct iovec vec = { .iov_len = HUGE };
+	struct fuzz_file f;
+	int64_t ret;
+
+	if (fuzz_file_get(a, &f, true))
+		return FUZZ_SKIP;
+	fuzz_note(a, f.info.out_name[2] - '0', f.key, f.info.out_state);
+	vec.iov_base = mmap(NULL, HUGE, PROT_READ | PROT_WRITE, MAP_SHARED, f.fd, 0);
+	if (vec.iov_base == MAP_FAILED) {
+		ret = -errno;
+	} else {
+		ret = io_uring_register_buffers(&a->ring, &vec, 1);
+		munmap(vec.iov_base, HUGE);
+	}
+	if (!ret)
+		a->fixed = (struct fuzz_fixed){ vec.iov_base, HUGE, 0, f.key };
+	close(f.fd);
+	return ret;
+}
+
+/* Pins pages until they are unregistered, or the process goes. */
 int64_t fuzz_uring_register(struct fuzz_actor *a)
 {
 	unsigned int slot = fuzz_below(a, FUZZ_MAPS);
 	struct fuzz_map *m = &a->proc->maps[slot];
 	struct iovec vec = { fuzz_map_address(slot) + fuzz_one_in(a, 4) * HUGE, PAGE << fuzz_below(a, 10) };
+	bool of_file = fuzz_one_in(a, 2);
 	int64_t ret = FUZZ_SKIP;
 
-	if (!fuzz_ring_get(a) || pthread_rwlock_tryrdlock(&m->lock))
+	if (!fuzz_ring_get(a))
+		return FUZZ_SKIP;
+	if (of_file)
+		return register_of_file(a);
+	if (pthread_rwlock_tryrdlock(&m->lock))
 		return FUZZ_SKIP;
 	fuzz_note(a, slot, (uintptr_t)vec.iov_base, vec.iov_len);
 	if (m->length) {

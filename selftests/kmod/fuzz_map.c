@@ -71,7 +71,7 @@ int64_t fuzz_mmap(struct fuzz_actor *a)
 	size_t length = pages_random(a, MAP_BYTES - PAGE, order) + (1UL << order);
 	int prot = fuzz_one_in(a, 64) ? PROT_READ | PROT_EXEC : prots[writer ? 3 + fuzz_below(a, 6) : fuzz_below(a, 6)],
 	    flags = MAP_FIXED;
-	bool shared = !fuzz_one_in(a, 8), keeps = fuzz_below(a, 2), fits;
+	bool shared = !fuzz_one_in(a, 8), keeps = fuzz_below(a, 2), aside = !fuzz_one_in(a, 8), fits;
 	struct fuzz_map *m = &a->proc->maps[slot];
 	char *address = fuzz_map_address(slot);
 	struct fuzz_file f;
@@ -93,10 +93,20 @@ int64_t fuzz_mmap(struct fuzz_actor *a)
 	fuzz_note(a, slot, offset, length);
 	fits = offset <= f.info.out_capacity && length <= f.info.out_capacity - offset;
 	refusal = mmap_refusal(&f, prot, shared);
-	munmap(address, FUZZ_MAP_STRIDE);
-	map_forget(slot, m);
-	if (mmap(address, length, prot, flags, f.fd, offset) == MAP_FAILED) {
+	/* What cannot be mapped mostly leaves in its place what was. */
+	aside = aside && (refusal || !fits || f.info.out_state == PINPOOL_STATE_EMPTY);
+	if (aside) {
+		address = NULL;
+		flags &= ~MAP_FIXED;
+	} else {
+		munmap(address, FUZZ_MAP_STRIDE);
+		map_forget(slot, m);
+	}
+	address = mmap(address, length, prot, flags, f.fd, offset);
+	if (address == MAP_FAILED) {
 		ret = -errno;
+	} else if (aside) {
+		munmap(address, length);
 	} else {
 		m->length = length;
 		m->offset = offset;
@@ -184,7 +194,7 @@ static void export_use(struct fuzz_actor *a, const struct fuzz_file *f, const st
 /* A dma-buf, used at once and perhaps kept. */
 int64_t fuzz_export(struct fuzz_actor *a)
 {
-	bool writes = fuzz_one_in(a, 2), keeps = fuzz_one_in(a, 4);
+	bool writes = fuzz_one_in(a, 2), keeps = fuzz_one_in(a, 2);
 	unsigned int slot = fuzz_below(a, FUZZ_EXPORTS), order = fuzz_one_in(a, 2) ? 12 : 21;
 	struct pinpool_export e = { .size = sizeof(e), .out_fd = -1 };
 	struct fuzz_file f;
