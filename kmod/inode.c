@@ -2,7 +2,7 @@
 /*
  * One inode per pool on a small pseudo filesystem. The core maps a huge page whole only if the file's address space
  * belongs to an inode whose size covers it, and the inode of a device node has no size; so a pool's files get this
- * one's address space.
+ * one's address space. Its size covers any pool: what there is to map is known by the pool alone.
  *
  * The mount lives only while pools do. It pins the module: one that pinned it from load on could never be unloaded.
  */
@@ -11,6 +11,7 @@
 #include <linux/mount.h>
 #include <linux/pseudo_fs.h>
 
+#include "compat/huge.h"
 #include "pinpool.h"
 
 #define PINPOOL_FS_MAGIC 0x70696e70 /* "pinp" */
@@ -31,12 +32,11 @@ static struct file_system_type fs_type = {
 };
 
 /**
- * pinpool_inode_new - an inode of a size
- * @size: bytes
+ * pinpool_inode_new - an inode for a pool
  *
  * Return: the inode, for pinpool_inode_free(), or an error pointer.
  */
-struct inode *pinpool_inode_new(loff_t size)
+struct inode *pinpool_inode_new(void)
 {
 	struct inode *inode;
 	int err;
@@ -49,8 +49,18 @@ struct inode *pinpool_inode_new(loff_t size)
 		simple_release_fs(&fs_mount, &fs_pins);
 		return inode;
 	}
-	i_size_write(inode, size);
+	i_size_write(inode, MAX_LFS_FILESIZE);
+	huge_inode_init(inode);
 	return inode;
+}
+
+/**
+ * pinpool_inode_empty - the pool's pages are about to go
+ * @inode: the inode; nothing maps them any more
+ */
+void pinpool_inode_empty(struct inode *inode)
+{
+	huge_inode_empty(inode);
 }
 
 /**

@@ -250,10 +250,8 @@ int pinpool_load_resize(struct pinpool_pool *pool, struct file *file, u64 capaci
 
 	load_change_end(pool);
 	pool->shrinking = false;
-	if (!err) {
+	if (!err)
 		WRITE_ONCE(pool->capacity, capacity);
-		i_size_write(pool->inode, capacity);
-	}
 	mutex_unlock(&pool->lock);
 	wake_up_all(&pool->wait);
 	return err;

@@ -10,6 +10,7 @@
  */
 #include <linux/pagemap.h>
 
+#include "compat/huge.h"
 #include "pinpool.h"
 #include "trace.h"
 
@@ -115,23 +116,18 @@ static struct folio *map_page_for_fault(struct vm_fault *vmf)
 /* Not VM_FAULT_NOPAGE: a fault of the kernel itself, in copy_from_user(), would come back for ever. */
 #define MAP_FAULT_ERROR VM_FAULT_SIGBUS
 
-/* Where the core has to find out itself how much it can map. It maps the whole folio if it can, and unlocks it. */
+/* Where the core has to find out itself how much it can map. */
 static vm_fault_t map_fault(struct vm_fault *vmf)
 {
 	struct folio *folio = map_page_for_fault(vmf);
 
 	if (IS_ERR(folio))
 		return MAP_FAULT_ERROR;
-	folio_get(folio);
-	vmf->page = folio_page(folio, vmf->pgoff & ((1UL << PINPOOL_PAGE_ORDER) - 1));
-	return VM_FAULT_LOCKED;
+	return huge_fault_finish(vmf, folio, folio_page(folio, vmf->pgoff & ((1UL << PINPOOL_PAGE_ORDER) - 1)));
 }
 
-/*
- * Where a whole page fits, on kernels that let a driver say so: without the page table that the core gets ready for
- * .fault and throws away.
- */
-static vm_fault_t __maybe_unused map_huge_fault(struct vm_fault *vmf, unsigned int order)
+/* Where a whole page fits: without the page table that the core gets ready for .fault and throws away. */
+static vm_fault_t map_huge_fault(struct vm_fault *vmf, huge_fault_order order)
 {
 	unsigned long start = ALIGN_DOWN(vmf->address, PINPOOL_PAGE_SIZE);
 	struct vm_area_struct *vma = vmf->vma;
@@ -140,14 +136,19 @@ static vm_fault_t __maybe_unused map_huge_fault(struct vm_fault *vmf, unsigned i
 	struct folio *folio;
 	vm_fault_t ret;
 
-	if (order != PINPOOL_PAGE_ORDER || start < vma->vm_start || vma->vm_end - start < PINPOOL_PAGE_SIZE ||
+	if (order != HUGE_FAULT_PMD || start < vma->vm_start || vma->vm_end - start < PINPOOL_PAGE_SIZE ||
 	    !IS_ALIGNED((vma->vm_start >> PAGE_SHIFT) - vma->vm_pgoff, 1UL << PINPOOL_PAGE_ORDER))
 		return VM_FAULT_FALLBACK;
 	folio = map_final_page(pool, vmf->pgoff >> PINPOOL_PAGE_ORDER);
 	if (folio) {
-		map_count_fault(pool, vmf, false, 0);
-		return vmf_insert_folio_pmd(vmf, folio, write);
+		ret = vmf_insert_folio_pmd(vmf, folio, write);
+		/* Else .fault counts it. */
+		if (ret == VM_FAULT_NOPAGE)
+			map_count_fault(pool, vmf, false, 0);
+		return ret;
 	}
+	if (!HUGE_FAULT_LOCKED)
+		return VM_FAULT_FALLBACK;
 	folio = map_page_for_fault(vmf);
 	if (IS_ERR(folio))
 		return MAP_FAULT_ERROR;
@@ -170,7 +171,7 @@ static const struct vm_operations_struct map_vm_ops = {
 	.open = map_open,
 	.close = map_close,
 	.fault = map_fault,
-	vm_ops_huge_fault(map_huge_fault)
+	.huge_fault = map_huge_fault,
 	vm_ops_map_pages(map_pages)
 };
 
@@ -209,7 +210,7 @@ static int map_set_up(struct vm_area_struct *vma)
 		return -EINTR;
 	err = map_permitted(pool, map_viewer(vma), vma->vm_pgoff, vma_pages(vma), write);
 	if (!err) {
-		vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP);
+		vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP | HUGE_VM_FLAGS);
 		vm_flags_clear(vma, VM_MAYEXEC | (write ? 0 : VM_MAYWRITE));
 		vma->vm_ops = &map_vm_ops;
 		map_count(pool, vma, 1);

@@ -227,7 +227,7 @@ static inline struct folio *pinpool_pages_find_final(struct pinpool_pages *pages
  * @gid: group of the node at first
  * @mode: permission bits of the node at first
  * @created_ns: CLOCK_REALTIME
- * @inode: gives the files of this pool an address space of the right size
+ * @inode: gives the files of this pool an address space
  * @pages: its memory
  * @live: it has a name and a node; under pools_lock
  * @faults: page faults served
@@ -442,7 +442,8 @@ union pinpool_ioctl_buffer {
 long pinpool_ioctl(struct file *file, const struct pinpool_ioctl_op *ops, size_t nr_ops, unsigned int number,
 		   unsigned long arg);
 
-struct inode *pinpool_inode_new(loff_t size);
+struct inode *pinpool_inode_new(void);
+void pinpool_inode_empty(struct inode *inode);
 void pinpool_inode_free(struct inode *inode);
 
 extern struct class pinpool_class;

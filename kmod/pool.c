@@ -30,6 +30,8 @@ static void pool_release(struct device *dev)
 	struct pinpool_pool *pool = container_of(dev, struct pinpool_pool, dev);
 	struct inode *inode = pool->inode;
 
+	if (inode)
+		pinpool_inode_empty(inode);
 	pinpool_pages_free(&pool->pages);
 	kfree(pool);
 	/* Last: it lets go of the module. */
@@ -190,7 +192,7 @@ int pinpool_pool_create(const struct pinpool_params *params)
 	err = pool_take_memory(pool);
 	if (err)
 		goto err_name;
-	inode = pinpool_inode_new(pool->capacity);
+	inode = pinpool_inode_new();
 	if (IS_ERR(inode)) {
 		err = PTR_ERR(inode);
 		goto err_name;

@@ -53,20 +53,6 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 #endif
 
 /*
- * Mapping a huge page whole by the driver's own word. "mm/huge_memory: add vmf_insert_folio_pmd()"; before, the core
- * does it behind .fault, at the price of a page table each time. Delete when the oldest is 6.15.
- */
-#ifdef PINPOOL_HAVE_VMF_INSERT_FOLIO_PMD
-#define vm_ops_huge_fault(function) .huge_fault = (function),
-#else
-#define vm_ops_huge_fault(function)
-static inline vm_fault_t vmf_insert_folio_pmd(struct vm_fault *vmf, struct folio *folio, bool write)
-{
-	return VM_FAULT_FALLBACK;
-}
-#endif
-
-/*
  * Faults under the lock of the mapping alone, which .map_pages asks for: "mm: handle read faults under the VMA lock".
  * Kernels without that lock would call it in vain. Delete when the oldest is 6.7.
  */
