@@ -112,6 +112,16 @@ static int prepare_ready(struct target *t)
 	return ret;
 }
 
+static int prepare_ready_mapped(struct target *t)
+{
+	int ret = prepare_ready(t);
+
+	if (ret)
+		return ret;
+	t->mapping = mmap(NULL, CAPACITY, PROT_READ, MAP_SHARED, t->fd, 0);
+	return t->mapping == MAP_FAILED ? -errno : 0;
+}
+
 static long run_create(struct target *t)
 {
 	struct pinpool_create c;
@@ -171,6 +181,13 @@ static long run_touch(struct target *t)
 	bytes[0] = 1;
 	bytes[HUGE] = 2;
 	return bytes[0] + bytes[HUGE] == 3 ? 0 : -EIO;
+}
+
+static long run_look(struct target *t)
+{
+	volatile unsigned char *bytes = t->mapping;
+
+	return bytes[0] == 0xa5 && bytes[HUGE] == 0xa5 ? 0 : -EIO;
 }
 
 static long run_populate(struct target *t)
@@ -326,6 +343,7 @@ static const struct call calls[] = {
 	{ "begin", prepare_open, run_begin, NULL, true, 0 },
 	{ "mmap", prepare_loading, run_mmap, NULL, false, 1 },
 	{ "touch", prepare_mapped, run_touch, NULL, true, 0 },
+	{ "look", prepare_ready_mapped, run_look, NULL, true, 0 },
 	{ "populate", prepare_mapped, run_populate, NULL, false, 0 },
 	{ "write", prepare_loading, run_write, NULL, true, 0 },
 	{ "uring read", prepare_uring, run_uring, has_read, false, 1 },

@@ -247,7 +247,6 @@ TEST_F(map, vm_flags)
 	EXPECT_NE(NULL, strstr(flags, " dd")) TH_LOG("VmFlags:%s", flags);
 	EXPECT_EQ(NULL, strstr(flags, " io")) TH_LOG("VmFlags:%s", flags);
 	EXPECT_EQ(NULL, strstr(flags, " pf")) TH_LOG("VmFlags:%s", flags);
-	EXPECT_EQ(NULL, strstr(flags, " mm")) TH_LOG("VmFlags:%s", flags);
 	EXPECT_EQ(NULL, strstr(flags, " mw")) TH_LOG("VmFlags:%s", flags);
 	EXPECT_EQ(NULL, strstr(flags, " me")) TH_LOG("VmFlags:%s", flags);
 	/* Left out of core dumps for good. */
@@ -378,6 +377,52 @@ TEST_F(map, no_advice_takes_bytes_away)
 	EXPECT_NE(0, fallocate(self->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, HUGE));
 	EXPECT_EQ(-1, pattern_differs(p, BYTES, SEED, 0));
 	munmap(p, BYTES);
+}
+
+/* As many references as the page cache has to a huge page of its own. The core must not take it for one and split it. */
+TEST_F(map, a_page_with_pins_is_not_split)
+{
+	static const int advice[] = { MADV_COLD, MADV_PAGEOUT };
+	char *p = pool_map(self->fd, HUGE, PROT_READ);
+	struct iovec pages = { p, HUGE - PAGE };
+	int ends[2];
+
+	ASSERT_NE(MAP_FAILED, p);
+	touch_pages(p, HUGE);
+	ASSERT_EQ(0, pipe(ends));
+	ASSERT_EQ(HUGE, fcntl(ends[1], F_SETPIPE_SZ, HUGE));
+	ASSERT_EQ(HUGE - PAGE, vmsplice(ends[1], &pages, 1, 0));
+	for (size_t i = 0; i < ARRAY_SIZE(advice); i++) {
+		EXPECT_EQ(0, madvise(p + 3 * PAGE, 5 * PAGE, advice[i]));
+		EXPECT_EQ(HUGE / 1024, smaps(p, "FilePmdMapped", NULL)) TH_LOG("advice %d", advice[i]);
+	}
+	close(ends[0]);
+	close(ends[1]);
+	EXPECT_EQ(-1, pattern_differs(p, HUGE, SEED, 0));
+	munmap(p, HUGE);
+}
+
+/* Mapped in small pages, an abort finds them all the same, and nothing is left that would keep a load from beginning. */
+TEST_F(map, small_pages_on_request)
+{
+	char *p = pool_map(self->fd, HUGE, PROT_READ);
+
+	ASSERT_NE(MAP_FAILED, p);
+	ASSERT_EQ(0, madvise(p, HUGE, MADV_NOHUGEPAGE));
+	EXPECT_EQ(-1, pattern_differs(p, HUGE, SEED, 0));
+	EXPECT_EQ(HUGE / 1024, smaps(p, "Rss", NULL));
+	munmap(p, HUGE);
+
+	p = pool_map(self->writer, HUGE, PROT_READ | PROT_WRITE);
+	ASSERT_NE(MAP_FAILED, p);
+	ASSERT_EQ(0, madvise(p, HUGE, MADV_NOHUGEPAGE));
+	pattern_fill(p, HUGE, SEED, 0);
+	EXPECT_EQ(-1, pattern_differs(p, HUGE, SEED, 0));
+	ASSERT_EQ(0, pool_abort(self->writer));
+	EXPECT_EQ(128 + SIGBUS, in_child(touch, p + 5 * PAGE));
+	EXPECT_EQ(-EBUSY, pool_begin(self->writer));
+	munmap(p, HUGE);
+	EXPECT_EQ(0, pool_begin(self->writer));
 }
 
 TEST_F(map, offsets_that_are_not_huge_page_aligned)
