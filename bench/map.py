@@ -3,8 +3,7 @@
 """What it costs to map, touch and unmap a READY pool of 1 GiB, beside the same on hugetlbfs: instructions, counted in a
 VM by bench/vm, so the load of this machine does not matter. What else bench/map measures goes to stderr.
 
-Before 6.15 each fault of ours takes a page table that is thrown away: 4,096 of what 6.1 and 6.12 count are the bytes of
-it that the kernel clears.
+qemu counts each byte that `rep stosb` clears, so a page table is 4,096.
 
 usage: map.py SERIES    as of selftests/vm/fetch-kernel
 """
