@@ -71,15 +71,23 @@ static struct folio *page_take(const struct pinpool_pages *pages, unsigned long 
 	return folio;
 }
 
+/* A page more, or less. */
+static void pages_add(struct pinpool_pages *pages, struct folio *folio, unsigned long index, int by)
+{
+	int nid = pinpool_place_node(&pages->place, index);
+
+	lockdep_assert_held(&pages->lock);
+
+	WRITE_ONCE(pages->nr_held, pages->nr_held + by);
+	if (nid != NUMA_NO_NODE && folio_nid(folio) != nid)
+		pages->nr_fallback += by;
+}
+
 /* Gives a page its place. Who looks it up sees all that was done to it before. */
 static void page_place(struct pinpool_pages *pages, struct pinpool_slots *slots, unsigned long index,
 		       struct folio *folio)
 {
-	int nid = pinpool_place_node(&pages->place, index);
-
-	WRITE_ONCE(pages->nr_held, pages->nr_held + 1);
-	if (nid != NUMA_NO_NODE && folio_nid(folio) != nid)
-		WRITE_ONCE(pages->nr_fallback, pages->nr_fallback + 1);
+	pages_add(pages, folio, index, 1);
 	/* Pairs with pinpool_pages_find(). */
 	smp_store_release(&slots->folios[index], folio);
 }
@@ -90,11 +98,9 @@ static void page_place(struct pinpool_pages *pages, struct pinpool_slots *slots,
  */
 static void page_leave(struct pinpool_pages *pages, struct folio *folio, unsigned long index, unsigned long deadline)
 {
-	int nid = pinpool_place_node(&pages->place, index);
-
-	pages->nr_held--;
-	if (nid != NUMA_NO_NODE && folio_nid(folio) != nid)
-		pages->nr_fallback--;
+	mutex_lock(&pages->lock);
+	pages_add(pages, folio, index, -1);
+	mutex_unlock(&pages->lock);
 	while (!pinpool_page_settled(folio) && time_before(jiffies, deadline))
 		schedule_timeout_uninterruptible(1);
 	pages->nr_charged--;
@@ -167,7 +173,9 @@ static int pages_fill_from(struct pinpool_pages *pages, struct pinpool_slots *sl
 			pages_tell_shortage(pages, slots, i, shortage);
 			return -ENOMEM;
 		}
+		mutex_lock(&pages->lock);
 		page_place(pages, slots, i, folio);
+		mutex_unlock(&pages->lock);
 		cond_resched();
 	}
 	return 0;

@@ -113,9 +113,9 @@ struct pinpool_slots {
  * @on_demand: pages come when they are needed
  * @account: is charged for the pages
  * @memcg: is charged for those that do not come from the reserve
- * @lock: guards the filling of places and the replacing of @slots; a leaf
+ * @lock: guards the filling of places, the replacing of @slots, @nr_held and @nr_fallback; a leaf
  * @slots: the table
- * @nr_held: pages there are
+ * @nr_held: pages there are; read without the lock as well
  * @nr_charged: pages charged to @account
  * @nr_fallback: pages of another node than wanted
  * @nr_zeroed: pages cleared because this pool touched them

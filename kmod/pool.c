@@ -436,24 +436,19 @@ bool pinpool_pool_make_room(struct pinpool_pool *pool, int err, struct pinpool_s
  */
 void pinpool_pool_info(struct pinpool_pool *pool, struct pinpool_pool_info *info)
 {
+	struct pinpool_pages *pages = &pool->pages;
+
 	strscpy_pad(info->out_name, dev_name(&pool->dev), sizeof(info->out_name));
 	info->out_page_size = PINPOOL_PAGE_SIZE;
-	info->out_huge_pages = READ_ONCE(pool->pages.nr_held);
 	info->out_created_ns = pool->created_ns;
-	info->out_numa_node = pool->pages.place.node;
-	info->out_faults = atomic64_read(&pool->faults);
-	info->out_bytes_written = atomic64_read(&pool->bytes_written);
-	info->out_numa_policy = pool->pages.place.policy;
+	info->out_numa_node = pages->place.node;
+	info->out_numa_policy = pages->place.policy;
 	info->__reserved = 0;
-	info->out_numa_nodes = pool->pages.place.nodes;
-	info->out_numa_fallback = READ_ONCE(pool->pages.nr_fallback);
-	info->out_pages_zeroed = atomic64_read(&pool->pages.nr_zeroed);
-	info->out_failed_allocs = atomic64_read(&pool->pages.nr_failed);
-	info->out_bytes_read = atomic64_read(&pool->bytes_read);
+	info->out_numa_nodes = pages->place.nodes;
 
 	mutex_lock(&pool->lock);
 	info->out_capacity = pool->capacity;
-	info->out_flags = (pool->pages.on_demand ? PINPOOL_CREATE_ON_DEMAND : 0) |
+	info->out_flags = (pages->on_demand ? PINPOOL_CREATE_ON_DEMAND : 0) |
 			  (pool->evictable ? PINPOOL_CREATE_EVICTABLE : 0);
 	info->out_priority = pool->priority;
 	info->out_state = pool->state;
@@ -464,6 +459,16 @@ void pinpool_pool_info(struct pinpool_pool *pool, struct pinpool_pool_info *info
 	info->out_committed_ns = pool->committed_ns;
 	info->out_digest_kind = pool->digest_kind;
 	memcpy(info->out_digest, pool->digest, sizeof(info->out_digest));
+	/* Below, not before: who sees a state or a capacity sees the pages it came with. */
+	mutex_lock(&pages->lock);
+	info->out_huge_pages = pages->nr_held;
+	info->out_numa_fallback = pages->nr_fallback;
+	mutex_unlock(&pages->lock);
+	info->out_pages_zeroed = atomic64_read(&pages->nr_zeroed);
+	info->out_failed_allocs = atomic64_read(&pages->nr_failed);
+	info->out_faults = atomic64_read(&pool->faults);
+	info->out_bytes_written = atomic64_read(&pool->bytes_written);
+	info->out_bytes_read = atomic64_read(&pool->bytes_read);
 	mutex_unlock(&pool->lock);
 }
 

@@ -5,6 +5,7 @@
  */
 #include <liburing.h>
 #include <pthread.h>
+#include <sched.h>
 
 #include "harness.h"
 #include "kmod_test.h"
@@ -270,6 +271,59 @@ TEST_F_TIMEOUT(resize, beside_everything_else, 120)
 	pthread_join(thread, NULL);
 	EXPECT_EQ(0, errors);
 	EXPECT_LT(0, racer.grown);
+}
+
+struct asker {
+	int fd;
+	bool stop;
+	unsigned int wrong; /* answers of two moments */
+};
+
+static void *ask_for_ever(void *arg)
+{
+	struct asker *asker = arg;
+	struct pinpool_pool_info info;
+
+	while (!__atomic_load_n(&asker->stop, __ATOMIC_RELAXED)) {
+		asker->wrong += pool_info(asker->fd, &info) != 0;
+		asker->wrong += info.out_huge_pages * HUGE > info.out_capacity - HUGE;
+	}
+	return NULL;
+}
+
+/*
+ * The first page is never written, the second is there only while the capacity has room for it. Askers share a CPU with
+ * who changes that, so one of them is on its way often enough.
+ */
+TEST_F_TIMEOUT(resize, info_is_of_one_moment, 120)
+{
+	struct asker askers[4];
+	pthread_t threads[4];
+	cpu_set_t one;
+	int fd;
+
+	ASSERT_EQ(0, pool_create_flags("o", 2 * HUGE, PINPOOL_CREATE_ON_DEMAND));
+	fd = pool_open_loading("o");
+	ASSERT_LE(0, fd);
+	CPU_ZERO(&one);
+	CPU_SET(0, &one);
+	ASSERT_EQ(0, sched_setaffinity(0, sizeof(one), &one));
+	for (int i = 0; i < 4; i++) {
+		askers[i] = (struct asker){ .fd = fd };
+		ASSERT_EQ(0, pthread_create(&threads[i], NULL, ask_for_ever, &askers[i]));
+	}
+	for (int i = 0; i < 400; i++) {
+		EXPECT_EQ(1, pwrite(fd, "x", 1, HUGE));
+		EXPECT_EQ(0, pool_resize(fd, HUGE));
+		EXPECT_EQ(0, pool_resize(fd, 2 * HUGE));
+	}
+	for (int i = 0; i < 4; i++) {
+		__atomic_store_n(&askers[i].stop, true, __ATOMIC_RELAXED);
+		pthread_join(threads[i], NULL);
+		EXPECT_EQ(0, askers[i].wrong);
+	}
+	close(fd);
+	EXPECT_EQ(0, pool_destroy("o"));
 }
 
 TEST_HARNESS_MAIN

@@ -267,7 +267,7 @@ struct pinpool_destroy {
  * @out_capacity: bytes reserved
  * @out_length: bytes published, 0 unless READY
  * @out_page_size: bytes of one page
- * @out_huge_pages: pages held now
+ * @out_huge_pages: pages held now; while the pool is resized they come and go before the capacity changes
  * @out_mappings: live mappings (VMAs)
  * @out_openers: open files
  * @out_faults: page faults served since creation
