@@ -201,7 +201,7 @@ static int export_prepare(const struct pinpool_dmabuf *export)
 
 		if (IS_ERR(folio))
 			return PTR_ERR(folio);
-		if (fatal_signal_pending(current) || pinpool_pages_prepare(pages, folio))
+		if (fatal_signal_pending(current) || pinpool_pages_prepare(pages, folio, true))
 			return -EINTR;
 		cond_resched();
 	}

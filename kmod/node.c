@@ -26,8 +26,8 @@ static int node_open(struct inode *inode, struct file *file)
 	file->private_data = pool;
 	file->f_mapping = pool->inode->i_mapping;
 	/*
-	 * read() and write() wait for no event: what they cannot do now they refuse. Without this io_uring asks poll() when
-	 * to try, and poll() is about states: a load would wait for its own end.
+	 * read() waits for nothing, and write() for a page at most, which it does not if it is told so: the pool's lock is
+	 * held by nobody who waits. What they cannot do now they refuse.
 	 */
 	file->f_mode |= FMODE_NOWAIT;
 	return 0;
@@ -93,20 +93,22 @@ static ssize_t node_read_iter(struct kiocb *iocb, struct iov_iter *to)
 }
 
 /* Bytes taken of a write that lies in one page; 0 if user memory ended the copy before the first. */
-static ssize_t node_write_page(struct pinpool_pool *pool, u64 pos, size_t span, struct iov_iter *from)
+static ssize_t node_write_page(struct pinpool_pool *pool, u64 pos, size_t span, struct iov_iter *from, bool may_block)
 {
-	struct folio *folio = pinpool_pages_get(&pool->pages, pos >> PINPOOL_PAGE_SHIFT);
+	unsigned long index = pos >> PINPOOL_PAGE_SHIFT;
+	struct folio *folio;
 	int err;
 
+	folio = may_block ? pinpool_pages_get(&pool->pages, index) : pinpool_pages_get_now(&pool->pages, index);
 	if (IS_ERR(folio))
 		return PTR_ERR(folio);
 	if (span == PINPOOL_PAGE_SIZE && !folio_test_uptodate(folio)) {
-		ssize_t copied = pinpool_page_overwrite(folio, from);
+		ssize_t copied = pinpool_page_overwrite(folio, from, may_block);
 
 		if (copied)
 			return copied;
 	}
-	err = pinpool_pages_prepare(&pool->pages, folio);
+	err = pinpool_pages_prepare(&pool->pages, folio, may_block);
 	return err ?: copy_from_iter(node_address(folio, pos), span, from);
 }
 
@@ -127,7 +129,7 @@ static ssize_t node_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	while (iov_iter_count(from) && iocb->ki_pos < capacity) {
 		size_t span = node_span(iocb->ki_pos, capacity, iov_iter_count(from));
 
-		copied = node_write_page(pool, iocb->ki_pos, span, from);
+		copied = node_write_page(pool, iocb->ki_pos, span, from, !(iocb->ki_flags & IOCB_NOWAIT));
 		if (!copied)
 			copied = -EFAULT;
 		if (copied < 0)
@@ -162,23 +164,37 @@ static loff_t node_llseek(struct file *file, loff_t offset, int whence)
 	return generic_file_llseek_size(file, offset, whence, MAX_LFS_FILESIZE, end);
 }
 
+/*
+ * Writable is who has no other state to wait for: who can begin or write now, or never again. It says nothing of pages,
+ * which is what a write may have to wait for. So io_uring, which asks here when a write said -EAGAIN, tries a few times
+ * and then lets a worker wait; if it were not told writable it would wait for another state, the end of the very load.
+ */
+static bool node_writable(struct pinpool_pool *pool, struct file *file, enum pinpool_state state)
+{
+	switch (state) {
+	case PINPOOL_STATE_EMPTY:
+		return true;
+	case PINPOOL_STATE_LOADING:
+		return READ_ONCE(pool->writer) == file;
+	case PINPOOL_STATE_READY:
+		return file->f_mode & FMODE_WRITE;
+	}
+	return false;
+}
+
 static __poll_t node_poll(struct file *file, poll_table *wait)
 {
 	struct pinpool_pool *pool = file->private_data;
+	enum pinpool_state state;
 	__poll_t events = 0;
 
 	poll_wait(file, &pool->wait, wait);
 	/* Who is told READY and reads sees the content. */
-	switch (smp_load_acquire(&pool->state)) {
-	case PINPOOL_STATE_READY:
-		events = EPOLLIN | EPOLLRDNORM;
-		break;
-	case PINPOOL_STATE_EMPTY:
-		events = EPOLLOUT | EPOLLWRNORM;
-		break;
-	case PINPOOL_STATE_LOADING:
-		break;
-	}
+	state = smp_load_acquire(&pool->state);
+	if (state == PINPOOL_STATE_READY)
+		events |= EPOLLIN | EPOLLRDNORM;
+	if (node_writable(pool, file, state))
+		events |= EPOLLOUT | EPOLLWRNORM;
 	if (READ_ONCE(pool->destroyed))
 		events |= EPOLLHUP;
 	return events;

@@ -183,22 +183,41 @@ void pinpool_page_filled(struct folio *folio, size_t bytes)
 }
 
 /**
+ * pinpool_page_lock - lock a page
+ * @folio: the page
+ * @may_block: whether to wait for it; a read of a file into it may last as long as that file likes
+ *
+ * Return: 0, -EAGAIN or -EINTR.
+ */
+int pinpool_page_lock(struct folio *folio, bool may_block)
+{
+	if (folio_trylock(folio))
+		return 0;
+	if (!may_block)
+		return -EAGAIN;
+	return folio_lock_killable(folio) ? -EINTR : 0;
+}
+
+/**
  * pinpool_page_overwrite - fill a page from a write() without clearing it first
  * @folio: the page, not locked
  * @from: has bytes for all of the page
+ * @may_block: whether to wait for the page
  *
  * User memory that is not there is not waited for under the lock: it may be a mapping of this very page. What did not
  * come is cleared, so the page is fit to be seen in any case, and the rest of the write goes on as for any other page.
  *
- * Return: bytes taken, or -EINTR.
+ * Return: bytes taken, -EAGAIN or -EINTR.
  */
-ssize_t pinpool_page_overwrite(struct folio *folio, struct iov_iter *from)
+ssize_t pinpool_page_overwrite(struct folio *folio, struct iov_iter *from, bool may_block)
 {
 	size_t copied = 0;
+	int err;
 
 	fault_in_iov_iter_readable(from, folio_size(folio));
-	if (folio_lock_killable(folio))
-		return -EINTR;
+	err = pinpool_page_lock(folio, may_block);
+	if (err)
+		return err;
 	if (!folio_test_uptodate(folio)) {
 		pagefault_disable();
 		copied = copy_from_iter(folio_address(folio), folio_size(folio), from);

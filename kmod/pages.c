@@ -285,6 +285,18 @@ struct folio *pinpool_pages_get(struct pinpool_pages *pages, unsigned long index
 }
 
 /**
+ * pinpool_pages_get_now - the page at a place, for who does not wait for one
+ * @pages: the pages
+ * @index: the place
+ *
+ * Return: the page, or -EAGAIN as an error pointer.
+ */
+struct folio *pinpool_pages_get_now(struct pinpool_pages *pages, unsigned long index)
+{
+	return pinpool_pages_find(pages, index) ?: ERR_PTR(-EAGAIN);
+}
+
+/**
  * pinpool_pages_zero_one - make a page fit to be seen by the load that runs
  * @pages: the pool's pages
  * @folio: one of them, locked
@@ -304,15 +316,19 @@ bool pinpool_pages_zero_one(struct pinpool_pages *pages, struct folio *folio)
  * pinpool_pages_prepare - the same for a page that is not locked
  * @pages: the pool's pages
  * @folio: one of them
+ * @may_block: whether to wait for it
  *
- * Return: 0 or -EINTR.
+ * Return: 0, -EAGAIN or -EINTR.
  */
-int pinpool_pages_prepare(struct pinpool_pages *pages, struct folio *folio)
+int pinpool_pages_prepare(struct pinpool_pages *pages, struct folio *folio, bool may_block)
 {
+	int err;
+
 	if (folio_test_uptodate(folio))
 		return 0;
-	if (folio_lock_killable(folio))
-		return -EINTR;
+	err = pinpool_page_lock(folio, may_block);
+	if (err)
+		return err;
 	pinpool_pages_zero_one(pages, folio);
 	folio_unlock(folio);
 	return 0;
@@ -357,7 +373,7 @@ int pinpool_pages_zero(struct pinpool_pages *pages)
 	for (i = 0; i < nr; i++) {
 		struct folio *folio = pinpool_pages_find(pages, i);
 
-		if (fatal_signal_pending(current) || (folio && pinpool_pages_prepare(pages, folio)))
+		if (fatal_signal_pending(current) || (folio && pinpool_pages_prepare(pages, folio, true)))
 			return -EINTR;
 		cond_resched();
 	}

@@ -179,15 +179,15 @@ static void uring_complete(struct kiocb *kiocb, long ret)
 static int uring_take_page(struct uring_read *read, unsigned int i, bool may_block)
 {
 	struct folio *folio = uring_folio(read, i);
+	int err;
 
 	if (folio_test_uptodate(folio))
 		return 0;
 	if (read->bvecs[i].bv_len < PINPOOL_PAGE_SIZE)
-		return may_block ? pinpool_pages_prepare(&read->pool->pages, folio) : -EAGAIN;
-	if (!may_block && !folio_trylock(folio))
-		return -EAGAIN;
-	if (may_block && folio_lock_killable(folio))
-		return -EINTR;
+		return may_block ? pinpool_pages_prepare(&read->pool->pages, folio, true) : -EAGAIN;
+	err = pinpool_page_lock(folio, may_block);
+	if (err)
+		return err;
 	if (folio_test_uptodate(folio)) {
 		folio_unlock(folio);
 		return 0;
@@ -202,7 +202,7 @@ static struct folio *uring_get_page(struct pinpool_pool *pool, unsigned long ind
 {
 	if (may_block)
 		return pinpool_pages_get(&pool->pages, index);
-	return pinpool_pages_find(&pool->pages, index) ?: ERR_PTR(-EAGAIN);
+	return pinpool_pages_get_now(&pool->pages, index);
 }
 
 /* One after another as they lie in the pool, so that two reads never wait for each other. */

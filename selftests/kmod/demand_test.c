@@ -5,6 +5,7 @@
  */
 #include <pthread.h>
 #include <sys/random.h>
+#include <sys/uio.h>
 
 #include "harness.h"
 #include "kmod_test.h"
@@ -120,6 +121,53 @@ TEST_F(demand, holes_read_as_zero)
 	EXPECT_EQ(-1, pattern_differs(p + 2 * HUGE, HUGE, 1, 2 * HUGE));
 	EXPECT_HELD(2UL);
 	munmap(p, BYTES);
+}
+
+static ssize_t write_now(int fd, char *buf, size_t bytes, off_t at)
+{
+	struct iovec iov = { buf, bytes };
+
+	return result(pwritev2(fd, &iov, 1, at, RWF_NOWAIT));
+}
+
+/* What a write that may not wait does not find is neither made nor counted as missed. */
+TEST_F(demand, a_write_that_may_not_wait)
+{
+	static char buf[2 * HUGE], back[PAGE];
+	struct iovec iov = { back, PAGE };
+	struct pinpool_pool_info info;
+
+	memset(buf, 'x', sizeof(buf));
+	ASSERT_EQ(0, pool_begin(self->fd));
+	EXPECT_EQ(-EAGAIN, write_now(self->fd, buf, 1, HUGE));
+	EXPECT_EQ(-EAGAIN, write_now(self->fd, buf, HUGE, HUGE));
+	EXPECT_EQ(-ENOSPC, write_now(self->fd, buf, 1, BYTES));
+	EXPECT_EQ(0, write_now(self->fd, buf, 0, 0));
+	EXPECT_HELD(0UL);
+	ASSERT_EQ(1, pwrite(self->fd, "y", 1, HUGE));
+	EXPECT_HELD(1UL);
+	EXPECT_EQ(1, write_now(self->fd, buf, 1, HUGE + 1));
+	/* As far as there are pages. */
+	EXPECT_EQ((ssize_t)HUGE - 2, write_now(self->fd, buf, 2 * HUGE, HUGE + 2));
+	EXPECT_EQ(-EAGAIN, write_now(self->fd, buf, 2 * HUGE, HUGE - 1));
+	EXPECT_HELD(1UL);
+	ASSERT_EQ(0, pool_info(self->fd, &info));
+	EXPECT_EQ(0, info.out_failed_allocs);
+	EXPECT_EQ(HUGE, info.out_bytes_written);
+	/* A page of an earlier load, to be cleared or overwritten, is there. */
+	ASSERT_EQ(0, pool_abort(self->fd));
+	EXPECT_EQ(-EBADF, write_now(self->fd, buf, 1, HUGE));
+	ASSERT_EQ(0, pool_begin(self->fd));
+	EXPECT_EQ(1, write_now(self->fd, buf, 1, HUGE));
+	ASSERT_EQ(0, pool_abort(self->fd));
+	ASSERT_EQ(0, pool_begin(self->fd));
+	EXPECT_EQ((ssize_t)HUGE, write_now(self->fd, buf, HUGE, HUGE));
+	/* A read waits for nothing: where there is no page it is zero. */
+	EXPECT_EQ((ssize_t)PAGE, preadv2(self->fd, &iov, 1, 0, RWF_NOWAIT));
+	EXPECT_EQ(-1, nonzero_at(back, PAGE));
+	EXPECT_EQ((ssize_t)PAGE, preadv2(self->fd, &iov, 1, HUGE, RWF_NOWAIT));
+	EXPECT_EQ(0, memcmp(back, buf, PAGE));
+	EXPECT_HELD(1UL);
 }
 
 TEST_F(demand, no_more_by_limit_is_enospc_and_counted)

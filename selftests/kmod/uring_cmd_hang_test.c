@@ -9,6 +9,7 @@
 #include <sys/fanotify.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 
 #include "harness.h"
 #include "uring_cmd.h"
@@ -222,6 +223,43 @@ TEST_F_TIMEOUT(hang, an_abort_waits_for_a_late_answer, 120)
 	ASSERT_EQ(0, pool_commit(self->writer, BYTES));
 	ASSERT_EQ(BYTES, pread(self->writer, self->buf, BYTES, 0));
 	EXPECT_EQ(-1, nonzero_at(self->buf, BYTES));
+}
+
+/*
+ * A write to a page that is being read into waits for it; whoever may not wait is told so at once, and a ring that tries
+ * without waiting goes on meanwhile.
+ */
+TEST_F_TIMEOUT(hang, a_write_waits_for_the_page_or_says_so, 120)
+{
+	struct deed reading = { deed_read, self->writer, self->source, IOSQE_ASYNC };
+	struct __kernel_timespec still = { .tv_nsec = STILL_US * 1000 };
+	struct iovec part = { "x", 1 }, whole = { self->buf, HUGE };
+	struct io_uring_sqe *sqe;
+	struct io_uring_cqe *cqe;
+	struct io_uring ring;
+	pid_t reader;
+
+	memset(self->buf, 'y', HUGE);
+	ASSERT_EQ(0, ring_init(&ring, 4, 0));
+	reader = start(&reading);
+	ASSERT_EQ(0, gate_wait(self));
+	EXPECT_EQ(-EAGAIN, result(pwritev2(self->writer, &part, 1, HUGE, RWF_NOWAIT)));
+	EXPECT_EQ(-EAGAIN, result(pwritev2(self->writer, &whole, 1, HUGE, RWF_NOWAIT)));
+	EXPECT_EQ(1, pwritev2(self->writer, &part, 1, 0, RWF_NOWAIT));
+	sqe = io_uring_get_sqe(&ring);
+	io_uring_prep_write(sqe, self->writer, self->buf, HUGE, 2 * HUGE);
+	ASSERT_EQ(1, io_uring_submit(&ring));
+	EXPECT_EQ(-ETIME, io_uring_wait_cqe_timeout(&ring, &cqe, &still));
+	/* The ring is free for others. */
+	sqe = io_uring_get_sqe(&ring);
+	io_uring_prep_write(sqe, self->writer, self->buf, HUGE, 3 * HUGE);
+	EXPECT_EQ(HUGE, submit_one(&ring));
+
+	ASSERT_EQ(0, gate_answer(self, FAN_ALLOW));
+	EXPECT_EQ(0, ends(reader, PATIENCE_US));
+	EXPECT_EQ(HUGE, ring_result(&ring));
+	EXPECT_EQ(1, pwritev2(self->writer, &part, 1, HUGE, RWF_NOWAIT));
+	io_uring_queue_exit(&ring);
 }
 
 /* The source's own errno, and pages as untouched as before. */

@@ -234,13 +234,25 @@ TEST_F(uring, direct_write_from_a_ready_pool)
 	free(back);
 }
 
-/* What a read or write by the ring says, or -ETIME if it does not end. */
+/* What the next entry to end says, or -ETIME if none does. */
+static int ring_end(struct io_uring *ring)
+{
+	struct __kernel_timespec limit = { .tv_sec = 10 };
+	struct io_uring_cqe *cqe;
+	int ret = io_uring_wait_cqe_timeout(ring, &cqe, &limit);
+
+	if (ret)
+		return ret;
+	ret = cqe->res;
+	io_uring_cqe_seen(ring, cqe);
+	return ret;
+}
+
+/* What a read or write by the ring says. */
 static int by_ring(struct io_uring *ring, int fd, bool writes, unsigned int flags)
 {
 	static char buf[PAGE];
-	struct __kernel_timespec limit = { .tv_sec = 5 };
 	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
-	struct io_uring_cqe *cqe;
 	int ret;
 
 	if (writes)
@@ -249,13 +261,7 @@ static int by_ring(struct io_uring *ring, int fd, bool writes, unsigned int flag
 		io_uring_prep_read(sqe, fd, buf, sizeof(buf), 0);
 	sqe->flags |= flags;
 	ret = io_uring_submit(ring);
-	if (ret == 1)
-		ret = io_uring_wait_cqe_timeout(ring, &cqe, &limit);
-	if (ret)
-		return ret;
-	ret = cqe->res;
-	io_uring_cqe_seen(ring, cqe);
-	return ret;
+	return ret == 1 ? ring_end(ring) : ret;
 }
 
 /* A ring asks poll() before it reads or writes, and waits for what poll() does not say. */
@@ -285,6 +291,55 @@ TEST_F(uring, reads_and_writes_as_read_and_write_do)
 		EXPECT_EQ(PAGE, by_ring(&self->ring, other, false, ways[i]));
 	}
 	close(other);
+}
+
+/*
+ * Writes that have to wait for their pages, by rings of each kind that tries without waiting at first: they end, by a
+ * worker, and wait for no event. One that may not wait at all says so.
+ */
+TEST_F(uring, writes_that_have_to_wait_for_pages)
+{
+	static const unsigned int kinds[] = {
+		0,
+		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
+		IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+		IORING_SETUP_SQPOLL,
+	};
+	static char buf[PAGE];
+
+	memset(buf, 'x', sizeof(buf));
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		struct pinpool_pool_info info;
+		struct io_uring_sqe *sqe;
+		struct io_uring ring;
+		int fd;
+
+		ASSERT_EQ(0, io_uring_queue_init(DEPTH, &ring, kinds[i]));
+		ASSERT_EQ(0, pool_create_flags("o", BYTES, PINPOOL_CREATE_ON_DEMAND));
+		fd = pool_open_loading("o");
+		ASSERT_LE(0, fd);
+		sqe = io_uring_get_sqe(&ring);
+		io_uring_prep_write(sqe, fd, buf, PAGE, HUGE);
+		sqe->rw_flags = RWF_NOWAIT;
+		ASSERT_EQ(1, io_uring_submit(&ring));
+		EXPECT_EQ(-EAGAIN, ring_end(&ring)) TH_LOG("kind %zu", i);
+		ASSERT_EQ(0, pool_info(fd, &info));
+		EXPECT_EQ(0, info.out_huge_pages);
+		for (int k = 0; k < PAGES; k++) {
+			sqe = io_uring_get_sqe(&ring);
+			io_uring_prep_write(sqe, fd, buf, PAGE, k * HUGE);
+			sqe->flags |= k % 2 ? IOSQE_ASYNC : 0;
+		}
+		ASSERT_EQ(PAGES, io_uring_submit(&ring));
+		for (int k = 0; k < PAGES; k++)
+			EXPECT_EQ(PAGE, ring_end(&ring)) TH_LOG("kind %zu", i);
+		ASSERT_EQ(0, pool_info(fd, &info));
+		EXPECT_EQ(PAGES, info.out_huge_pages);
+		EXPECT_EQ(PAGES * PAGE, info.out_bytes_written);
+		io_uring_queue_exit(&ring);
+		close(fd);
+		ASSERT_EQ(0, pool_destroy("o"));
+	}
 }
 
 TEST_HARNESS_MAIN

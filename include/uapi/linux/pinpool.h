@@ -66,8 +66,10 @@
  *  - EMFILE, ENFILE: no descriptor is left for the caller, no open file for the system.
  *  - EISDIR: the source is a directory.
  *  - ESPIPE: the source is a pipe, a FIFO or a socket.
- *  - EAGAIN: the source would have had to wait for what was submitted without IOSQE_ASYNC, and found out when it had
- *    begun. With that flag it waits. Rare: what would wait is moved to a worker of io_uring otherwise.
+ *  - EAGAIN: a write with RWF_NOWAIT would have had to wait for a page: one that an on-demand pool does not have yet, or
+ *    that a file is being read into. Or the source of a read would have had to wait for what was submitted without
+ *    IOSQE_ASYNC, and found out when it had begun; with that flag it waits. Rare: what would wait is moved to a worker of
+ *    io_uring otherwise.
  *  - EINTR: a fatal signal ended the wait.
  *
  * What reading a source gives besides, EIO for one, is passed on.
@@ -105,6 +107,10 @@
  *
  * EMPTY -> LOADING by PINPOOL_IOC_BEGIN, LOADING -> READY by PINPOOL_IOC_COMMIT, LOADING -> EMPTY by PINPOOL_IOC_ABORT
  * or when the last reference to the writer's open file goes (close, exit, kill).
+ *
+ * poll() says EPOLLIN while READY, EPOLLHUP once the pool is destroyed, and EPOLLOUT to whom another state would be of no
+ * use for writing: to everybody while EMPTY, to the writer while LOADING, and while READY, which is for good, to files
+ * open for writing.
  */
 enum pinpool_state {
 	PINPOOL_STATE_EMPTY = 0,
