@@ -10,6 +10,10 @@
  * What may block (a source that cannot be asked not to, a page that is locked or not there yet or must be cleared) is
  * refused with -EAGAIN at first, and io_uring asks again from a worker. Nothing is kept in between, since it may as well
  * not ask again.
+ *
+ * So there is nothing to cancel but what io_uring cancels by itself: it drops what no worker has begun, and a worker dies
+ * with its process, since it waits killably here and in the source's file system. A command that is queued here is I/O
+ * that a device is at work on, which nobody can call back: io_uring_cmd_mark_cancelable() would be of no use.
  */
 #include <linux/bitmap.h>
 #include <linux/bvec.h>

@@ -52,7 +52,7 @@ FIXTURE_SETUP(hang)
 	ASSERT_EQ(0, pool_abort(self->writer));
 	ASSERT_EQ(0, pool_begin(self->writer));
 	self->asked = -1;
-	self->buf = malloc(BYTES);
+	self->buf = aligned_alloc(PAGE, BYTES);
 	ASSERT_NE(NULL, self->buf);
 }
 
@@ -292,17 +292,95 @@ TEST_F(hang, a_pool_destroyed_before_the_answer)
 	EXPECT_EQ(-1, nonzero_at(self->buf + 3 * HUGE, HUGE));
 }
 
+/* A ring whose one worker is at a read of the first page, which hangs, and has one of the second to do then. */
+static int start_two(FIXTURE_DATA(hang) * self, struct io_uring *ring)
+{
+	unsigned int workers[2] = { 1, 1 };
+
+	if (ring_init(ring, 8, 0) || io_uring_register_iowq_max_workers(ring, workers))
+		return -EIO;
+	queue_read(ring, self->writer, self->source, 0, 0, HUGE, IOSQE_ASYNC);
+	if (io_uring_submit(ring) != 1 || gate_wait(self))
+		return -EIO;
+	queue_read(ring, self->writer, self->source, HUGE, HUGE, HUGE, IOSQE_ASYNC);
+	return io_uring_submit(ring) == 1 ? 0 : -EIO;
+}
+
+/* It waits for what has begun, and that alone. */
 TEST_F(hang, a_ring_closed_before_the_answer)
 {
 	struct io_uring ring;
 
-	ASSERT_EQ(0, ring_init(&ring, 4, 0));
-	queue_read(&ring, self->writer, self->source, 0, 0, HUGE, IOSQE_ASYNC);
-	ASSERT_EQ(1, io_uring_submit(&ring));
-	ASSERT_EQ(0, gate_wait(self));
+	ASSERT_EQ(0, start_two(self, &ring));
 	io_uring_queue_exit(&ring);
+	sleep_us(5 * STILL_US);
 	EXPECT_EQ(-EBUSY, pool_commit(self->writer, BYTES));
 	ASSERT_EQ(0, gate_answer(self, FAN_ALLOW));
+	ASSERT_EQ(0, commit_in_time(self->writer, BYTES, PATIENCE_US));
+	ASSERT_EQ(BYTES, pread(self->writer, self->buf, BYTES, 0));
+	EXPECT_EQ(-1, pattern_differs(self->buf, HUGE, SEED, 0));
+	EXPECT_EQ(-1, nonzero_at(self->buf + HUGE, BYTES - HUGE));
+}
+
+/* What a request to cancel says of the entry with @user_data. The others that end meanwhile are in @ended, by user_data. */
+static int cancel(struct io_uring *ring, uint64_t user_data, int ended[2])
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+	struct io_uring_cqe *cqe;
+
+	io_uring_prep_cancel64(sqe, user_data, 0);
+	sqe->user_data = ~0ULL;
+	if (io_uring_submit(ring) != 1)
+		return -EIO;
+	for (;;) {
+		uint64_t which;
+		int ret = io_uring_wait_cqe(ring, &cqe);
+
+		if (ret)
+			return ret;
+		ret = cqe->res;
+		which = cqe->user_data;
+		io_uring_cqe_seen(ring, cqe);
+		if (which == ~0ULL)
+			return ret;
+		ended[which / HUGE] = ret;
+	}
+}
+
+/*
+ * What no worker has begun is cancelled. What one has is not, and ends by itself: it is told so, as of a read of the
+ * kernel's own that waits for the same.
+ */
+TEST_F_TIMEOUT(hang, a_request_to_cancel, 120)
+{
+	struct __kernel_timespec still = { .tv_nsec = STILL_US * 1000 };
+	int ended[2] = { 1, 1 };
+	struct io_uring_sqe *sqe;
+	struct io_uring_cqe *cqe;
+	struct io_uring ring;
+
+	ASSERT_EQ(0, start_two(self, &ring));
+	EXPECT_EQ(0, cancel(&ring, HUGE, ended));
+	EXPECT_EQ(-EALREADY, cancel(&ring, 0, ended));
+	if (ended[1] == 1)
+		ended[1] = ring_result(&ring);
+	EXPECT_EQ(-ECANCELED, ended[1]);
+	EXPECT_EQ(-ETIME, io_uring_wait_cqe_timeout(&ring, &cqe, &still));
+	EXPECT_EQ(1, ended[0]);
+	ASSERT_EQ(0, gate_answer(self, FAN_ALLOW));
+	EXPECT_EQ(HUGE, ring_result(&ring));
+
+	sqe = io_uring_get_sqe(&ring);
+	io_uring_prep_read(sqe, self->source, self->buf, HUGE, 0);
+	sqe->flags |= IOSQE_ASYNC;
+	sqe->user_data = 0;
+	ASSERT_EQ(1, io_uring_submit(&ring));
+	ASSERT_EQ(0, gate_wait(self));
+	EXPECT_EQ(-EALREADY, cancel(&ring, 0, ended));
+	EXPECT_EQ(1, ended[0]);
+	ASSERT_EQ(0, gate_answer(self, FAN_ALLOW));
+	EXPECT_EQ(HUGE, ring_result(&ring));
+	io_uring_queue_exit(&ring);
 	ASSERT_EQ(0, commit_in_time(self->writer, BYTES, PATIENCE_US));
 	ASSERT_EQ(BYTES, pread(self->writer, self->buf, BYTES, 0));
 	EXPECT_EQ(-1, pattern_differs(self->buf, HUGE, SEED, 0));

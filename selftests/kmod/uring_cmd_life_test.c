@@ -124,6 +124,50 @@ TEST_F(life, a_ring_closed_with_reads_in_flight)
 	EXPECT_EQ(0, wrong_words(self->map));
 }
 
+/* Reads that somebody wants to cancel come whole or not at all, and each of them ends once. */
+TEST_F(life, reads_that_are_cancelled)
+{
+	struct io_uring ring;
+
+	ASSERT_EQ(0, ring_init(&ring, 2 * PAGES, 0));
+	for (int round = 0; round < 20; round++) {
+		int ends[PAGES] = { 0 }, cancelled = 0;
+
+		queue_pages(&ring, self->writer, self->source, round % 2 ? IOSQE_ASYNC : 0);
+		ASSERT_EQ(PAGES, io_uring_submit(&ring));
+		for (int i = 0; i < PAGES; i++) {
+			struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
+
+			io_uring_prep_cancel64(sqe, i * HUGE, 0);
+			sqe->user_data = ~0ULL;
+		}
+		ASSERT_EQ(PAGES, io_uring_submit(&ring));
+		for (int i = 0; i < 2 * PAGES; i++) {
+			struct io_uring_cqe *cqe;
+
+			ASSERT_EQ(0, io_uring_wait_cqe(&ring, &cqe));
+			if (cqe->user_data == ~0ULL) {
+				cancelled += cqe->res == 0;
+			} else {
+				EXPECT_TRUE(cqe->res == HUGE || cqe->res == -ECANCELED) TH_LOG("%d", cqe->res);
+				cancelled -= cqe->res == -ECANCELED;
+				ends[cqe->user_data / HUGE]++;
+			}
+			io_uring_cqe_seen(&ring, cqe);
+		}
+		EXPECT_EQ(0, cancelled);
+		for (int i = 0; i < PAGES; i++)
+			EXPECT_EQ(1, ends[i]);
+		EXPECT_EQ(0, wrong_words(self->map));
+		ASSERT_EQ(0, pool_abort(self->writer));
+		unmap(self);
+		ASSERT_EQ(0, begin_over_former(self->writer));
+		self->map = pool_map(self->writer, BYTES, PROT_READ | PROT_WRITE);
+		ASSERT_NE(MAP_FAILED, self->map);
+	}
+	io_uring_queue_exit(&ring);
+}
+
 /* The thread that submitted runs nothing for the ring while it waits: whoever ends the read must not need it. */
 TEST_F(life, whoever_submitted_wants_the_page)
 {

@@ -470,8 +470,9 @@ struct pinpool_export {
  * everybody else who wants that page waits, and read() of it gives zeros. What did not come is zero in such a page; in
  * others it is as before, or as the device left it.
  *
- * A read in flight keeps the writer's file open, and commit refused. A ring that is closed, or whose task ends, cancels
- * reads that wait for a worker, a page or the page cache and waits for those that the device is at work on.
+ * A read in flight keeps the writer's file open, and commit refused. IORING_OP_ASYNC_CANCEL and a ring that is closed
+ * cancel reads that no worker has begun; a process that is killed also ends those that wait for a page or in the source's
+ * file system. What a device is at work on ends by itself. All of this is as with the kernel's own reads.
  * Since PINPOOL_FEATURE_URING_READ.
  */
 struct pinpool_uring_read {
