@@ -312,7 +312,7 @@ TEST_F_TIMEOUT(resize, info_is_of_one_moment, 120)
 		askers[i] = (struct asker){ .fd = fd };
 		ASSERT_EQ(0, pthread_create(&threads[i], NULL, ask_for_ever, &askers[i]));
 	}
-	for (int i = 0; i < 400; i++) {
+	for (int i = 0; i < 150; i++) {
 		EXPECT_EQ(1, pwrite(fd, "x", 1, HUGE));
 		EXPECT_EQ(0, pool_resize(fd, HUGE));
 		EXPECT_EQ(0, pool_resize(fd, 2 * HUGE));
