@@ -35,19 +35,20 @@
 #define HUGE_VM_FLAGS VM_NONE
 #endif
 
-/*
- * huge_inode_init: an inode whose files will be mapped; huge_inode_empty: nothing maps them any more, and what was
- * mapped goes.
- */
 #if defined(PINPOOL_HUGE_BY_CACHE) || defined(PINPOOL_HUGE_BY_PFN)
 vm_fault_t vmf_insert_folio_pmd(struct vm_fault *vmf, struct folio *folio, bool write);
+/* An inode whose files will be mapped. */
 void huge_inode_init(struct inode *inode);
-void huge_inode_empty(struct inode *inode);
 #else
 static inline void huge_inode_init(struct inode *inode)
 {
 }
+#endif
 
+/* Nothing maps the files of an inode any more, and what was mapped goes. */
+#ifdef PINPOOL_HUGE_BY_CACHE
+void huge_inode_empty(struct inode *inode);
+#else
 static inline void huge_inode_empty(struct inode *inode)
 {
 }

@@ -27,14 +27,6 @@ void huge_inode_init(struct inode *inode)
 }
 
 /**
- * huge_inode_empty - nothing
- * @inode: the inode
- */
-void huge_inode_empty(struct inode *inode)
-{
-}
-
-/**
  * vmf_insert_folio_pmd - map a folio whole
  * @vmf: the fault, where the folio fits
  * @folio: the folio; the caller sees to it that it stays
