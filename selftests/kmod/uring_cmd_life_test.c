@@ -65,6 +65,21 @@ static void unmap(FIXTURE_DATA(life) * self)
 	self->map = NULL;
 }
 
+/* Ends the load and begins another one over the former content, mapped like it. 0 or -errno. */
+static int load_again(FIXTURE_DATA(life) * self)
+{
+	int ret = pool_abort(self->writer);
+
+	if (ret)
+		return ret;
+	unmap(self);
+	ret = begin_over_former(self->writer);
+	if (ret)
+		return ret;
+	self->map = pool_map(self->writer, BYTES, PROT_READ | PROT_WRITE);
+	return self->map == MAP_FAILED ? -errno : 0;
+}
+
 static bool state_in_time(int fd, int state)
 {
 	for (long us = 0; pool_state(fd) != state; us += 10000) {
@@ -103,11 +118,7 @@ TEST_F(life, a_ring_closed_with_reads_in_flight)
 		sleep_us(round * 200);
 		io_uring_queue_exit(&ring);
 		/* Waits for those that the disk is at work on. */
-		ASSERT_EQ(0, pool_abort(self->writer));
-		unmap(self);
-		ASSERT_EQ(0, begin_over_former(self->writer));
-		self->map = pool_map(self->writer, BYTES, PROT_READ | PROT_WRITE);
-		ASSERT_NE(MAP_FAILED, self->map);
+		ASSERT_EQ(0, load_again(self));
 	}
 	for (int round = 0; round < 2; round++) {
 		struct io_uring ring;
@@ -160,11 +171,7 @@ TEST_F(life, reads_that_are_cancelled)
 		for (int i = 0; i < PAGES; i++)
 			EXPECT_EQ(1, ends[i]);
 		EXPECT_EQ(0, wrong_words(self->map));
-		ASSERT_EQ(0, pool_abort(self->writer));
-		unmap(self);
-		ASSERT_EQ(0, begin_over_former(self->writer));
-		self->map = pool_map(self->writer, BYTES, PROT_READ | PROT_WRITE);
-		ASSERT_NE(MAP_FAILED, self->map);
+		ASSERT_EQ(0, load_again(self));
 	}
 	io_uring_queue_exit(&ring);
 }
@@ -360,11 +367,7 @@ TEST_F_TIMEOUT(life, threads_read_the_same_pages, 300)
 		}
 		close(cached);
 		EXPECT_EQ(0, wrong_words(self->map));
-		ASSERT_EQ(0, pool_abort(self->writer));
-		unmap(self);
-		ASSERT_EQ(0, begin_over_former(self->writer));
-		self->map = pool_map(self->writer, BYTES, PROT_READ | PROT_WRITE);
-		ASSERT_NE(MAP_FAILED, self->map);
+		ASSERT_EQ(0, load_again(self));
 	}
 }
 
