@@ -17,6 +17,7 @@ MIB = 1 << 20
 GIB = 1 << 30
 HUGE = 2 * MIB
 NR_HUGEPAGES = "/proc/sys/vm/nr_hugepages"
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 class Unavailable(Exception):
@@ -24,8 +25,7 @@ class Unavailable(Exception):
 
 
 def build_dir():
-    top = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    return os.path.join(top, os.environ.get("BUILD", "build"))
+    return os.path.join(TOP, os.environ.get("BUILD", "build"))
 
 
 def command(*args, **kwargs):
@@ -126,8 +126,7 @@ def program(name, *args, env):
 
 def program_in_vm(series, name, *folder):
     """The same in a VM that counts instructions, with the module, on a kernel of this series; see bench/vm."""
-    top = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    done = subprocess.run([os.path.join(top, "bench", "vm"), series, name, *folder], stdout=subprocess.PIPE, text=True,
+    done = subprocess.run([os.path.join(TOP, "bench", "vm"), series, name, *folder], stdout=subprocess.PIPE, text=True,
                           check=False)
     if done.returncode:
         raise Unavailable(f"bench/vm {series} {name}: failed with status {done.returncode}")
@@ -168,3 +167,21 @@ def write_checkpoint(path, size, name="model.layers.0.mlp.weight", header_bytes=
 def row(name, ours=None, unit=None, rival=None, rival_name=None, ratio=None, limit=None, limit_share=None):
     return {"name": name, "ours": ours, "unit": unit, "rival": rival, "rival_name": rival_name, "ratio": ratio,
             "limit": limit, "limit_share": limit_share}
+
+
+def print_rows(names, measure):
+    """Prints the rows that measure() returns, for bench/run; those of @names, empty, if it cannot be measured here."""
+    try:
+        rows = measure()
+    except Unavailable as why:
+        print(f"bench: {names[0]}: not measured: {why}", file=sys.stderr)
+        rows = [row(name) for name in names]
+    print(json.dumps(rows))
+
+
+def run_main(main):
+    """Ctrl-C is no error to be explained by a traceback."""
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -120,25 +120,21 @@ def fast(stack):
     return [path]
 
 
+def measure_on(name, make_files):
+    with host.Host() as stack:
+        host.need_root()
+        host.need_memory(HUGE_PAGES * HUGE + GIB)
+        stack.huge_pages(HUGE_PAGES)
+        return measure(name, make_files(stack), stack.pools())
+
+
 def main():
     kinds = {"cold": cold, "fast": fast}
     if len(sys.argv) != 2 or sys.argv[1] not in kinds:
         sys.exit("usage: load.py cold|fast")
     name = "load." + sys.argv[1]
-    try:
-        with host.Host() as stack:
-            host.need_root()
-            host.need_memory(HUGE_PAGES * HUGE + GIB)
-            stack.huge_pages(HUGE_PAGES)
-            rows = measure(name, kinds[sys.argv[1]](stack), stack.pools())
-    except host.Unavailable as why:
-        print(f"bench: {name}: not measured: {why}", file=sys.stderr)
-        rows = [host.row(name), host.row(name + ".digest")]
-    print(json.dumps(rows))
+    host.print_rows([name, name + ".digest"], lambda: measure_on(name, kinds[sys.argv[1]]))
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit(130)
+    host.run_main(main)

@@ -7,7 +7,6 @@ qemu counts each byte that `rep stosb` clears, so a page table is 4,096.
 
 usage: map.py SERIES    as of selftests/vm/fetch-kernel
 """
-import json
 import sys
 
 import host
@@ -23,22 +22,18 @@ def explain(series, costs):
         print(f"    {text:36}{OURS} {costs[OURS][key]:6}  {RIVAL} {costs[RIVAL][key]:6}", file=sys.stderr)
 
 
+def measure(series, name):
+    costs = host.program_in_vm(series, "map")
+    explain(series, costs)
+    ours, rival = costs[OURS]["map"], costs[RIVAL]["map"]
+    return [host.row(name, ours, "instructions per 2 MiB, smaller is better", rival, RIVAL, ours / rival)]
+
+
 def main():
     series = sys.argv[1]
     name = f"kmod.map.{series}"
-    try:
-        costs = host.program_in_vm(series, "map")
-        explain(series, costs)
-        ours, rival = costs[OURS]["map"], costs[RIVAL]["map"]
-        row = host.row(name, ours, "instructions per 2 MiB, smaller is better", rival, RIVAL, ours / rival)
-    except host.Unavailable as why:
-        print(f"bench: map: not measured: {why}", file=sys.stderr)
-        row = host.row(name)
-    print(json.dumps([row]))
+    host.print_rows([name], lambda: measure(series, name))
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit(130)
+    host.run_main(main)

@@ -6,7 +6,6 @@ disk of this machine matters. All paths go to stderr.
 
 usage: paths.py SERIES    as of selftests/vm/fetch-kernel
 """
-import json
 import os
 import sys
 
@@ -18,7 +17,7 @@ FILE_BYTES = 512 * MIB
 HEADER_BYTES = 8 << 10
 
 
-def measure(series):
+def load(series):
     with host.Host() as stack:
         folder = stack.folder(os.path.join(host.build_dir(), "bench"))
         # To parse a header of blanks alone would cost ten times what the load does.
@@ -42,21 +41,17 @@ def make_row(name, paths):
                     best["cost"] * MIB / FILE_BYTES, rival_name, ours["cost"] / best["cost"])
 
 
+def measure(series, name):
+    paths = load(series)
+    explain(series, paths)
+    return [make_row(name, paths)]
+
+
 def main():
     series = sys.argv[1]
     name = "kmod.load.uring_cmd" + ("" if series == "6.1" else f".{series}")
-    try:
-        paths = measure(series)
-        explain(series, paths)
-        row = make_row(name, paths)
-    except host.Unavailable as why:
-        print(f"bench: paths: not measured: {why}", file=sys.stderr)
-        row = host.row(name)
-    print(json.dumps([row]))
+    host.print_rows([name], lambda: measure(series, name))
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit(130)
+    host.run_main(main)
