@@ -64,9 +64,10 @@ static int no_space(const struct pinpool_module_info *info, const char *name, ui
 		return diag_set(diag, -ENOSPC, name, "remove one", "there are %u pools, the most there can be",
 				info->out_pools);
 	return diag_set(diag, -ENOSPC, name, "raise " MODULE_PARAMS "/limit_mb, or remove a pool",
-			"%llu MiB needed, %llu MiB of the module's limit of %llu MiB in use by %u pools",
+			"%llu MiB needed, %llu MiB of the module's limit of %llu MiB in use by %u pool%s",
 			(unsigned long long)(bytes / MIB), (unsigned long long)(info->out_used_bytes / MIB),
-			(unsigned long long)(info->out_limit_bytes / MIB), info->out_pools);
+			(unsigned long long)(info->out_limit_bytes / MIB), info->out_pools,
+			info->out_pools == 1 ? "" : "s");
 }
 
 int module_no_room(int err, int control, const char *name, uint64_t bytes, uint64_t page_size, int32_t node,
