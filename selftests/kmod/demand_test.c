@@ -4,6 +4,8 @@
  * written, and a clear end when there are no more: SIGBUS or an errno, counted, and the pool is as before.
  */
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <sys/random.h>
 #include <sys/uio.h>
 
@@ -242,12 +244,24 @@ TEST_F(demand, the_next_load_sees_zero)
 	EXPECT_EQ(-1, nonzero_at(buf, HUGE));
 }
 
-#define TOUCHERS 8
+#define TOUCHERS 4
 
-static void *touch_all(void *p)
+struct touchers {
+	char *pool;
+	_Atomic size_t arrived;
+};
+
+/* Every page at the same moment as the others: each meets a place that has none. */
+static void *touch_together(void *arg)
 {
-	for (size_t i = 0; i < PAGES; i++)
-		((volatile char *)p)[i * HUGE + PAGE]++;
+	struct touchers *touchers = arg;
+
+	for (size_t i = 0; i < PAGES; i++) {
+		touchers->arrived++;
+		while (touchers->arrived < (i + 1) * TOUCHERS)
+			sched_yield();
+		((volatile char *)touchers->pool)[i * HUGE + PAGE]++;
+	}
 	return NULL;
 }
 
@@ -255,18 +269,18 @@ static void *touch_all(void *p)
 TEST_F_TIMEOUT(demand, many_first_touches_make_one_page, 120)
 {
 	for (int round = 0; round < 8; round++) {
+		struct touchers touchers = { .arrived = 0 };
 		pthread_t thread[TOUCHERS];
-		void *p;
 
 		ASSERT_EQ(0, pool_begin(self->fd));
-		p = pool_map(self->fd, BYTES, PROT_READ | PROT_WRITE);
-		ASSERT_NE(MAP_FAILED, p);
+		touchers.pool = pool_map(self->fd, BYTES, PROT_READ | PROT_WRITE);
+		ASSERT_NE(MAP_FAILED, touchers.pool);
 		for (int i = 0; i < TOUCHERS; i++)
-			ASSERT_EQ(0, pthread_create(&thread[i], NULL, touch_all, p));
+			ASSERT_EQ(0, pthread_create(&thread[i], NULL, touch_together, &touchers));
 		for (int i = 0; i < TOUCHERS; i++)
 			pthread_join(thread[i], NULL);
 		EXPECT_HELD(PAGES);
-		munmap(p, BYTES);
+		munmap(touchers.pool, BYTES);
 		ASSERT_EQ(0, pool_abort(self->fd));
 		ASSERT_EQ(0, pool_resize(self->fd, HUGE));
 		ASSERT_EQ(0, pool_resize(self->fd, BYTES));
@@ -284,7 +298,8 @@ static int touch_and_die(void *arg)
 	p = pool_map(fd, BYTES, PROT_READ | PROT_WRITE);
 	if (p == MAP_FAILED)
 		return 2;
-	touch_all(p);
+	for (size_t i = 0; i < PAGES; i++)
+		p[i * HUGE + PAGE] = 1;
 	return kill(getpid(), SIGKILL);
 }
 
