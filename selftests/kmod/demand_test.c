@@ -248,7 +248,9 @@ TEST_F(demand, the_next_load_sees_zero)
 
 struct touchers {
 	char *pool;
+	bool write;
 	_Atomic size_t arrived;
+	_Atomic uint64_t seen; /* any bit of any word that was read */
 };
 
 /* Every page at the same moment as the others: each meets a place that has none. */
@@ -260,31 +262,85 @@ static void *touch_together(void *arg)
 		touchers->arrived++;
 		while (touchers->arrived < (i + 1) * TOUCHERS)
 			sched_yield();
-		((volatile char *)touchers->pool)[i * HUGE + PAGE]++;
+		if (touchers->write)
+			touchers->pool[i * HUGE + PAGE] = 1;
+		else
+			touchers->seen |= *(volatile uint64_t *)(touchers->pool + (i + 1) * HUGE - 8);
 	}
 	return NULL;
+}
+
+static int touch_by_many(struct touchers *touchers)
+{
+	pthread_t thread[TOUCHERS];
+
+	for (int i = 0; i < TOUCHERS; i++)
+		if (pthread_create(&thread[i], NULL, touch_together, touchers))
+			abort();
+	for (int i = 0; i < TOUCHERS; i++)
+		pthread_join(thread[i], NULL);
+	return munmap(touchers->pool, BYTES);
 }
 
 /* However many touch a page first, it is one page and charged once. */
 TEST_F_TIMEOUT(demand, many_first_touches_make_one_page, 120)
 {
 	for (int round = 0; round < 8; round++) {
-		struct touchers touchers = { .arrived = 0 };
-		pthread_t thread[TOUCHERS];
+		struct touchers touchers = { .write = true };
 
 		ASSERT_EQ(0, pool_begin(self->fd));
 		touchers.pool = pool_map(self->fd, BYTES, PROT_READ | PROT_WRITE);
 		ASSERT_NE(MAP_FAILED, touchers.pool);
-		for (int i = 0; i < TOUCHERS; i++)
-			ASSERT_EQ(0, pthread_create(&thread[i], NULL, touch_together, &touchers));
-		for (int i = 0; i < TOUCHERS; i++)
-			pthread_join(thread[i], NULL);
+		ASSERT_EQ(0, touch_by_many(&touchers));
 		EXPECT_HELD(PAGES);
-		munmap(touchers.pool, BYTES);
 		ASSERT_EQ(0, pool_abort(self->fd));
 		ASSERT_EQ(0, pool_resize(self->fd, HUGE));
 		ASSERT_EQ(0, pool_resize(self->fd, BYTES));
 		EXPECT_HELD(1UL);
+	}
+}
+
+#define PIPES	   64
+#define PIPE_BYTES (1 << 20)
+
+/* Leaves free memory that is not zero, and likely to be the next that is taken: as a pool's pages do, pipes' never move. */
+static bool dirty_free_memory(void)
+{
+	static char ones[PIPE_BYTES];
+	int pipes[PIPES][2], nr;
+	bool full = true;
+
+	memset(ones, 0xff, sizeof(ones));
+	for (nr = 0; nr < PIPES && !pipe2(pipes[nr], O_CLOEXEC | O_NONBLOCK); nr++)
+		full &= fcntl(pipes[nr][1], F_SETPIPE_SZ, PIPE_BYTES) == PIPE_BYTES &&
+			write(pipes[nr][1], ones, PIPE_BYTES) == PIPE_BYTES;
+	full &= nr == PIPES;
+	while (nr--) {
+		close(pipes[nr][0]);
+		close(pipes[nr][1]);
+	}
+	return full;
+}
+
+/* Nobody sees a page that another one still clears. */
+TEST_F_TIMEOUT(demand, many_first_touches_of_a_ready_pool_see_zero, 120)
+{
+	for (int round = 0; round < 8; round++) {
+		struct touchers touchers = { .write = false };
+
+		ASSERT_EQ(0, pool_begin(self->fd));
+		ASSERT_EQ(0, pool_commit(self->fd, BYTES));
+		ASSERT_TRUE(dirty_free_memory());
+		touchers.pool = pool_map(self->fd, BYTES, PROT_READ);
+		ASSERT_NE(MAP_FAILED, touchers.pool);
+		ASSERT_EQ(0, touch_by_many(&touchers));
+		EXPECT_EQ(0, touchers.seen);
+		EXPECT_HELD(PAGES);
+		close(self->fd);
+		ASSERT_EQ(0, pool_destroy("d"));
+		ASSERT_EQ(0, pool_create_flags("d", BYTES, PINPOOL_CREATE_ON_DEMAND));
+		self->fd = pool_open("d", O_RDWR);
+		ASSERT_LE(0, self->fd);
 	}
 }
 
