@@ -425,6 +425,49 @@ TEST_F(map, small_pages_on_request)
 	EXPECT_EQ(0, pool_begin(self->writer));
 }
 
+/* Far from all else, so that there is no table of any level yet, and the core asks for the largest size first. */
+#define ALONE ((char *)0x200000000000UL)
+
+static char *map_alone(int fd, size_t within, size_t bytes, off_t offset)
+{
+	return mmap(ALONE + within, bytes, PROT_READ, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, offset);
+}
+
+TEST_F(map, where_nothing_has_been_mapped)
+{
+	ASSERT_EQ(ALONE, map_alone(self->fd, 0, BYTES, 0));
+	EXPECT_EQ(-1, pattern_differs(ALONE, BYTES, SEED, 0));
+	EXPECT_EQ(PAGES, pool_faults(self->fd));
+	munmap(ALONE, BYTES);
+}
+
+/* What lies around it, in the process that has mapped the part. */
+static int touch_behind(void *arg)
+{
+	return touch(arg) | touch((char *)arg + HUGE / 2);
+}
+
+static int touch_before(void *arg)
+{
+	return touch(arg) | touch((char *)arg - PAGE);
+}
+
+/* A mapping that has room for a part of a huge page shows that part, though the rest could be mapped with it. */
+TEST_F(map, parts_of_huge_pages_that_are_aligned)
+{
+	static const size_t withins[] = { 0, PAGE, HUGE / 2 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(withins); i++) {
+		char *p = ALONE + withins[i];
+
+		ASSERT_EQ(p, map_alone(self->fd, withins[i], HUGE / 2, 3 * HUGE + withins[i]));
+		EXPECT_EQ(-1, pattern_differs(p, HUGE / 2, SEED, 3 * HUGE + withins[i]));
+		EXPECT_EQ(128 + SIGSEGV, in_child(touch_before, p));
+		EXPECT_EQ(128 + SIGSEGV, in_child(touch_behind, p));
+		munmap(p, HUGE / 2);
+	}
+}
+
 TEST_F(map, offsets_that_are_not_huge_page_aligned)
 {
 	static const size_t offsets[] = { PAGE, HUGE - PAGE, HUGE + 3 * PAGE, 5 * HUGE + PAGE };
