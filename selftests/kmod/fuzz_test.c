@@ -18,6 +18,7 @@
 #define STUCK_SECONDS  100 /* a call takes seconds at most */
 #define SETTLE_SECONDS 30
 #define PAUSE_US       3000
+#define REPORT_CALLS   100000
 
 struct fuzz_shared *fuzz;
 
@@ -32,6 +33,8 @@ FIXTURE(fuzz) {
 	time_t seen_at[FUZZ_ACTORS];
 	uint64_t kills;
 	uint64_t next_kill; /* in calls */
+	uint64_t next_report; /* in calls */
+	time_t begun;
 	unsigned int deaths;
 };
 
@@ -268,6 +271,12 @@ static void run(FIXTURE_DATA(fuzz) * self)
 			kill(self->workers[random % FUZZ_PROCS].pid, SIGKILL);
 			self->next_kill += 300 + (random >> 8) % 1500;
 		}
+		if (fuzz->calls >= self->next_report) {
+			printf("# fuzz: %llu calls in %ld s\n", (unsigned long long)fuzz->calls,
+			       (long)(now() - self->begun));
+			fflush(stdout);
+			self->next_report += REPORT_CALLS;
+		}
 		watch(self);
 		sleep_us(PAUSE_US);
 	}
@@ -309,11 +318,13 @@ static int held(struct pinpool_module_info *info)
 
 TEST_F_TIMEOUT(fuzz, all_calls_by_many, 36000)
 {
-	time_t begun = now(), deadline;
 	struct pinpool_module_info info;
 	uint64_t calls = 0;
+	time_t deadline;
 
 	self->next_kill = 300;
+	self->next_report = REPORT_CALLS;
+	self->begun = now();
 	run(self);
 	finish(self);
 	if (fuzz->failed)
@@ -330,7 +341,7 @@ TEST_F_TIMEOUT(fuzz, all_calls_by_many, 36000)
 			EXPECT_EQ(NULL, gap) TH_LOG("%s %s", fuzz_calls[i].name, gap);
 	}
 	printf("# fuzz: PINPOOL_FUZZ_SEED=%llu: %llu calls in %ld s, %u deaths, %llu loads, %llu writes, %llu MiB judged\n",
-	       (unsigned long long)fuzz->seed, (unsigned long long)calls, (long)(now() - begun), self->deaths,
+	       (unsigned long long)fuzz->seed, (unsigned long long)calls, (long)(now() - self->begun), self->deaths,
 	       (unsigned long long)fuzz->nr_loads, (unsigned long long)fuzz->nr_writes,
 	       (unsigned long long)fuzz->words_verified >> 17);
 	/* Those that died in theirs are not counted. */
