@@ -65,10 +65,9 @@ static int check_tensor(struct cli *cli, const struct job *job)
 	if (tensor->ndim != 2)
 		return error_line(cli, job->object, "matmul takes a tensor [N,K]", "it has %u dimension%s",
 				  tensor->ndim, tensor->ndim == 1 ? "" : "s");
-	if (tensor->dtype != PINPOOL_DTYPE_F32 && tensor->dtype != PINPOOL_DTYPE_BF16 &&
-	    tensor->dtype != PINPOOL_DTYPE_F16)
-		return error_line(cli, job->object, "matmul takes F32, BF16 and F16", "its type is %s",
-				  pinpool_dtype_name(tensor->dtype));
+	if (!pinpool_matmul_takes(tensor->dtype))
+		return error_line(cli, job->object, "matmul takes F32, BF16, F16, F8_E4M3 and F8_E5M2",
+				  "its type is %s", pinpool_dtype_name(tensor->dtype));
 	if (!tensor->shape[0] || !tensor->shape[1])
 		return error_line(cli, job->object, NULL, "it has no elements");
 	return STATUS_OK;

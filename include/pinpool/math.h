@@ -3,7 +3,7 @@
  * DOC: matrix products on weights where they lie
  *
  * Y[M,N] = X[M,K] * W[N,K]^T, all row-major: W as a checkpoint stores a linear layer, [out, in]. Activations and
- * results are f32; weights are f32, bf16 or f16. Accumulation is f32.
+ * results are f32; weights are f32, bf16, f16 or fp8 (E4M3, E5M2). Accumulation is f32.
  */
 #ifndef PINPOOL_MATH_H
 #define PINPOOL_MATH_H
@@ -64,6 +64,9 @@ PINPOOL_API void pinpool_math_free(struct pinpool_math *math);
 PINPOOL_API enum pinpool_isa pinpool_math_isa(const struct pinpool_math *math);
 PINPOOL_API uint32_t pinpool_math_threads(const struct pinpool_math *math);
 
+/* True if there are kernels for weights of that type. Since 0.1. */
+PINPOOL_API bool pinpool_matmul_takes(enum pinpool_dtype dtype);
+
 /**
  * struct pinpool_matmul_args - one product
  * @size: sizeof(struct pinpool_matmul_args)
@@ -73,7 +76,7 @@ PINPOOL_API uint32_t pinpool_math_threads(const struct pinpool_math *math);
  * @x: activations, f32, aligned to 4 bytes
  * @ldx: elements from one row of X to the next, at least @k; 0 for @k
  * @w: weights; any alignment
- * @w_dtype: PINPOOL_DTYPE_F32, _BF16 or _F16
+ * @w_dtype: PINPOOL_DTYPE_F32, _BF16, _F16, _F8_E4M3 or _F8_E5M2
  * @ldw: elements from one row of W to the next, at least @k; 0 for @k
  * @y: results, f32, aligned to 4 bytes; what it held before does not matter, elements between @n and @ldy are left
  *     alone. From its first to its last byte it must not overlap @x or @w

@@ -11,12 +11,7 @@
 
 #include <pinpool/math.h>
 
-enum weight {
-	WEIGHT_F32,
-	WEIGHT_BF16,
-	WEIGHT_F16,
-	WEIGHT_COUNT
-};
+#include "math/weight.h"
 
 /* Y[m, rows] = X[m, k] * W[rows, k]^T straight from memory, m at most the table's dot_m. ldw in bytes. */
 struct dot_args {

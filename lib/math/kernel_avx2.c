@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "math/kernel.h"
+#include "math/widen.h"
 
 #if !defined(__AVX2__) || !defined(__FMA__) || !defined(__F16C__)
 #error "compile with -mavx2 -mfma -mf16c"
@@ -106,6 +107,51 @@ static inline vec v_load_f16(const void *src)
 static inline vec v_load_f16_part(const void *src, size_t n)
 {
 	return _mm256_cvtph_ps(half_part(src, n));
+}
+
+/* Eight bytes, the first n of them or all. */
+static inline __m128i bytes_part(const void *src, size_t n)
+{
+	uint8_t part[VL] = { 0 };
+
+	memcpy(part, src, n);
+	return _mm_loadl_epi64((const __m128i *)part);
+}
+
+static inline vec widen_f8_e5m2(__m128i bytes)
+{
+	return _mm256_cvtph_ps(_mm_unpacklo_epi8(_mm_setzero_si128(), bytes));
+}
+
+static inline vec v_load_f8_e5m2(const void *src)
+{
+	return widen_f8_e5m2(_mm_loadl_epi64(src));
+}
+
+static inline vec v_load_f8_e5m2_part(const void *src, size_t n)
+{
+	return widen_f8_e5m2(bytes_part(src, n));
+}
+
+/* The NaN becomes one of f16; all else as in widen.h. */
+static inline vec widen_f8_e4m3(__m128i bytes)
+{
+	__m128i wide = _mm_cvtepi8_epi16(bytes);
+	__m128i magnitude = _mm_and_si128(wide, _mm_set1_epi16(0x7f));
+	__m128i nan = _mm_and_si128(_mm_cmpeq_epi16(magnitude, _mm_set1_epi16(F8_E4M3_NAN)), _mm_set1_epi16(0x7c00));
+	__m128i half = _mm_or_si128(_mm_and_si128(wide, _mm_set1_epi16(INT16_MIN)), _mm_slli_epi16(magnitude, 7));
+
+	return _mm256_mul_ps(_mm256_cvtph_ps(_mm_or_si128(half, nan)), _mm256_set1_ps(F8_E4M3_SCALE));
+}
+
+static inline vec v_load_f8_e4m3(const void *src)
+{
+	return widen_f8_e4m3(_mm_loadl_epi64(src));
+}
+
+static inline vec v_load_f8_e4m3_part(const void *src, size_t n)
+{
+	return widen_f8_e4m3(bytes_part(src, n));
 }
 
 static inline __attribute__((always_inline)) void v_transpose(vec r[VL])

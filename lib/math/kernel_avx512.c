@@ -3,6 +3,7 @@
 #include <immintrin.h>
 
 #include "math/kernel.h"
+#include "math/widen.h"
 
 #if !defined(__AVX512F__) || !defined(__AVX512BW__) || !defined(__AVX512DQ__) || !defined(__AVX512VL__)
 #error "compile with -mavx512f -mavx512bw -mavx512dq -mavx512vl"
@@ -97,6 +98,44 @@ static inline vec v_load_f16(const void *src)
 static inline vec v_load_f16_part(const void *src, size_t n)
 {
 	return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(lanes(n), src));
+}
+
+static inline vec widen_f8_e5m2(__m128i bytes)
+{
+	return _mm512_cvtph_ps(_mm256_slli_epi16(_mm256_cvtepu8_epi16(bytes), 8));
+}
+
+static inline vec v_load_f8_e5m2(const void *src)
+{
+	return widen_f8_e5m2(_mm_loadu_si128(src));
+}
+
+static inline vec v_load_f8_e5m2_part(const void *src, size_t n)
+{
+	return widen_f8_e5m2(_mm_maskz_loadu_epi8(lanes(n), src));
+}
+
+/* The NaN becomes one of f16; all else as in widen.h. */
+static inline vec widen_f8_e4m3(__m128i bytes)
+{
+	__m256i wide = _mm256_cvtepi8_epi16(bytes);
+	__m256i magnitude = _mm256_and_si256(wide, _mm256_set1_epi16(0x7f));
+	__mmask16 nan = _mm256_cmpeq_epi16_mask(magnitude, _mm256_set1_epi16(F8_E4M3_NAN));
+	__m256i half =
+		_mm256_or_si256(_mm256_and_si256(wide, _mm256_set1_epi16(INT16_MIN)), _mm256_slli_epi16(magnitude, 7));
+
+	half = _mm256_mask_blend_epi16(nan, half, _mm256_set1_epi16(0x7e00));
+	return _mm512_mul_ps(_mm512_cvtph_ps(half), _mm512_set1_ps(F8_E4M3_SCALE));
+}
+
+static inline vec v_load_f8_e4m3(const void *src)
+{
+	return widen_f8_e4m3(_mm_loadu_si128(src));
+}
+
+static inline vec v_load_f8_e4m3_part(const void *src, size_t n)
+{
+	return widen_f8_e4m3(_mm_maskz_loadu_epi8(lanes(n), src));
 }
 
 static inline __attribute__((always_inline)) void v_transpose(vec r[VL])

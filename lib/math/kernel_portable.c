@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /* Kernels without an instruction set of their own: the compiler's generic vectors. */
-#include "math/half.h"
 #include "math/kernel.h"
+#include "math/widen.h"
 
 #define NAME(op) op##_portable
 #define KERNELS_ISA PINPOOL_ISA_PORTABLE
@@ -66,23 +66,26 @@ static inline void v_store_part(float *dst, vec v, size_t n)
 #define v_load_f32 v_load
 #define v_load_f32_part v_load_part
 
-#define LOAD_HALF(type)                                                                                  \
-	static inline vec v_load_##type(const void *src)                                                 \
-	{                                                                                                \
-		const unsigned char *p = src;                                                            \
-                                                                                                         \
-		return (vec){ type##_load(p), type##_load(p + 2), type##_load(p + 4), type##_load(p + 6) }; \
-	}                                                                                                \
-	static inline vec v_load_##type##_part(const void *src, size_t n)                                \
-	{                                                                                                \
-		uint16_t part[VL] = { 0 };                                                               \
-                                                                                                         \
-		memcpy(part, src, n * sizeof(part[0]));                                                  \
-		return v_load_##type(part);                                                              \
+#define LOAD_NARROW(type, size)                                                                         \
+	static inline vec v_load_##type(const void *src)                                                \
+	{                                                                                               \
+		const unsigned char *p = src;                                                           \
+                                                                                                        \
+		return (vec){ type##_load(p), type##_load(p + (size)), type##_load(p + 2 * (size)),     \
+			      type##_load(p + 3 * (size)) };                                            \
+	}                                                                                               \
+	static inline vec v_load_##type##_part(const void *src, size_t n)                               \
+	{                                                                                               \
+		unsigned char part[VL * (size)] = { 0 };                                                \
+                                                                                                        \
+		memcpy(part, src, n * (size));                                                          \
+		return v_load_##type(part);                                                             \
 	}
 
-LOAD_HALF(bf16)
-LOAD_HALF(f16)
+LOAD_NARROW(bf16, 2)
+LOAD_NARROW(f16, 2)
+LOAD_NARROW(f8_e4m3, 1)
+LOAD_NARROW(f8_e5m2, 1)
 
 static inline void v_transpose(vec r[VL])
 {

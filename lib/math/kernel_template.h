@@ -12,7 +12,7 @@
  *   v_zero v_set1 v_add v_fma(a, b, c) = a * b + c, v_sum (any fixed order)
  *   v_load v_store      VL floats at any address
  *   v_load_part v_store_part    the first n lanes, n < VL; other lanes read as zero and memory past n is untouched
- *   v_load_TYPE v_load_TYPE_part    the same for weights, f32, bf16 and f16
+ *   v_load_TYPE v_load_TYPE_part    the same for weights of every type of weight.h
  *   v_transpose(vec r[VL])
  *
  * A sum of VL or fewer products of padding is exactly zero because both factors of a padded lane are zero, so padding
@@ -283,6 +283,8 @@ INLINE void dot_rows(const struct dot_args *a, size_t m, size_t r, size_t size, 
 KERNELS_OF(f32, 4)
 KERNELS_OF(bf16, 2)
 KERNELS_OF(f16, 2)
+KERNELS_OF(f8_e4m3, 1)
+KERNELS_OF(f8_e5m2, 1)
 
 const struct math_kernels NAME(kernels) = {
 	.isa = KERNELS_ISA,
@@ -291,7 +293,7 @@ const struct math_kernels NAME(kernels) = {
 	.dot_m = 4,
 	.dot_rows = DOT_ROWS(1),
 	.pack_x = NAME(pack_x),
-	.pack_w = { NAME(pack_w_f32), NAME(pack_w_bf16), NAME(pack_w_f16) },
+	.pack_w = { NAME(pack_w_f32), NAME(pack_w_bf16), NAME(pack_w_f16), NAME(pack_w_f8_e4m3), NAME(pack_w_f8_e5m2) },
 	.tile = NAME(tile),
-	.dot = { NAME(dot_f32), NAME(dot_bf16), NAME(dot_f16) },
+	.dot = { NAME(dot_f32), NAME(dot_bf16), NAME(dot_f16), NAME(dot_f8_e4m3), NAME(dot_f8_e5m2) },
 };

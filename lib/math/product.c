@@ -67,29 +67,16 @@ static int check_dimension(const char *name, uint64_t value, struct pinpool_diag
 
 static int check_weight(struct product *product, enum pinpool_dtype dtype, struct pinpool_diag *diag)
 {
-	const char *name;
+	const char *change = "use F32, BF16, F16, F8_E4M3 or F8_E5M2 weights", *name = pinpool_dtype_name(dtype);
 
-	switch (dtype) {
-	case PINPOOL_DTYPE_F32:
-		product->weight = WEIGHT_F32;
-		product->w_size = 4;
+	product->weight = weight_of(dtype);
+	if (product->weight < WEIGHT_COUNT) {
+		product->w_size = weight_types[product->weight].size;
 		return 0;
-	case PINPOOL_DTYPE_BF16:
-		product->weight = WEIGHT_BF16;
-		product->w_size = 2;
-		return 0;
-	case PINPOOL_DTYPE_F16:
-		product->weight = WEIGHT_F16;
-		product->w_size = 2;
-		return 0;
-	default:
-		name = pinpool_dtype_name(dtype);
-		if (!name)
-			return diag_set(diag, -EOPNOTSUPP, "w", "use F32, BF16 or F16 weights", "%d is no element type",
-					(int)dtype);
-		return diag_set(diag, -EOPNOTSUPP, "w", "use F32, BF16 or F16 weights",
-				"there is no matmul kernel for %s weights", name);
 	}
+	if (!name)
+		return diag_set(diag, -EOPNOTSUPP, "w", change, "%d is no element type", (int)dtype);
+	return diag_set(diag, -EOPNOTSUPP, "w", change, "there is no matmul kernel for %s weights", name);
 }
 
 int product_check(struct product *out, const struct pinpool_matmul_args *args, struct pinpool_diag *diag)

@@ -151,7 +151,12 @@ TEST_F(args, results_over_a_factor)
 TEST_F(args, types_without_a_kernel_are_named)
 {
 	for (int dtype = 0; dtype < PINPOOL_DTYPE_COUNT; dtype++) {
-		if (dtype == PINPOOL_DTYPE_F32 || dtype == PINPOOL_DTYPE_BF16 || dtype == PINPOOL_DTYPE_F16)
+		bool takes = false;
+
+		for (size_t i = 0; i < ARRAY_SIZE(weight_dtypes); i++)
+			takes |= dtype == (int)weight_dtypes[i];
+		EXPECT_EQ(takes, pinpool_matmul_takes(dtype));
+		if (takes)
 			continue;
 		self->args.w_dtype = dtype;
 		check_refused(_metadata, self, -EOPNOTSUPP, "w", dtype ? pinpool_dtype_name(dtype) : "0 is no element type");

@@ -69,7 +69,29 @@ static inline uint32_t next_random(uint64_t *state)
 
 static inline size_t dtype_size(enum pinpool_dtype dtype)
 {
-	return dtype == PINPOOL_DTYPE_F32 ? 4 : 2;
+	return pinpool_dtype_bits(dtype) / 8;
+}
+
+/* Every type that there are kernels for. */
+static const enum pinpool_dtype weight_dtypes[] = {
+	PINPOOL_DTYPE_F32, PINPOOL_DTYPE_BF16, PINPOOL_DTYPE_F16, PINPOOL_DTYPE_F8_E4M3, PINPOOL_DTYPE_F8_E5M2,
+};
+
+/* Infinity, or a NaN where the type has no infinities: times zero is NaN. */
+static inline uint32_t infinity_bits(enum pinpool_dtype dtype)
+{
+	switch (dtype) {
+	case PINPOOL_DTYPE_F32:
+		return 0x7f800000;
+	case PINPOOL_DTYPE_BF16:
+		return 0x7f80;
+	case PINPOOL_DTYPE_F16:
+		return 0x7c00;
+	case PINPOOL_DTYPE_F8_E5M2:
+		return 0x7c;
+	default:
+		return 0x7f;
+	}
 }
 
 /* A finite weight between -2 and 2 with all its bits in use; of 16 one is small, of 64 one subnormal. */
@@ -85,8 +107,12 @@ static inline uint32_t random_weight(enum pinpool_dtype dtype, uint64_t *state)
 		return (r & 0x807fffff) | (tiny ? 0 : small ? 100u << 23 : 127u << 23);
 	case PINPOOL_DTYPE_BF16:
 		return (r & 0x807f) | (tiny ? 0 : small ? 100u << 7 : 127u << 7);
-	default:
+	case PINPOOL_DTYPE_F16:
 		return (r & 0x83ff) | (tiny ? 0 : small ? 8u << 10 : 15u << 10);
+	case PINPOOL_DTYPE_F8_E4M3:
+		return (r & 0x87) | (tiny ? 0 : small ? 2u << 3 : 7u << 3);
+	default:
+		return (r & 0x83) | (tiny ? 0 : small ? 8u << 2 : 15u << 2);
 	}
 }
 
@@ -114,7 +140,7 @@ static inline void fill_untouched(struct matmul_buffers *b)
 		memcpy(b->y.data + i * 4, &(uint32_t){ UNTOUCHED }, 4);
 }
 
-/* Gaps of X and W hold NaN and infinity: a kernel that reads them shows it. */
+/* Gaps of X and W hold NaN or infinity: a kernel that reads them shows it. */
 static inline void buffers_new(struct __test_metadata *_metadata, struct matmul_buffers *b, const struct matmul_case *c,
 			       uint64_t seed)
 {
@@ -144,7 +170,7 @@ static inline void buffers_new(struct __test_metadata *_metadata, struct matmul_
 			put_x(b, i, l, l < c->k ? (int32_t)next_random(&state) * 0x1p-31f : NAN);
 	for (size_t j = 0; j < c->n; j++)
 		for (size_t l = 0; l < (j + 1 < c->n ? ldw : c->k); l++)
-			put_weight(b, j, l, l < c->k ? random_weight(c->dtype, &state) : 0x7f807c00);
+			put_weight(b, j, l, l < c->k ? random_weight(c->dtype, &state) : infinity_bits(c->dtype));
 	fill_untouched(b);
 }
 

@@ -6,8 +6,6 @@
 #include "harness.h"
 #include "matmul_case.h"
 
-static const enum pinpool_dtype dtypes[] = { PINPOOL_DTYPE_F32, PINPOOL_DTYPE_BF16, PINPOOL_DTYPE_F16 };
-
 FIXTURE(shapes)
 {
 	struct pinpool_math *math;
@@ -56,8 +54,8 @@ static void run_shapes(struct __test_metadata *_metadata, struct pinpool_math *m
 		       size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		for (size_t d = 0; d < ARRAY_SIZE(dtypes); d++) {
-			struct matmul_case c = { shapes[i][0], shapes[i][1], shapes[i][2], dtypes[d] };
+		for (size_t d = 0; d < ARRAY_SIZE(weight_dtypes); d++) {
+			struct matmul_case c = { shapes[i][0], shapes[i][1], shapes[i][2], weight_dtypes[d] };
 
 			run_case(_metadata, math, &c);
 		}
@@ -153,7 +151,7 @@ TEST_F_TIMEOUT(shapes, strides_and_misaligned_weights, TIMEOUT_SECONDS)
 			.m = 1 + next_random(&state) % (i % 2 ? 8 : 90),
 			.n = 1 + next_random(&state) % 90,
 			.k = 1 + next_random(&state) % (i % 3 ? 90 : 600),
-			.dtype = dtypes[i % ARRAY_SIZE(dtypes)],
+			.dtype = weight_dtypes[i % ARRAY_SIZE(weight_dtypes)],
 			.skew = next_random(&state) % 8,
 		};
 

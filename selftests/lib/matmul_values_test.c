@@ -6,8 +6,6 @@
 #include "matmul_case.h"
 
 #define F32_INF 0x7f800000
-#define BF16_INF 0x7f80
-#define F16_INF 0x7c00
 
 FIXTURE(values)
 {
@@ -44,11 +42,6 @@ FIXTURE_TEARDOWN(values)
 	pinpool_math_free(self->math);
 }
 
-static uint32_t infinity(enum pinpool_dtype dtype)
-{
-	return dtype == PINPOOL_DTYPE_F32 ? F32_INF : dtype == PINPOOL_DTYPE_BF16 ? BF16_INF : F16_INF;
-}
-
 /* An infinity at one place of W and zero everywhere else: its column of Y is NaN, all others are zero. */
 static void check_lone_weight(struct __test_metadata *_metadata, struct pinpool_math *math, struct matmul_buffers *b,
 			      size_t row, size_t column)
@@ -56,7 +49,7 @@ static void check_lone_weight(struct __test_metadata *_metadata, struct pinpool_
 	size_t wrong = 0;
 
 	fill_zero(b);
-	put_weight(b, row, column, infinity(b->args.w_dtype));
+	put_weight(b, row, column, infinity_bits(b->args.w_dtype));
 	ASSERT_EQ(0, pinpool_matmul(math, &b->args, NULL));
 	for (size_t i = 0; i < b->args.m; i++)
 		for (size_t j = 0; j < b->args.n; j++)
@@ -89,14 +82,13 @@ static void check_lone_activation(struct __test_metadata *_metadata, struct pinp
 TEST_F(values, infinity_times_zero_is_nan_there_and_nowhere_else)
 {
 	static const size_t ms[] = { 1, 3, 8, 47 }, ns[] = { 1, 7, 39 }, ks[] = { 1, 9, 16, 19, 37 };
-	static const enum pinpool_dtype dtypes[] = { PINPOOL_DTYPE_F32, PINPOOL_DTYPE_BF16, PINPOOL_DTYPE_F16 };
 
-	for (size_t i = 0; i < ARRAY_SIZE(ms) * ARRAY_SIZE(ns) * ARRAY_SIZE(ks) * ARRAY_SIZE(dtypes); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(ms) * ARRAY_SIZE(ns) * ARRAY_SIZE(ks) * ARRAY_SIZE(weight_dtypes); i++) {
 		struct matmul_case c = {
 			.m = ms[i % 4],
 			.n = ns[i / 4 % 3],
 			.k = ks[i / 12 % 5],
-			.dtype = dtypes[i / 60],
+			.dtype = weight_dtypes[i / 60],
 		};
 		struct matmul_buffers b;
 
@@ -138,64 +130,83 @@ TEST_F(values, infinities_add_up)
 	}
 }
 
-/* The value of a 16-bit float by its definition. */
-static double half_value(uint32_t bits, int exponent_bits)
+/* A type of floats by its definition. */
+struct format {
+	enum pinpool_dtype dtype;
+	int bits;
+	int exponent_bits;
+	bool infinities; /* without: of the largest exponent only the largest mantissa is special, a NaN */
+};
+
+static double value_of(const struct format *f, uint32_t bits)
 {
-	int mantissa_bits = 15 - exponent_bits;
-	int bias = (1 << (exponent_bits - 1)) - 1;
-	int exponent = bits >> mantissa_bits & ((1 << exponent_bits) - 1);
-	double mantissa = bits & ((1 << mantissa_bits) - 1);
+	int mantissa_bits = f->bits - 1 - f->exponent_bits;
+	int bias = (1 << (f->exponent_bits - 1)) - 1, largest = (1 << f->exponent_bits) - 1;
+	int exponent = bits >> mantissa_bits & largest;
+	uint32_t mantissa = bits & ((1u << mantissa_bits) - 1);
 	double value;
 
-	if (exponent == (1 << exponent_bits) - 1)
+	if (exponent == largest && f->infinities)
 		value = mantissa ? NAN : INFINITY;
+	else if (exponent == largest && mantissa == (1u << mantissa_bits) - 1)
+		value = NAN;
 	else if (exponent)
 		value = ldexp(1 + ldexp(mantissa, -mantissa_bits), exponent - bias);
 	else
 		value = ldexp(mantissa, 1 - bias - mantissa_bits);
-	return bits >> 15 ? -value : value;
+	return bits >> (f->bits - 1) ? -value : value;
 }
 
-/* All 65536 weights times one, through both ways to make a product. */
-static void check_every_half(struct __test_metadata *_metadata, struct pinpool_math *math, enum pinpool_dtype dtype,
-			     int exponent_bits)
+static size_t count_wrong(struct matmul_buffers *b, const struct format *f)
+{
+	size_t wrong = 0;
+
+	for (uint32_t bits = 0; bits < 1u << f->bits; bits++) {
+		double value = value_of(f, bits), got = *y_at(b, b->args.m - 1, bits);
+
+		wrong += isnan(value) ? !isnan(got) : got != value;
+	}
+	return wrong;
+}
+
+/* All weights of a type times one, through both ways to make a product. */
+static void check_every(struct __test_metadata *_metadata, struct pinpool_math *math, const struct format *f)
 {
 	for (size_t m = 1; m < 60; m += 49) {
-		struct matmul_case c = { m, 65536, 1, dtype };
+		struct matmul_case c = {m, 1u << f->bits, 1, f->dtype};
 		struct matmul_buffers b;
-		size_t wrong = 0;
 
 		buffers_new(_metadata, &b, &c, m);
 		for (size_t i = 0; i < m; i++)
 			put_x(&b, i, 0, 1);
-		for (uint32_t bits = 0; bits < 65536; bits++)
+		for (uint32_t bits = 0; bits < 1u << f->bits; bits++)
 			put_weight(&b, bits, 0, bits);
 		ASSERT_EQ(0, pinpool_matmul(math, &b.args, NULL));
-		for (uint32_t bits = 0; bits < 65536; bits++) {
-			double value = half_value(bits, exponent_bits), got = *y_at(&b, m - 1, bits);
-
-			wrong += isnan(value) ? !isnan(got) : got != value;
-		}
-		EXPECT_EQ(0, wrong);
+		EXPECT_EQ(0, count_wrong(&b, f));
 		ASSERT_EQ(0, pinpool_matmul_reference(&b.args, NULL));
-		for (uint32_t bits = 0; bits < 65536; bits++) {
-			double value = half_value(bits, exponent_bits), got = *y_at(&b, m - 1, bits);
-
-			wrong += isnan(value) ? !isnan(got) : got != value;
-		}
-		EXPECT_EQ(0, wrong);
+		EXPECT_EQ(0, count_wrong(&b, f));
 		buffers_free(&b);
 	}
 }
 
 TEST_F(values, every_bf16_is_exact)
 {
-	check_every_half(_metadata, self->math, PINPOOL_DTYPE_BF16, 8);
+	check_every(_metadata, self->math, &(struct format){PINPOOL_DTYPE_BF16, 16, 8, true});
 }
 
 TEST_F(values, every_f16_is_exact)
 {
-	check_every_half(_metadata, self->math, PINPOOL_DTYPE_F16, 5);
+	check_every(_metadata, self->math, &(struct format){PINPOOL_DTYPE_F16, 16, 5, true});
+}
+
+TEST_F(values, every_f8_e4m3_is_exact)
+{
+	check_every(_metadata, self->math, &(struct format){PINPOOL_DTYPE_F8_E4M3, 8, 4, false});
+}
+
+TEST_F(values, every_f8_e5m2_is_exact)
+{
+	check_every(_metadata, self->math, &(struct format){PINPOOL_DTYPE_F8_E5M2, 8, 5, true});
 }
 
 /* MXCSR: flush results to zero, take subnormal operands as zero. Where there is none, rounding stands for both. */
