@@ -59,9 +59,10 @@ static void compare(const struct pinpool_matmul_args *args, uint64_t column, con
 		    struct matmul_check *check)
 {
 	uint64_t ldy = args->ldy ? args->ldy : args->n, i;
+	const float *y = args->y;
 
 	for (i = 0; i < args->m && check->within; i++) {
-		float is = args->y[i * ldy + column];
+		float is = y[i * ldy + column];
 		double share = fabs((double)is - (double)should[i]) / (double)sums[i];
 
 		check->within = is_right(is, should[i], sums[i], args->k);
@@ -98,7 +99,7 @@ int matmul_check(const struct pinpool_matmul_args *args, uint64_t seed, struct m
 	if (!abs_x || !abs_w || !should || !sums)
 		goto out;
 	for (i = 0; i < args->m; i++)
-		memcpy(abs_x + i * args->k, args->x + i * ldx, args->k * sizeof(*abs_x));
+		memcpy(abs_x + i * args->k, (const float *)args->x + i * ldx, args->k * sizeof(*abs_x));
 	magnitudes(abs_x, args->m * args->k, sizeof(*abs_x));
 
 	for (i = 0; i < check->columns; i++) {

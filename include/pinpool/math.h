@@ -3,7 +3,7 @@
  * DOC: matrix products on weights where they lie
  *
  * Y[M,N] = X[M,K] * W[N,K]^T, all row-major: W as a checkpoint stores a linear layer, [out, in]. Activations and
- * results are f32; weights are f32, bf16, f16 or fp8 (E4M3, E5M2). Accumulation is f32.
+ * results are f32, bf16 or f16; weights are f32, bf16, f16 or fp8 (E4M3, E5M2). Accumulation is f32.
  */
 #ifndef PINPOOL_MATH_H
 #define PINPOOL_MATH_H
@@ -73,27 +73,33 @@ PINPOOL_API bool pinpool_matmul_takes(enum pinpool_dtype dtype);
  * @m: rows of X and Y, at least 1
  * @n: rows of W, columns of Y, at least 1
  * @k: columns of X and W, at least 1
- * @x: activations, f32, aligned to 4 bytes
+ * @x: activations, of @x_dtype, aligned to the size of one
  * @ldx: elements from one row of X to the next, at least @k; 0 for @k
  * @w: weights; any alignment
  * @w_dtype: PINPOOL_DTYPE_F32, _BF16, _F16, _F8_E4M3 or _F8_E5M2
  * @ldw: elements from one row of W to the next, at least @k; 0 for @k
- * @y: results, f32, aligned to 4 bytes; what it held before does not matter, elements between @n and @ldy are left
- *     alone. From its first to its last byte it must not overlap @x or @w
+ * @y: results, of @y_dtype, aligned to the size of one; what it held before does not matter, elements between @n and
+ *     @ldy are left alone. From its first to its last byte it must not overlap @x, @w or @bias
  * @ldy: elements from one row of Y to the next, at least @n; 0 for @n
+ * @x_dtype: PINPOOL_DTYPE_F32, _BF16 or _F16; 0 for f32
+ * @y_dtype: the same. Results are rounded to it from f32, to the nearest, ties to even
+ * @bias: @n values, f32, aligned to 4 bytes, added to each row of Y before it is rounded; NULL for none
  */
 struct pinpool_matmul_args {
 	size_t size;
 	uint64_t m;
 	uint64_t n;
 	uint64_t k;
-	const float *x;
+	const void *x;
 	uint64_t ldx;
 	const void *w;
 	enum pinpool_dtype w_dtype;
 	uint64_t ldw;
-	float *y;
+	void *y;
 	uint64_t ldy;
+	enum pinpool_dtype x_dtype;
+	enum pinpool_dtype y_dtype;
+	const float *bias;
 };
 
 /**
@@ -101,8 +107,9 @@ struct pinpool_matmul_args {
  *
  * One call at a time per context. On one machine with one ISA the result has the same bits whatever the number of
  * threads and the caller's rounding mode. NaN and infinities follow IEEE arithmetic, subnormals are exact. Each element
- * differs from the exact sum by at most PINPOOL_MATMUL_BUDGET(k) times the sum of the products' magnitudes, and k times
- * 2^-149 where products underflow, as long as no partial sum overflows. Return: 0, -EINVAL (dimension, stride, null,
+ * differs from the exact sum by at most PINPOOL_MATMUL_BUDGET(k) times the sum of the products' magnitudes and the
+ * bias's, and k times 2^-149 where products underflow, as long as no partial sum overflows; bf16 and f16 then by half a
+ * step of theirs more. Return: 0, -EINVAL (dimension, stride, null,
  * misaligned, overlap, overflow), -E2BIG, -EOPNOTSUPP (no kernel for the type; @diag names it), -ENOMEM. Since 0.1.
  */
 PINPOOL_API int pinpool_matmul(struct pinpool_math *math, const struct pinpool_matmul_args *args, struct pinpool_diag *diag);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
-/* What a context owns, and the two ways to make a product with it. */
+/* What a context owns, and the ways to make a product with it. */
 #ifndef PINPOOL_MATH_CONTEXT_H
 #define PINPOOL_MATH_CONTEXT_H
 
@@ -8,17 +8,28 @@
 #include "math/product.h"
 #include "math/team.h"
 
+/* Memory that grows to what the largest product so far took. */
+struct scratch {
+	float *memory;
+	size_t size;
+};
+
 struct pinpool_math {
 	const struct math_kernels *kernels;
 	struct team *team;
 	struct cache cache;
-	/* Packed panels; grows to what the largest product so far took. */
-	float *scratch;
-	size_t scratch_size;
+	struct scratch packed; /* panels */
+	struct scratch staged; /* X and Y in f32 */
 };
 
-/* At least @floats floats on a cache line, their contents undefined; belongs to @math. NULL: no memory. */
-float *math_scratch(struct pinpool_math *math, size_t floats);
+/* At least @floats floats on a cache line, their contents undefined; belongs to @scratch. NULL: no memory. */
+float *scratch_get(struct scratch *scratch, size_t floats);
+
+/* math.c: the faster way for a product in f32. Returns 0 or -ENOMEM. */
+int product_run(struct pinpool_math *math, const struct product *product);
+
+/* staging.c: any product. Returns 0 or -ENOMEM. */
+int staged_run(struct pinpool_math *math, const struct product *product);
 
 /* gemm.c: packs both factors and works in the caches. Returns 0 or -ENOMEM. */
 int gemm_run(struct pinpool_math *math, const struct product *product);

@@ -83,7 +83,7 @@ static void pack_x_panel(struct gemm *g, size_t panel)
 	const struct product *p = g->product;
 	size_t row = panel * g->panel_m;
 
-	g->kernels->pack_x(g->x + row * g->k, p->x + (g->m0 + row) * p->ldx + g->k0, p->ldx,
+	g->kernels->pack_x(g->x + row * g->k, (const float *)p->x + (g->m0 + row) * p->ldx + g->k0, p->ldx,
 			   min(g->panel_m, g->m - row), g->k);
 }
 
@@ -125,7 +125,7 @@ static void tile_unit(void *arg, size_t unit, unsigned int thread)
 			pack_w_panel(g, w + (column - column0) * g->k, column);
 	for (size_t row = row0; row < row1; row += g->panel_m) {
 		const float *x = g->x + row * g->k;
-		float *y = p->y + (g->m0 + row) * p->ldy + g->n0;
+		float *y = (float *)p->y + (g->m0 + row) * p->ldy + g->n0;
 
 		for (size_t column = column0; column < column1; column += nr)
 			g->kernels->tile(g->k, x, w + (column - column0) * g->k, y + column, p->ldy,
@@ -175,7 +175,7 @@ int gemm_run(struct pinpool_math *math, const struct product *p)
 	/* A cache line more between the two, whose packing may be another thread's. */
 	x_floats = round_up(g.block_m * g.step, 16) + 16;
 	w_floats = g.step * (g.shared_w ? g.block_n : threads * g.tile_n);
-	g.x = math_scratch(math, x_floats + w_floats);
+	g.x = scratch_get(&math->packed, x_floats + w_floats);
 	if (!g.x)
 		return -ENOMEM;
 	g.w = g.x + x_floats;

@@ -44,11 +44,11 @@ static void gemv_unit(void *arg, size_t unit, unsigned int thread)
 			.m = min(m1 - m, gemv->kernels->dot_m),
 			.rows = min(gemv->unit_n, p->n - n0),
 			.k = p->k,
-			.x = p->x + m * p->ldx,
+			.x = (const float *)p->x + m * p->ldx,
 			.ldx = p->ldx,
 			.w = p->w + n0 * p->ldw,
 			.ldw = p->ldw,
-			.y = p->y + m * p->ldy + n0,
+			.y = (float *)p->y + m * p->ldy + n0,
 			.ldy = p->ldy,
 		};
 

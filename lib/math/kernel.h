@@ -11,7 +11,7 @@
 
 #include <pinpool/math.h>
 
-#include "math/weight.h"
+#include "math/element.h"
 
 /* Y[m, rows] = X[m, k] * W[rows, k]^T straight from memory, m at most the table's dot_m. ldw in bytes. */
 struct dot_args {
@@ -37,10 +37,13 @@ struct math_kernels {
 	/* X[rows, k] to dst[k][rows], rows at most mr. */
 	void (*pack_x)(float *dst, const float *x, size_t ldx, size_t rows, size_t k);
 	/* W[rows, k] to f32 dst[k][nr], rows at most nr, columns from rows to nr zero. ldw in bytes. */
-	void (*pack_w[WEIGHT_COUNT])(float *dst, const unsigned char *w, size_t ldw, size_t rows, size_t k);
+	void (*pack_w[ELEMENT_COUNT])(float *dst, const unsigned char *w, size_t ldw, size_t rows, size_t k);
 	/* Y[m, n] = or += the product of a panel of m rows of X and a panel of W. */
 	void (*tile)(size_t k, const float *x, const float *w, float *y, size_t ldy, size_t m, size_t n, bool add);
-	void (*dot[WEIGHT_COUNT])(const struct dot_args *args);
+	void (*dot[ELEMENT_COUNT])(const struct dot_args *args);
+	/* n values to f32; n of f32, plus those at bias if it is not NULL, to a type. dst may be src where the types are one. */
+	void (*widen[ELEMENT_ACTIVATIONS])(float *dst, const void *src, size_t n);
+	void (*narrow[ELEMENT_ACTIVATIONS])(void *dst, const float *src, const float *bias, size_t n);
 };
 
 extern const struct math_kernels kernels_portable;

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "math/kernel.h"
-#include "math/widen.h"
+#include "math/convert.h"
 
 #if !defined(__AVX2__) || !defined(__FMA__) || !defined(__F16C__)
 #error "compile with -mavx2 -mfma -mf16c"
@@ -62,18 +62,20 @@ static inline vec v_load_part(const void *src, size_t n)
 	return _mm256_maskload_ps(src, lanes(n));
 }
 
-static inline void v_store(float *dst, vec v)
+static inline void v_store(void *dst, vec v)
 {
 	_mm256_storeu_ps(dst, v);
 }
 
-static inline void v_store_part(float *dst, vec v, size_t n)
+static inline void v_store_part(void *dst, vec v, size_t n)
 {
 	_mm256_maskstore_ps(dst, lanes(n), v);
 }
 
 #define v_load_f32 v_load
 #define v_load_f32_part v_load_part
+#define v_store_f32 v_store
+#define v_store_f32_part v_store_part
 
 static inline vec widen_bf16(__m128i half)
 {
@@ -109,6 +111,47 @@ static inline vec v_load_f16_part(const void *src, size_t n)
 	return _mm256_cvtph_ps(half_part(src, n));
 }
 
+/* As in convert.h. */
+static inline __m128i narrow_bf16(vec v)
+{
+	__m256i bits = _mm256_castps_si256(v);
+	__m256i nan = _mm256_castps_si256(_mm256_cmp_ps(v, v, _CMP_UNORD_Q));
+	__m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+	__m256i rounded = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+	__m256i quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x400000));
+	__m256i upper = _mm256_srli_epi32(_mm256_blendv_epi8(rounded, quiet, nan), 16);
+
+	return _mm_packus_epi32(_mm256_castsi256_si128(upper), _mm256_extracti128_si256(upper, 1));
+}
+
+static inline void half_store_part(void *dst, __m128i half, size_t n)
+{
+	uint16_t part[VL];
+
+	_mm_storeu_si128((__m128i *)part, half);
+	memcpy(dst, part, n * sizeof(part[0]));
+}
+
+static inline void v_store_bf16(void *dst, vec v)
+{
+	_mm_storeu_si128(dst, narrow_bf16(v));
+}
+
+static inline void v_store_bf16_part(void *dst, vec v, size_t n)
+{
+	half_store_part(dst, narrow_bf16(v), n);
+}
+
+static inline void v_store_f16(void *dst, vec v)
+{
+	_mm_storeu_si128(dst, _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+}
+
+static inline void v_store_f16_part(void *dst, vec v, size_t n)
+{
+	half_store_part(dst, _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT), n);
+}
+
 /* Eight bytes, the first n of them or all. */
 static inline __m128i bytes_part(const void *src, size_t n)
 {
@@ -133,7 +176,7 @@ static inline vec v_load_f8_e5m2_part(const void *src, size_t n)
 	return widen_f8_e5m2(bytes_part(src, n));
 }
 
-/* The NaN becomes one of f16; all else as in widen.h. */
+/* The NaN becomes one of f16; all else as in convert.h. */
 static inline vec widen_f8_e4m3(__m128i bytes)
 {
 	__m128i wide = _mm_cvtepi8_epi16(bytes);

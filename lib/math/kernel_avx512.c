@@ -3,7 +3,7 @@
 #include <immintrin.h>
 
 #include "math/kernel.h"
-#include "math/widen.h"
+#include "math/convert.h"
 
 #if !defined(__AVX512F__) || !defined(__AVX512BW__) || !defined(__AVX512DQ__) || !defined(__AVX512VL__)
 #error "compile with -mavx512f -mavx512bw -mavx512dq -mavx512vl"
@@ -62,18 +62,20 @@ static inline vec v_load_part(const void *src, size_t n)
 	return _mm512_maskz_loadu_ps(lanes(n), src);
 }
 
-static inline void v_store(float *dst, vec v)
+static inline void v_store(void *dst, vec v)
 {
 	_mm512_storeu_ps(dst, v);
 }
 
-static inline void v_store_part(float *dst, vec v, size_t n)
+static inline void v_store_part(void *dst, vec v, size_t n)
 {
 	_mm512_mask_storeu_ps(dst, lanes(n), v);
 }
 
 #define v_load_f32 v_load
 #define v_load_f32_part v_load_part
+#define v_store_f32 v_store
+#define v_store_f32_part v_store_part
 
 static inline vec widen_bf16(__m256i half)
 {
@@ -100,6 +102,38 @@ static inline vec v_load_f16_part(const void *src, size_t n)
 	return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(lanes(n), src));
 }
 
+/* As in convert.h; the instruction for it takes subnormals for zero. */
+static inline __m256i narrow_bf16(vec v)
+{
+	__m512i bits = _mm512_castps_si512(v);
+	__m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+	__m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+	__mmask16 nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
+
+	rounded = _mm512_mask_or_epi32(rounded, nan, bits, _mm512_set1_epi32(0x400000));
+	return _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16));
+}
+
+static inline void v_store_bf16(void *dst, vec v)
+{
+	_mm256_storeu_si256(dst, narrow_bf16(v));
+}
+
+static inline void v_store_bf16_part(void *dst, vec v, size_t n)
+{
+	_mm256_mask_storeu_epi16(dst, lanes(n), narrow_bf16(v));
+}
+
+static inline void v_store_f16(void *dst, vec v)
+{
+	_mm256_storeu_si256(dst, _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+}
+
+static inline void v_store_f16_part(void *dst, vec v, size_t n)
+{
+	_mm256_mask_storeu_epi16(dst, lanes(n), _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+}
+
 static inline vec widen_f8_e5m2(__m128i bytes)
 {
 	return _mm512_cvtph_ps(_mm256_slli_epi16(_mm256_cvtepu8_epi16(bytes), 8));
@@ -115,7 +149,7 @@ static inline vec v_load_f8_e5m2_part(const void *src, size_t n)
 	return widen_f8_e5m2(_mm_maskz_loadu_epi8(lanes(n), src));
 }
 
-/* The NaN becomes one of f16; all else as in widen.h. */
+/* The NaN becomes one of f16; all else as in convert.h. */
 static inline vec widen_f8_e4m3(__m128i bytes)
 {
 	__m256i wide = _mm256_cvtepi8_epi16(bytes);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /* Kernels without an instruction set of their own: the compiler's generic vectors. */
 #include "math/kernel.h"
-#include "math/widen.h"
+#include "math/convert.h"
 
 #define NAME(op) op##_portable
 #define KERNELS_ISA PINPOOL_ISA_PORTABLE
@@ -53,18 +53,34 @@ static inline vec v_load_part(const void *src, size_t n)
 	return v;
 }
 
-static inline void v_store(float *dst, vec v)
+static inline void v_store(void *dst, vec v)
 {
 	memcpy(dst, &v, sizeof(v));
 }
 
-static inline void v_store_part(float *dst, vec v, size_t n)
+static inline void v_store_part(void *dst, vec v, size_t n)
 {
 	memcpy(dst, &v, n * sizeof(float));
 }
 
 #define v_load_f32 v_load
 #define v_load_f32_part v_load_part
+#define v_store_f32 v_store
+#define v_store_f32_part v_store_part
+
+#define STORE_NARROW(type, size)                                                                         \
+	static inline void v_store_##type##_part(void *dst, vec v, size_t n)                             \
+	{                                                                                                \
+		for (size_t i = 0; i < n; i++)                                                           \
+			type##_store((unsigned char *)dst + i * (size), v[i]);                           \
+	}                                                                                                \
+	static inline void v_store_##type(void *dst, vec v)                                              \
+	{                                                                                                \
+		v_store_##type##_part(dst, v, VL);                                                       \
+	}
+
+STORE_NARROW(bf16, 2)
+STORE_NARROW(f16, 2)
 
 #define LOAD_NARROW(type, size)                                                                         \
 	static inline vec v_load_##type(const void *src)                                                \

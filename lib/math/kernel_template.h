@@ -12,7 +12,8 @@
  *   v_zero v_set1 v_add v_fma(a, b, c) = a * b + c, v_sum (any fixed order)
  *   v_load v_store      VL floats at any address
  *   v_load_part v_store_part    the first n lanes, n < VL; other lanes read as zero and memory past n is untouched
- *   v_load_TYPE v_load_TYPE_part    the same for weights of every type of weight.h
+ *   v_load_TYPE v_load_TYPE_part    the same for every type of element.h
+ *   v_store_TYPE v_store_TYPE_part    the same for those of activations
  *   v_transpose(vec r[VL])
  *
  * A sum of VL or fewer products of padding is exactly zero because both factors of a padded lane are zero, so padding
@@ -280,11 +281,43 @@ INLINE void dot_rows(const struct dot_args *a, size_t m, size_t r, size_t size, 
 		}                                                                                               \
 	}
 
+#define CONVERSIONS_OF(type, size)                                                                              \
+	static void NAME(widen_##type)(float *dst, const void *src, size_t n)                                   \
+	{                                                                                                       \
+		const unsigned char *from = src;                                                                \
+		size_t i = 0;                                                                                   \
+                                                                                                                \
+		for (; i + VL <= n; i += VL)                                                                    \
+			v_store(dst + i, v_load_##type(from + i * (size)));                                     \
+		if (i < n)                                                                                      \
+			v_store_part(dst + i, v_load_##type##_part(from + i * (size), n - i), n - i);           \
+	}                                                                                                       \
+	static void NAME(narrow_##type)(void *dst, const float *src, const float *bias, size_t n)               \
+	{                                                                                                       \
+		unsigned char *to = dst;                                                                        \
+		size_t i = 0;                                                                                   \
+                                                                                                                \
+		for (; i + VL <= n; i += VL) {                                                                  \
+			vec v = v_load(src + i);                                                                \
+                                                                                                                \
+			v_store_##type(to + i * (size), bias ? v_add(v, v_load(bias + i)) : v);                 \
+		}                                                                                               \
+		if (i < n) {                                                                                    \
+			vec v = v_load_part(src + i, n - i);                                                    \
+                                                                                                                \
+			v_store_##type##_part(to + i * (size), bias ? v_add(v, v_load_part(bias + i, n - i)) : v, \
+					      n - i);                                                           \
+		}                                                                                               \
+	}
+
 KERNELS_OF(f32, 4)
 KERNELS_OF(bf16, 2)
 KERNELS_OF(f16, 2)
 KERNELS_OF(f8_e4m3, 1)
 KERNELS_OF(f8_e5m2, 1)
+CONVERSIONS_OF(f32, 4)
+CONVERSIONS_OF(bf16, 2)
+CONVERSIONS_OF(f16, 2)
 
 const struct math_kernels NAME(kernels) = {
 	.isa = KERNELS_ISA,
@@ -296,4 +329,6 @@ const struct math_kernels NAME(kernels) = {
 	.pack_w = { NAME(pack_w_f32), NAME(pack_w_bf16), NAME(pack_w_f16), NAME(pack_w_f8_e4m3), NAME(pack_w_f8_e5m2) },
 	.tile = NAME(tile),
 	.dot = { NAME(dot_f32), NAME(dot_bf16), NAME(dot_f16), NAME(dot_f8_e4m3), NAME(dot_f8_e5m2) },
+	.widen = { NAME(widen_f32), NAME(widen_bf16), NAME(widen_f16) },
+	.narrow = { NAME(narrow_f32), NAME(narrow_bf16), NAME(narrow_f16) },
 };

@@ -55,7 +55,8 @@ void pinpool_math_free(struct pinpool_math *math)
 	if (!math)
 		return;
 	team_free(math->team);
-	free(math->scratch);
+	free(math->packed.memory);
+	free(math->staged.memory);
 	free(math);
 }
 
@@ -69,7 +70,7 @@ uint32_t pinpool_math_threads(const struct pinpool_math *math)
 	return team_threads(math->team);
 }
 
-float *math_scratch(struct pinpool_math *math, size_t floats)
+float *scratch_get(struct scratch *scratch, size_t floats)
 {
 	const size_t huge = (size_t)2 << 20;
 	size_t size;
@@ -77,8 +78,8 @@ float *math_scratch(struct pinpool_math *math, size_t floats)
 
 	if (__builtin_mul_overflow(floats, sizeof(float), &size))
 		return NULL;
-	if (size <= math->scratch_size)
-		return math->scratch;
+	if (size <= scratch->size)
+		return scratch->memory;
 	if (__builtin_add_overflow(size, huge - 1, &size))
 		return NULL;
 	size &= ~(huge - 1);
@@ -86,10 +87,18 @@ float *math_scratch(struct pinpool_math *math, size_t floats)
 		return NULL;
 	/* Saves TLB misses where the system allows it; without, the same at a few per cent less. */
 	madvise(memory, size, MADV_HUGEPAGE);
-	free(math->scratch);
-	math->scratch = memory;
-	math->scratch_size = size;
+	free(scratch->memory);
+	scratch->memory = memory;
+	scratch->size = size;
 	return memory;
+}
+
+int product_run(struct pinpool_math *math, const struct product *product)
+{
+	if (!gemv_fits(math, product))
+		return gemm_run(math, product);
+	gemv_run(math, product);
+	return 0;
 }
 
 int pinpool_matmul(struct pinpool_math *math, const struct pinpool_matmul_args *args, struct pinpool_diag *diag)
@@ -106,10 +115,7 @@ int pinpool_matmul(struct pinpool_math *math, const struct pinpool_matmul_args *
 	/* As in the workers: the caller's rounding mode, or subnormals flushed, would show in the bits. */
 	fegetenv(&caller);
 	fesetenv(FE_DFL_ENV);
-	if (gemv_fits(math, &product))
-		gemv_run(math, &product);
-	else
-		ret = gemm_run(math, &product);
+	ret = staged_run(math, &product);
 	fesetenv(&caller);
 	if (ret)
 		return diag_errno(diag, ret, "packing buffers");

@@ -22,7 +22,7 @@ struct matrix {
 /* Fills in the default of stride, and end. */
 static int check_matrix(struct matrix *matrix, struct pinpool_diag *diag)
 {
-	uint64_t elements, bytes;
+	uint64_t count, bytes;
 
 	if (!matrix->start)
 		return diag_set(diag, -EINVAL, matrix->name, NULL, "null pointer");
@@ -33,9 +33,9 @@ static int check_matrix(struct matrix *matrix, struct pinpool_diag *diag)
 				"rows of %" PRIu64 " elements overlap at a stride of %" PRIu64, matrix->columns,
 				matrix->stride);
 	/* Kernels compute addresses in bytes: the whole extent must be a valid object size, PTRDIFF_MAX at most. */
-	if (__builtin_mul_overflow(matrix->rows - 1, matrix->stride, &elements) ||
-	    __builtin_add_overflow(elements, matrix->columns, &elements) ||
-	    __builtin_mul_overflow(elements, matrix->element, &bytes) || bytes > PTRDIFF_MAX ||
+	if (__builtin_mul_overflow(matrix->rows - 1, matrix->stride, &count) ||
+	    __builtin_add_overflow(count, matrix->columns, &count) ||
+	    __builtin_mul_overflow(count, matrix->element, &bytes) || bytes > PTRDIFF_MAX ||
 	    __builtin_add_overflow(matrix->start, (uintptr_t)bytes, &matrix->end))
 		return diag_set(diag, -EINVAL, matrix->name, NULL,
 				"%" PRIu64 " rows at a stride of %" PRIu64 " elements overflow the address space",
@@ -45,8 +45,9 @@ static int check_matrix(struct matrix *matrix, struct pinpool_diag *diag)
 
 static int check_aligned(const struct matrix *matrix, struct pinpool_diag *diag)
 {
-	if (matrix->start % _Alignof(float))
-		return diag_set(diag, -EINVAL, matrix->name, NULL, "address is not a multiple of %zu", _Alignof(float));
+	if (matrix->start % matrix->element)
+		return diag_set(diag, -EINVAL, matrix->name, NULL, "address is not a multiple of %" PRIu64,
+				matrix->element);
 	return 0;
 }
 
@@ -69,9 +70,9 @@ static int check_weight(struct product *product, enum pinpool_dtype dtype, struc
 {
 	const char *change = "use F32, BF16, F16, F8_E4M3 or F8_E5M2 weights", *name = pinpool_dtype_name(dtype);
 
-	product->weight = weight_of(dtype);
-	if (product->weight < WEIGHT_COUNT) {
-		product->w_size = weight_types[product->weight].size;
+	product->weight = element_of(dtype);
+	if (product->weight < ELEMENT_COUNT) {
+		product->w_size = elements[product->weight].size;
 		return 0;
 	}
 	if (!name)
@@ -79,11 +80,24 @@ static int check_weight(struct product *product, enum pinpool_dtype dtype, struc
 	return diag_set(diag, -EOPNOTSUPP, "w", change, "there is no matmul kernel for %s weights", name);
 }
 
+/* @dtype: 0 for f32. */
+static int check_activations(enum element *out, const char *name, enum pinpool_dtype dtype, struct pinpool_diag *diag)
+{
+	const char *change = "use F32, BF16 or F16", *type = pinpool_dtype_name(dtype);
+
+	*out = dtype ? element_of(dtype) : ELEMENT_F32;
+	if (*out < ELEMENT_ACTIVATIONS)
+		return 0;
+	if (!type)
+		return diag_set(diag, -EOPNOTSUPP, name, change, "%d is no element type", (int)dtype);
+	return diag_set(diag, -EOPNOTSUPP, name, change, "%s is no type of activations", type);
+}
+
 int product_check(struct product *out, const struct pinpool_matmul_args *args, struct pinpool_diag *diag)
 {
 	struct pinpool_matmul_args a;
 	struct product product = { 0 };
-	struct matrix x, w, y;
+	struct matrix x, w, y, bias;
 	int ret;
 
 	if (!args)
@@ -95,15 +109,22 @@ int product_check(struct product *out, const struct pinpool_matmul_args *args, s
 	ret = check_weight(&product, a.w_dtype, diag);
 	if (ret)
 		return ret;
+	if ((ret = check_activations(&product.x_element, "x", a.x_dtype, diag)) ||
+	    (ret = check_activations(&product.y_element, "y", a.y_dtype, diag)))
+		return ret;
 	if ((ret = check_dimension("m", a.m, diag)) || (ret = check_dimension("n", a.n, diag)) ||
 	    (ret = check_dimension("k", a.k, diag)))
 		return ret;
-	x = (struct matrix){ "x", (uintptr_t)a.x, a.m, a.k, a.ldx, sizeof(float), 0 };
+	x = (struct matrix){ "x", (uintptr_t)a.x, a.m, a.k, a.ldx, elements[product.x_element].size, 0 };
 	w = (struct matrix){ "w", (uintptr_t)a.w, a.n, a.k, a.ldw, product.w_size, 0 };
-	y = (struct matrix){ "y", (uintptr_t)a.y, a.m, a.n, a.ldy, sizeof(float), 0 };
+	y = (struct matrix){ "y", (uintptr_t)a.y, a.m, a.n, a.ldy, elements[product.y_element].size, 0 };
+	bias = (struct matrix){ "bias", (uintptr_t)a.bias, 1, a.n, 0, sizeof(float), 0 };
 	if ((ret = check_matrix(&x, diag)) || (ret = check_matrix(&w, diag)) || (ret = check_matrix(&y, diag)) ||
 	    (ret = check_aligned(&x, diag)) || (ret = check_aligned(&y, diag)) || (ret = check_apart(&y, &x, diag)) ||
 	    (ret = check_apart(&y, &w, diag)))
+		return ret;
+	if (a.bias && ((ret = check_matrix(&bias, diag)) || (ret = check_aligned(&bias, diag)) ||
+		       (ret = check_apart(&y, &bias, diag))))
 		return ret;
 	product.m = a.m;
 	product.n = a.n;
@@ -114,6 +135,7 @@ int product_check(struct product *out, const struct pinpool_matmul_args *args, s
 	product.ldw = w.stride * product.w_size;
 	product.y = a.y;
 	product.ldy = y.stride;
+	product.bias = a.bias;
 	*out = product;
 	return 0;
 }

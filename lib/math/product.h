@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
-/* A matrix product whose arguments have been checked: every address it names can be computed without overflow. */
+/*
+ * A matrix product whose arguments have been checked: every address it names can be computed without overflow. Products
+ * are made in f32 and without bias; staging.c brings others into that form.
+ */
 #ifndef PINPOOL_MATH_PRODUCT_H
 #define PINPOOL_MATH_PRODUCT_H
 
@@ -9,15 +12,19 @@ struct product {
 	size_t m;
 	size_t n;
 	size_t k;
-	const float *x;
+	const void *x;
 	size_t ldx;
+	enum element x_element;
 	const unsigned char *w;
 	/* Bytes of one weight, and from one row of W to the next. */
 	size_t w_size;
 	size_t ldw;
-	enum weight weight;
-	float *y;
+	enum element weight;
+	void *y;
 	size_t ldy;
+	enum element y_element;
+	/* n values, or NULL. */
+	const float *bias;
 };
 
 /* Returns 0, -EINVAL, -E2BIG, -EOPNOTSUPP as pinpool_matmul(). */

@@ -129,6 +129,18 @@ TEST_F(args, misaligned_activations_and_results)
 	check_refused(_metadata, self, -EINVAL, "x", "multiple of 4");
 	self->args.y = (float *)((char *)self->args.y - 1);
 	check_refused(_metadata, self, -EINVAL, "y", "multiple of 4");
+	self->args.bias = (float *)((char *)self->args.x + 2);
+	check_refused(_metadata, self, -EINVAL, "bias", "multiple of 4");
+	self->args.x_dtype = PINPOOL_DTYPE_BF16;
+	self->args.x = (char *)self->args.x + 1;
+	check_refused(_metadata, self, -EINVAL, "x", "multiple of 2");
+	self->args.y_dtype = PINPOOL_DTYPE_F16;
+	self->args.y = (char *)self->args.y + 1;
+	check_refused(_metadata, self, -EINVAL, "y", "multiple of 2");
+	/* Two bytes are enough for those. */
+	self->args.x_dtype = PINPOOL_DTYPE_BF16;
+	self->args.x = (char *)self->args.x + 2;
+	EXPECT_EQ(0, pinpool_matmul(self->math, &self->args, &self->diag));
 }
 
 TEST_F(args, results_over_a_factor)
@@ -146,6 +158,27 @@ TEST_F(args, results_over_a_factor)
 	check_refused(_metadata, self, -EINVAL, "y", "overlaps w");
 	self->args.y = w - 5 * 7;
 	EXPECT_EQ(0, pinpool_matmul(self->math, &self->args, &self->diag));
+	self->args.bias = w - 1;
+	check_refused(_metadata, self, -EINVAL, "y", "overlaps bias");
+	self->args.y = w - 5 * 7;
+	self->args.bias = w - 5 * 7 - 7 + 1;
+	check_refused(_metadata, self, -EINVAL, "y", "overlaps bias");
+}
+
+TEST_F(args, types_of_activations_and_results)
+{
+	for (int dtype = 1; dtype < PINPOOL_DTYPE_COUNT; dtype++) {
+		if (dtype == PINPOOL_DTYPE_F32 || dtype == PINPOOL_DTYPE_BF16 || dtype == PINPOOL_DTYPE_F16)
+			continue;
+		self->args.x_dtype = dtype;
+		check_refused(_metadata, self, -EOPNOTSUPP, "x", pinpool_dtype_name(dtype));
+		self->args.y_dtype = dtype;
+		check_refused(_metadata, self, -EOPNOTSUPP, "y", pinpool_dtype_name(dtype));
+	}
+	self->args.x_dtype = 1000;
+	check_refused(_metadata, self, -EOPNOTSUPP, "x", "1000 is no element type");
+	self->args.y_dtype = -1;
+	check_refused(_metadata, self, -EOPNOTSUPP, "y", "-1 is no element type");
 }
 
 TEST_F(args, types_without_a_kernel_are_named)

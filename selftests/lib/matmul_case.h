@@ -214,7 +214,7 @@ static inline void check_product(struct __test_metadata *_metadata, struct pinpo
 	ASSERT_EQ(0, pinpool_matmul_reference(&r, NULL));
 	for (size_t i = 0; i < a->m; i++)
 		for (size_t l = 0; l < a->k; l++)
-			x_abs[i * a->k + l] = fabsf(a->x[i * ldx + l]);
+			x_abs[i * a->k + l] = fabsf(((const float *)a->x)[i * ldx + l]);
 	for (size_t j = 0; j < a->n; j++) {
 		memcpy(w_abs + j * a->k * size, b->w.data + j * ldw * size, a->k * size);
 		for (size_t l = 0; l < a->k; l++)

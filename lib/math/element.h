@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/* The element types that kernels read. Each is one of weights; the first of them are of activations and results, too. */
+#ifndef PINPOOL_MATH_ELEMENT_H
+#define PINPOOL_MATH_ELEMENT_H
+
+#include <pinpool/dtype.h>
+
+enum element {
+	ELEMENT_F32,
+	ELEMENT_BF16,
+	ELEMENT_F16,
+	ELEMENT_ACTIVATIONS,
+	ELEMENT_F8_E4M3 = ELEMENT_ACTIVATIONS,
+	ELEMENT_F8_E5M2,
+	ELEMENT_COUNT
+};
+
+/* By its definition: widening is exact, narrowing goes to the nearest, ties to even. Addresses may be misaligned. */
+struct element_type {
+	enum pinpool_dtype dtype;
+	size_t size; /* bytes */
+	float (*load)(const void *src);
+	void (*store)(void *dst, float value); /* of activations */
+};
+
+extern const struct element_type elements[ELEMENT_COUNT];
+
+/* ELEMENT_COUNT if there is none. */
+enum element element_of(enum pinpool_dtype dtype);
+
+#endif
