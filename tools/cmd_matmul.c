@@ -66,8 +66,8 @@ static int check_tensor(struct cli *cli, const struct job *job)
 		return error_line(cli, job->object, "matmul takes a tensor [N,K]", "it has %u dimension%s",
 				  tensor->ndim, tensor->ndim == 1 ? "" : "s");
 	if (!pinpool_matmul_takes(tensor->dtype))
-		return error_line(cli, job->object, "matmul takes F32, BF16, F16, F8_E4M3 and F8_E5M2",
-				  "its type is %s", pinpool_dtype_name(tensor->dtype));
+		return error_line(cli, job->object, "pinpool help matmul lists those that it takes", "its type is %s",
+				  pinpool_dtype_name(tensor->dtype));
 	if (!tensor->shape[0] || !tensor->shape[1])
 		return error_line(cli, job->object, NULL, "it has no elements");
 	return STATUS_OK;

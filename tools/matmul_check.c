@@ -16,14 +16,20 @@
 #define WORK	      (1ULL << 28)
 #define LEAST_COLUMNS 4
 
-/* Clears the sign bits. All types with kernels keep them in the highest bit of a little-endian element. */
-static void magnitudes(void *data, uint64_t count, unsigned int element_bytes)
+static void magnitudes(float *values, uint64_t count)
 {
-	unsigned char *p = data;
 	uint64_t i;
 
 	for (i = 0; i < count; i++)
-		p[i * element_bytes + element_bytes - 1] &= 0x7f;
+		values[i] = fabsf(values[i]);
+}
+
+/* Bytes of so many weights, whole blocks. */
+static uint64_t weight_bytes(enum pinpool_dtype dtype, uint64_t count)
+{
+	uint64_t block = pinpool_dtype_block_values(dtype);
+
+	return block ? count / block * pinpool_dtype_block_bytes(dtype) : count * pinpool_dtype_bits(dtype) / 8;
 }
 
 static uint64_t sample(uint64_t i, uint64_t count, uint64_t n, uint64_t *state)
@@ -79,11 +85,9 @@ static void compare(const struct pinpool_matmul_args *args, uint64_t column, con
 int matmul_check(const struct pinpool_matmul_args *args, uint64_t seed, struct matmul_check *check,
 		 struct pinpool_diag *diag)
 {
-	unsigned int element = pinpool_dtype_bits(args->w_dtype) / 8;
 	uint64_t ldw = args->ldw ? args->ldw : args->k, ldx = args->ldx ? args->ldx : args->k;
 	uint64_t i, column, per_column = args->m * args->k * 2;
-	float *abs_x = NULL, *should = NULL, *sums = NULL;
-	void *abs_w = NULL;
+	float *abs_x = NULL, *abs_w = NULL, *should = NULL, *sums = NULL;
 	int err = -ENOMEM;
 
 	*check = (struct matmul_check){.within = true, .columns = WORK / per_column};
@@ -93,30 +97,33 @@ int matmul_check(const struct pinpool_matmul_args *args, uint64_t seed, struct m
 		check->columns = args->n;
 
 	abs_x = malloc(args->m * args->k * sizeof(*abs_x));
-	abs_w = malloc(args->k * element);
+	abs_w = malloc(args->k * sizeof(*abs_w));
 	should = malloc(args->m * sizeof(*should));
 	sums = malloc(args->m * sizeof(*sums));
 	if (!abs_x || !abs_w || !should || !sums)
 		goto out;
 	for (i = 0; i < args->m; i++)
 		memcpy(abs_x + i * args->k, (const float *)args->x + i * ldx, args->k * sizeof(*abs_x));
-	magnitudes(abs_x, args->m * args->k, sizeof(*abs_x));
+	magnitudes(abs_x, args->m * args->k);
 
 	for (i = 0; i < check->columns; i++) {
 		struct pinpool_matmul_args one = *args;
 
 		column = sample(i, check->columns, args->n, &seed);
 		one.n = 1;
-		one.w = (const char *)args->w + column * ldw * element;
+		one.w = (const char *)args->w + column * weight_bytes(args->w_dtype, ldw);
 		one.ldw = 0;
 		one.y = should;
 		one.ldy = 0;
 		err = pinpool_matmul_reference(&one, diag);
 		if (err)
 			goto out;
-		memcpy(abs_w, one.w, args->k * element);
-		magnitudes(abs_w, args->k, element);
+		err = pinpool_matmul_weights(args->w_dtype, one.w, abs_w, args->k);
+		if (err)
+			goto out;
+		magnitudes(abs_w, args->k);
 		one.w = abs_w;
+		one.w_dtype = PINPOOL_DTYPE_F32;
 		one.x = abs_x;
 		one.ldx = 0;
 		one.y = sums;

@@ -2,7 +2,23 @@
 /**
  * DOC: element types
  *
- * The element types of the safetensors format, with its names. Values are stored in catalogs: append only.
+ * The element types of the safetensors format and the block types of GGUF, with their names. Values are stored in
+ * catalogs: append only.
+ *
+ * A block type stores a row in blocks of so many values each, which share scales; a row is whole blocks. All numbers
+ * are little-endian, d and dmin are f16, and a value is computed in f32 as shown, exactly but for the difference in
+ * Q4_K, which is rounded once:
+ *
+ *   Q8_0    32 values, 34 bytes: d, int8 q[32]; d * q[i]
+ *   Q4_0    32 values, 18 bytes: d, 16 bytes of two values each, i in the lower and i + 16 in the upper half of byte i;
+ *           d * (q - 8)
+ *   Q4_K    256 values, 144 bytes: d, dmin, 12 bytes with a scale s and a minimum m of 6 bits for each group of 32, 128
+ *           bytes with two groups in each 32, the even one in the lower halves; d * s * q - dmin * m. Of groups 0 to 3,
+ *           s is the lower 6 bits of byte g and m those of byte g + 4; of the others, their lower 4 bits are the lower
+ *           and the upper half of byte g + 4, their upper 2 the upper 2 of bytes g - 4 and g
+ *   Q6_K    256 values, 210 bytes: lower 4 bits of q in 128 bytes, upper 2 in 64, int8 s[16] for each 16 values, d;
+ *           d * s * (q - 32). For each half of 128 values: group g of its 4 has its lower bits in bytes 32 * (g % 2) on
+ *           of 64, the lower halves if g < 2, and its upper ones in 32 bytes, at bit 2 * g
  */
 #ifndef PINPOOL_DTYPE_H
 #define PINPOOL_DTYPE_H
@@ -37,11 +53,21 @@ enum pinpool_dtype {
 	PINPOOL_DTYPE_C64 = 20,
 	PINPOOL_DTYPE_F8_E4M3FNUZ = 21,
 	PINPOOL_DTYPE_F8_E5M2FNUZ = 22,
+	PINPOOL_DTYPE_Q8_0 = 23,
+	PINPOOL_DTYPE_Q4_0 = 24,
+	PINPOOL_DTYPE_Q4_K = 25,
+	PINPOOL_DTYPE_Q6_K = 26,
 	PINPOOL_DTYPE_COUNT
 };
 
-/* Bits of one element, 0 for a value that is no type. Types narrower than a byte are packed; a tensor fills whole bytes. */
+/*
+ * Bits of one element, 0 for a block type and for a value that is no type. Types narrower than a byte are packed; a tensor
+ * fills whole bytes.
+ */
 PINPOOL_API unsigned int pinpool_dtype_bits(enum pinpool_dtype dtype);
+/* Values in a block and bytes of a block; 0 for a type that is no block type. Since 0.1. */
+PINPOOL_API unsigned int pinpool_dtype_block_values(enum pinpool_dtype dtype);
+PINPOOL_API unsigned int pinpool_dtype_block_bytes(enum pinpool_dtype dtype);
 /* The format's name, e.g. "BF16"; NULL for a value that is no type. */
 PINPOOL_API const char *pinpool_dtype_name(enum pinpool_dtype dtype);
 /* The type of that name, PINPOOL_DTYPE_INVALID if there is none. */

@@ -3,7 +3,8 @@
  * DOC: matrix products on weights where they lie
  *
  * Y[M,N] = X[M,K] * W[N,K]^T, all row-major: W as a checkpoint stores a linear layer, [out, in]. Activations and
- * results are f32, bf16 or f16; weights are f32, bf16, f16 or fp8 (E4M3, E5M2). Accumulation is f32.
+ * results are f32, bf16 or f16; weights are f32, bf16, f16, fp8 (E4M3, E5M2) or of
+ * the block types Q8_0, Q4_0, Q4_K and Q6_K. Accumulation is f32.
  */
 #ifndef PINPOOL_MATH_H
 #define PINPOOL_MATH_H
@@ -68,6 +69,17 @@ PINPOOL_API uint32_t pinpool_math_threads(const struct pinpool_math *math);
 PINPOOL_API bool pinpool_matmul_takes(enum pinpool_dtype dtype);
 
 /**
+ * pinpool_matmul_weights - what products take a row of weights for
+ * @dtype: a type that pinpool_matmul_takes()
+ * @row: weights; any alignment
+ * @values: receives @k values
+ * @k: how many; whole blocks
+ *
+ * Return: 0, -EOPNOTSUPP, -EINVAL. Since 0.1.
+ */
+PINPOOL_API int pinpool_matmul_weights(enum pinpool_dtype dtype, const void *row, float *values, uint64_t k);
+
+/**
  * struct pinpool_matmul_args - one product
  * @size: sizeof(struct pinpool_matmul_args)
  * @m: rows of X and Y, at least 1
@@ -76,8 +88,9 @@ PINPOOL_API bool pinpool_matmul_takes(enum pinpool_dtype dtype);
  * @x: activations, of @x_dtype, aligned to the size of one
  * @ldx: elements from one row of X to the next, at least @k; 0 for @k
  * @w: weights; any alignment
- * @w_dtype: PINPOOL_DTYPE_F32, _BF16, _F16, _F8_E4M3 or _F8_E5M2
- * @ldw: elements from one row of W to the next, at least @k; 0 for @k
+ * @w_dtype: PINPOOL_DTYPE_F32, _BF16, _F16, _F8_E4M3, _F8_E5M2, or _Q8_0, _Q4_0, _Q4_K or _Q6_K, for which @k is a
+ *     multiple of the values in a block
+ * @ldw: elements from one row of W to the next, at least @k; 0 for @k. Whole blocks
  * @y: results, of @y_dtype, aligned to the size of one; what it held before does not matter, elements between @n and
  *     @ldy are left alone. From its first to its last byte it must not overlap @x, @w or @bias
  * @ldy: elements from one row of Y to the next, at least @n; 0 for @n

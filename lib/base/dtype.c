@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
-/* Element types: one table of names and widths. */
+/* Element types and block types: one table of names and widths. */
 #include <pinpool/dtype.h>
 #include <string.h>
 
 static const struct {
 	const char *name;
 	unsigned int bits;
+	unsigned int block_values;
+	unsigned int block_bytes;
 } dtypes[PINPOOL_DTYPE_COUNT] = {
 	[PINPOOL_DTYPE_BOOL] = { "BOOL", 8 },
 	[PINPOOL_DTYPE_U8] = { "U8", 8 },
@@ -29,11 +31,25 @@ static const struct {
 	[PINPOOL_DTYPE_C64] = { "C64", 64 },
 	[PINPOOL_DTYPE_F8_E4M3FNUZ] = { "F8_E4M3FNUZ", 8 },
 	[PINPOOL_DTYPE_F8_E5M2FNUZ] = { "F8_E5M2FNUZ", 8 },
+	[PINPOOL_DTYPE_Q8_0] = { "Q8_0", 0, 32, 34 },
+	[PINPOOL_DTYPE_Q4_0] = { "Q4_0", 0, 32, 18 },
+	[PINPOOL_DTYPE_Q4_K] = { "Q4_K", 0, 256, 144 },
+	[PINPOOL_DTYPE_Q6_K] = { "Q6_K", 0, 256, 210 },
 };
 
 unsigned int pinpool_dtype_bits(enum pinpool_dtype dtype)
 {
 	return (unsigned int)dtype < PINPOOL_DTYPE_COUNT ? dtypes[dtype].bits : 0;
+}
+
+unsigned int pinpool_dtype_block_values(enum pinpool_dtype dtype)
+{
+	return (unsigned int)dtype < PINPOOL_DTYPE_COUNT ? dtypes[dtype].block_values : 0;
+}
+
+unsigned int pinpool_dtype_block_bytes(enum pinpool_dtype dtype)
+{
+	return (unsigned int)dtype < PINPOOL_DTYPE_COUNT ? dtypes[dtype].block_bytes : 0;
 }
 
 const char *pinpool_dtype_name(enum pinpool_dtype dtype)

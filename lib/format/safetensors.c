@@ -105,7 +105,8 @@ static int parse_tensor(const struct format_file *file, struct format_tensor *te
 	tensor->name = strcpy((char *)(tensor->shape + tensor->ndim), name);
 
 	tensor->dtype = pinpool_dtype_from_name(dtype);
-	if (tensor->dtype == PINPOOL_DTYPE_INVALID)
+	/* Block types are not of this format. */
+	if (!pinpool_dtype_bits(tensor->dtype))
 		return bad(source, name, diag, "unknown dtype %s", format_quote(quoted, sizeof(quoted), dtype));
 	for (uint32_t i = 0; i < tensor->ndim; i++)
 		if (get_count(json_array_get(shape, i), &tensor->shape[i]))

@@ -12,14 +12,22 @@ enum element {
 	ELEMENT_ACTIVATIONS,
 	ELEMENT_F8_E4M3 = ELEMENT_ACTIVATIONS,
 	ELEMENT_F8_E5M2,
+	ELEMENT_Q8_0,
+	ELEMENT_Q4_0,
+	ELEMENT_Q4_K,
+	ELEMENT_Q6_K,
 	ELEMENT_COUNT
 };
+
+/* Most values of a block of any type. */
+#define ELEMENT_BLOCK_MAX 256
 
 /* By its definition: widening is exact, narrowing goes to the nearest, ties to even. Addresses may be misaligned. */
 struct element_type {
 	enum pinpool_dtype dtype;
-	size_t size; /* bytes */
-	float (*load)(const void *src);
+	size_t block; /* values that are stored as a whole: 1, or those of a block type */
+	size_t size; /* bytes of them */
+	void (*widen)(float *dst, const void *src); /* one block */
 	void (*store)(void *dst, float value); /* of activations */
 };
 

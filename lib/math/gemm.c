@@ -92,7 +92,7 @@ static void pack_w_panel(struct gemm *g, float *dst, size_t column)
 {
 	const struct product *p = g->product;
 
-	g->kernels->pack_w[p->weight](dst, p->w + (g->n0 + column) * p->ldw + g->k0 * p->w_size, p->ldw,
+	g->kernels->pack_w[p->weight](dst, p->w + (g->n0 + column) * p->ldw + product_w_bytes(p, g->k0), p->ldw,
 				      min(g->kernels->nr, g->n - column), g->k);
 }
 
@@ -140,7 +140,7 @@ static void plan(struct gemm *g, const struct cache *cache, unsigned int threads
 	size_t most;
 
 	g->panel_m = ceil_div(p->m, ceil_div(p->m, kernels->mr));
-	g->step = even(p->k, cache->l1 / ((kernels->mr + kernels->nr) * sizeof(float)), 1);
+	g->step = even(p->k, cache->l1 / ((kernels->mr + kernels->nr) * sizeof(float)), elements[p->weight].block);
 
 	most = cache->l3 / 8 / (g->step * sizeof(float));
 	g->block_m = even(p->m, most, g->panel_m);

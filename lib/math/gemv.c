@@ -66,7 +66,7 @@ void gemv_run(struct pinpool_math *math, const struct product *p)
 {
 	const struct math_kernels *kernels = math->kernels;
 	struct gemv gemv = { .kernels = kernels, .product = p };
-	size_t row_bytes = p->k * p->w_size;
+	size_t row_bytes = product_w_bytes(p, p->k);
 	/* What is read again for the next rows of X should still be near. */
 	size_t bytes = p->m <= kernels->dot_m ? UNIT_BYTES : math->cache.l2 / 4;
 	size_t rows = bytes / row_bytes;

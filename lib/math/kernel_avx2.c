@@ -3,8 +3,8 @@
 #include <immintrin.h>
 #include <string.h>
 
+#include "math/block.h"
 #include "math/kernel.h"
-#include "math/convert.h"
 
 #if !defined(__AVX2__) || !defined(__FMA__) || !defined(__F16C__)
 #error "compile with -mavx2 -mfma -mf16c"
@@ -32,6 +32,16 @@ static inline vec v_set1(float value)
 static inline vec v_add(vec a, vec b)
 {
 	return _mm256_add_ps(a, b);
+}
+
+static inline vec v_mul(vec a, vec b)
+{
+	return _mm256_mul_ps(a, b);
+}
+
+static inline vec v_load_i8(const void *src)
+{
+	return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(src)));
 }
 
 static inline vec v_fma(vec a, vec b, vec c)

@@ -2,8 +2,8 @@
 /* Kernels for AVX-512 F, BW, DQ, VL. A tile of 14 x 32 takes 28 of the 32 registers. */
 #include <immintrin.h>
 
+#include "math/block.h"
 #include "math/kernel.h"
-#include "math/convert.h"
 
 #if !defined(__AVX512F__) || !defined(__AVX512BW__) || !defined(__AVX512DQ__) || !defined(__AVX512VL__)
 #error "compile with -mavx512f -mavx512bw -mavx512dq -mavx512vl"
@@ -31,6 +31,16 @@ static inline vec v_set1(float value)
 static inline vec v_add(vec a, vec b)
 {
 	return _mm512_add_ps(a, b);
+}
+
+static inline vec v_mul(vec a, vec b)
+{
+	return _mm512_mul_ps(a, b);
+}
+
+static inline vec v_load_i8(const void *src)
+{
+	return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(src)));
 }
 
 static inline vec v_fma(vec a, vec b, vec c)

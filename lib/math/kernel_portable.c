@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /* Kernels without an instruction set of their own: the compiler's generic vectors. */
+#include "math/block.h"
 #include "math/kernel.h"
-#include "math/convert.h"
 
 #define NAME(op) op##_portable
 #define KERNELS_ISA PINPOOL_ISA_PORTABLE
@@ -25,6 +25,18 @@ static inline vec v_set1(float value)
 static inline vec v_add(vec a, vec b)
 {
 	return a + b;
+}
+
+static inline vec v_mul(vec a, vec b)
+{
+	return a * b;
+}
+
+static inline vec v_load_i8(const void *src)
+{
+	const int8_t *p = src;
+
+	return (vec){ p[0], p[1], p[2], p[3] };
 }
 
 static inline vec v_fma(vec a, vec b, vec c)

@@ -9,7 +9,8 @@
  *   MR, NV              rows of a tile and vectors in one of its rows; MR at most 16 and at most VL
  *   DOT_M               rows of X that dot() keeps at once, at most 4
  *   DOT_ROWS(m)         rows of W that dot() reads side by side for m rows of X
- *   v_zero v_set1 v_add v_fma(a, b, c) = a * b + c, v_sum (any fixed order)
+ *   v_zero v_set1 v_add v_mul v_fma(a, b, c) = a * b + c, v_sum (any fixed order)
+ *   v_load_i8           VL integers of 8 bits at any address
  *   v_load v_store      VL floats at any address
  *   v_load_part v_store_part    the first n lanes, n < VL; other lanes read as zero and memory past n is untouched
  *   v_load_TYPE v_load_TYPE_part    the same for every type of element.h
@@ -281,6 +282,180 @@ INLINE void dot_rows(const struct dot_args *a, size_t m, size_t r, size_t size, 
 		}                                                                                               \
 	}
 
+/*
+ * Block types: a group of 32 values as vectors, whose bytes come from byte vectors of the compiler. A kernel of these
+ * calls one of the functions below for every group.
+ */
+#define GROUP_VECS (GROUP / VL)
+
+typedef uint8_t bytes16 __attribute__((vector_size(16)));
+
+INLINE bytes16 bytes_load(const unsigned char *src)
+{
+	bytes16 bytes;
+
+	memcpy(&bytes, src, sizeof(bytes));
+	return bytes;
+}
+
+INLINE void group_scale(vec q[GROUP_VECS], const uint8_t *codes, float scale)
+{
+	UNROLL
+	for (size_t i = 0; i < GROUP_VECS; i++)
+		q[i] = v_mul(v_set1(scale), v_load_i8(codes + i * VL));
+}
+
+INLINE void group_q8_0(vec q[GROUP_VECS], const unsigned char *block, size_t group)
+{
+	group_scale(q, block + Q8_0_CODES, f16_load(block));
+}
+
+INLINE void group_q4_0(vec q[GROUP_VECS], const unsigned char *block, size_t group)
+{
+	bytes16 pairs = bytes_load(block + Q4_0_CODES);
+	bytes16 codes[2] = { (pairs & 15) - 8, (pairs >> 4) - 8 };
+
+	group_scale(q, (const uint8_t *)codes, f16_load(block));
+}
+
+INLINE void group_q4_k(vec q[GROUP_VECS], const unsigned char *block, size_t group)
+{
+	bytes16 codes[2];
+	float scale, minimum;
+
+	q4_k_scales(block, group, &scale, &minimum);
+	UNROLL
+	for (size_t i = 0; i < 2; i++) {
+		bytes16 pairs = bytes_load(block + Q4_K_CODES + group / 2 * GROUP + i * 16);
+
+		codes[i] = group % 2 ? pairs >> 4 : pairs & 15;
+	}
+	UNROLL
+	for (size_t i = 0; i < GROUP_VECS; i++)
+		q[i] = v_fma(v_set1(scale), v_load_i8((const uint8_t *)codes + i * VL), v_set1(-minimum));
+}
+
+INLINE void group_q6_k(vec q[GROUP_VECS], const unsigned char *block, size_t group)
+{
+	size_t half = group / 4, part = group % 4;
+	bytes16 codes[2];
+
+	UNROLL
+	for (size_t i = 0; i < 2; i++) {
+		bytes16 pairs = bytes_load(block + half * 64 + part % 2 * GROUP + i * 16);
+		bytes16 high = bytes_load(block + Q6_K_HIGH + half * GROUP + i * 16) >> (uint8_t)(2 * part) & 3;
+
+		codes[i] = ((part < 2 ? pairs & 15 : pairs >> 4) | high << 4) - 32;
+	}
+	UNROLL
+	for (size_t i = 0; i < GROUP_VECS; i++) {
+		float scale = q6_k_scale(block, group * GROUP + i * VL);
+
+		q[i] = v_mul(v_set1(scale), v_load_i8((const uint8_t *)codes + i * VL));
+	}
+}
+
+typedef void (*group_fn)(vec q[GROUP_VECS], const unsigned char *block, size_t group);
+
+INLINE void pack_w_groups(float *dst, const unsigned char *w, size_t ldw, size_t rows, size_t k, size_t values,
+			  size_t bytes, group_fn group)
+{
+	for (size_t v = 0; v < NV; v++) {
+		size_t first = v * VL;
+		size_t have = rows > first ? rows - first : 0;
+
+		for (size_t p = 0; p < k; p += GROUP) {
+			vec q[VL][GROUP_VECS];
+
+			for (size_t i = 0; i < VL && i < have; i++)
+				group(q[i], w + (first + i) * ldw + p / values * bytes, p % values / GROUP);
+			for (size_t c = 0; c < GROUP_VECS; c++) {
+				vec r[VL];
+
+				UNROLL
+				for (size_t i = 0; i < VL; i++)
+					r[i] = i < have ? q[i][c] : v_zero();
+				v_transpose(r);
+				for (size_t i = 0; i < VL; i++)
+					v_store(dst + (p + c * VL + i) * NR + first, r[i]);
+			}
+		}
+	}
+}
+
+/* As dot_body(). */
+INLINE void dot_groups_body(const struct dot_args *a, size_t first, size_t apart, size_t m, size_t r, size_t values,
+			    size_t bytes, group_fn group)
+{
+	const unsigned char *w[4];
+	vec acc[4][4];
+
+	UNROLL
+	for (size_t j = 0; j < r; j++)
+		w[j] = a->w + (first + j * apart) * a->ldw;
+	UNROLL
+	for (size_t i = 0; i < m; i++) {
+		UNROLL
+		for (size_t j = 0; j < r; j++)
+			acc[i][j] = v_zero();
+	}
+	for (size_t p = 0; p < a->k; p += GROUP) {
+		UNROLL
+		for (size_t j = 0; j < r; j++) {
+			vec q[GROUP_VECS];
+
+			group(q, w[j] + p / values * bytes, p % values / GROUP);
+			if (r > 1)
+				__builtin_prefetch(w[j] + p / values * bytes + PREFETCH_BYTES);
+			UNROLL
+			for (size_t i = 0; i < m; i++) {
+				UNROLL
+				for (size_t c = 0; c < GROUP_VECS; c++)
+					acc[i][j] = v_fma(v_load(a->x + i * a->ldx + p + c * VL), q[c], acc[i][j]);
+			}
+		}
+	}
+	UNROLL
+	for (size_t i = 0; i < m; i++) {
+		UNROLL
+		for (size_t j = 0; j < r; j++)
+			a->y[i * a->ldy + first + j * apart] = v_sum(acc[i][j]);
+	}
+}
+
+INLINE void dot_groups(const struct dot_args *a, size_t m, size_t r, size_t values, size_t bytes, group_fn group)
+{
+	size_t run = a->rows / r;
+
+	for (size_t i = 0; i < run; i++)
+		dot_groups_body(a, i, run, m, r, values, bytes, group);
+	for (size_t i = run * r; i < a->rows; i++)
+		dot_groups_body(a, i, 0, m, 1, values, bytes, group);
+}
+
+#define BLOCK_KERNELS_OF(type, values, bytes)                                                                   \
+	static void NAME(pack_w_##type)(float *dst, const unsigned char *w, size_t ldw, size_t rows, size_t k)  \
+	{                                                                                                       \
+		pack_w_groups(dst, w, ldw, rows, k, values, bytes, group_##type);                               \
+	}                                                                                                       \
+	static void NAME(dot_##type)(const struct dot_args *a)                                                  \
+	{                                                                                                       \
+		switch (a->m) {                                                                                 \
+		case 1:                                                                                         \
+			dot_groups(a, 1, 4, values, bytes, group_##type);                                       \
+			break;                                                                                  \
+		case 2:                                                                                         \
+			dot_groups(a, 2, 2, values, bytes, group_##type);                                       \
+			break;                                                                                  \
+		case 3:                                                                                         \
+			dot_groups(a, 3, 2, values, bytes, group_##type);                                       \
+			break;                                                                                  \
+		case 4:                                                                                         \
+			dot_groups(a, 4, 1, values, bytes, group_##type);                                       \
+			break;                                                                                  \
+		}                                                                                               \
+	}
+
 #define CONVERSIONS_OF(type, size)                                                                              \
 	static void NAME(widen_##type)(float *dst, const void *src, size_t n)                                   \
 	{                                                                                                       \
@@ -315,6 +490,10 @@ KERNELS_OF(bf16, 2)
 KERNELS_OF(f16, 2)
 KERNELS_OF(f8_e4m3, 1)
 KERNELS_OF(f8_e5m2, 1)
+BLOCK_KERNELS_OF(q8_0, 32, 34)
+BLOCK_KERNELS_OF(q4_0, 32, 18)
+BLOCK_KERNELS_OF(q4_k, 256, 144)
+BLOCK_KERNELS_OF(q6_k, 256, 210)
 CONVERSIONS_OF(f32, 4)
 CONVERSIONS_OF(bf16, 2)
 CONVERSIONS_OF(f16, 2)
@@ -326,9 +505,11 @@ const struct math_kernels NAME(kernels) = {
 	.dot_m = 4,
 	.dot_rows = DOT_ROWS(1),
 	.pack_x = NAME(pack_x),
-	.pack_w = { NAME(pack_w_f32), NAME(pack_w_bf16), NAME(pack_w_f16), NAME(pack_w_f8_e4m3), NAME(pack_w_f8_e5m2) },
+	.pack_w = { NAME(pack_w_f32), NAME(pack_w_bf16), NAME(pack_w_f16), NAME(pack_w_f8_e4m3), NAME(pack_w_f8_e5m2),
+		    NAME(pack_w_q8_0), NAME(pack_w_q4_0), NAME(pack_w_q4_k), NAME(pack_w_q6_k) },
 	.tile = NAME(tile),
-	.dot = { NAME(dot_f32), NAME(dot_bf16), NAME(dot_f16), NAME(dot_f8_e4m3), NAME(dot_f8_e5m2) },
+	.dot = { NAME(dot_f32), NAME(dot_bf16), NAME(dot_f16), NAME(dot_f8_e4m3), NAME(dot_f8_e5m2),
+		 NAME(dot_q8_0), NAME(dot_q4_0), NAME(dot_q4_k), NAME(dot_q6_k) },
 	.widen = { NAME(widen_f32), NAME(widen_bf16), NAME(widen_f16) },
 	.narrow = { NAME(narrow_f32), NAME(narrow_bf16), NAME(narrow_f16) },
 };

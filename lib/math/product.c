@@ -8,12 +8,14 @@
 #include "base/diag.h"
 #include "base/opts.h"
 
+/* Lengths are in elements, of which @block each have @element bytes. */
 struct matrix {
 	const char *name;
 	uintptr_t start;
 	uint64_t rows;
 	uint64_t columns;
 	uint64_t stride;
+	uint64_t block;
 	uint64_t element;
 	/* One past the last byte of the last row. */
 	uintptr_t end;
@@ -32,10 +34,14 @@ static int check_matrix(struct matrix *matrix, struct pinpool_diag *diag)
 		return diag_set(diag, -EINVAL, matrix->name, "use 0 for rows without gaps",
 				"rows of %" PRIu64 " elements overlap at a stride of %" PRIu64, matrix->columns,
 				matrix->stride);
+	if (matrix->columns % matrix->block || matrix->stride % matrix->block)
+		return diag_set(diag, -EINVAL, matrix->name, NULL,
+				"rows of %" PRIu64 " elements at a stride of %" PRIu64 " are no whole blocks of %" PRIu64,
+				matrix->columns, matrix->stride, matrix->block);
 	/* Kernels compute addresses in bytes: the whole extent must be a valid object size, PTRDIFF_MAX at most. */
 	if (__builtin_mul_overflow(matrix->rows - 1, matrix->stride, &count) ||
 	    __builtin_add_overflow(count, matrix->columns, &count) ||
-	    __builtin_mul_overflow(count, matrix->element, &bytes) || bytes > PTRDIFF_MAX ||
+	    __builtin_mul_overflow(count / matrix->block, matrix->element, &bytes) || bytes > PTRDIFF_MAX ||
 	    __builtin_add_overflow(matrix->start, (uintptr_t)bytes, &matrix->end))
 		return diag_set(diag, -EINVAL, matrix->name, NULL,
 				"%" PRIu64 " rows at a stride of %" PRIu64 " elements overflow the address space",
@@ -68,13 +74,12 @@ static int check_dimension(const char *name, uint64_t value, struct pinpool_diag
 
 static int check_weight(struct product *product, enum pinpool_dtype dtype, struct pinpool_diag *diag)
 {
-	const char *change = "use F32, BF16, F16, F8_E4M3 or F8_E5M2 weights", *name = pinpool_dtype_name(dtype);
+	const char *change = "use F32, BF16, F16, F8_E4M3, F8_E5M2, Q8_0, Q4_0, Q4_K or Q6_K weights";
+	const char *name = pinpool_dtype_name(dtype);
 
 	product->weight = element_of(dtype);
-	if (product->weight < ELEMENT_COUNT) {
-		product->w_size = elements[product->weight].size;
+	if (product->weight < ELEMENT_COUNT)
 		return 0;
-	}
 	if (!name)
 		return diag_set(diag, -EOPNOTSUPP, "w", change, "%d is no element type", (int)dtype);
 	return diag_set(diag, -EOPNOTSUPP, "w", change, "there is no matmul kernel for %s weights", name);
@@ -115,10 +120,11 @@ int product_check(struct product *out, const struct pinpool_matmul_args *args, s
 	if ((ret = check_dimension("m", a.m, diag)) || (ret = check_dimension("n", a.n, diag)) ||
 	    (ret = check_dimension("k", a.k, diag)))
 		return ret;
-	x = (struct matrix){ "x", (uintptr_t)a.x, a.m, a.k, a.ldx, elements[product.x_element].size, 0 };
-	w = (struct matrix){ "w", (uintptr_t)a.w, a.n, a.k, a.ldw, product.w_size, 0 };
-	y = (struct matrix){ "y", (uintptr_t)a.y, a.m, a.n, a.ldy, elements[product.y_element].size, 0 };
-	bias = (struct matrix){ "bias", (uintptr_t)a.bias, 1, a.n, 0, sizeof(float), 0 };
+	x = (struct matrix){ "x", (uintptr_t)a.x, a.m, a.k, a.ldx, 1, elements[product.x_element].size, 0 };
+	w = (struct matrix){ "w", (uintptr_t)a.w, a.n, a.k, a.ldw, elements[product.weight].block,
+			     elements[product.weight].size, 0 };
+	y = (struct matrix){ "y", (uintptr_t)a.y, a.m, a.n, a.ldy, 1, elements[product.y_element].size, 0 };
+	bias = (struct matrix){ "bias", (uintptr_t)a.bias, 1, a.n, 0, 1, sizeof(float), 0 };
 	if ((ret = check_matrix(&x, diag)) || (ret = check_matrix(&w, diag)) || (ret = check_matrix(&y, diag)) ||
 	    (ret = check_aligned(&x, diag)) || (ret = check_aligned(&y, diag)) || (ret = check_apart(&y, &x, diag)) ||
 	    (ret = check_apart(&y, &w, diag)))
@@ -132,7 +138,7 @@ int product_check(struct product *out, const struct pinpool_matmul_args *args, s
 	product.x = a.x;
 	product.ldx = x.stride;
 	product.w = a.w;
-	product.ldw = w.stride * product.w_size;
+	product.ldw = product_w_bytes(&product, w.stride);
 	product.y = a.y;
 	product.ldy = y.stride;
 	product.bias = a.bias;

@@ -16,8 +16,7 @@ struct product {
 	size_t ldx;
 	enum element x_element;
 	const unsigned char *w;
-	/* Bytes of one weight, and from one row of W to the next. */
-	size_t w_size;
+	/* Bytes from one row of W to the next. */
 	size_t ldw;
 	enum element weight;
 	void *y;
@@ -26,6 +25,12 @@ struct product {
 	/* n values, or NULL. */
 	const float *bias;
 };
+
+/* Bytes of the first @k weights of a row, whole blocks. */
+static inline size_t product_w_bytes(const struct product *product, size_t k)
+{
+	return k / elements[product->weight].block * elements[product->weight].size;
+}
 
 /* Returns 0, -EINVAL, -E2BIG, -EOPNOTSUPP as pinpool_matmul(). */
 int product_check(struct product *out, const struct pinpool_matmul_args *args, struct pinpool_diag *diag);

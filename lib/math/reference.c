@@ -4,10 +4,27 @@
 
 #include "math/product.h"
 
+static double dot(const struct product *p, size_t row_x, size_t row_w)
+{
+	const struct element_type *x = &elements[p->x_element], *w = &elements[p->weight];
+	const unsigned char *src_x = (const unsigned char *)p->x + row_x * p->ldx * x->size;
+	const unsigned char *src_w = p->w + row_w * p->ldw;
+	double sum = p->bias ? p->bias[row_w] : 0;
+	float values[ELEMENT_BLOCK_MAX], activation;
+
+	for (size_t l = 0; l < p->k; l += w->block, src_w += w->size) {
+		w->widen(values, src_w);
+		for (size_t i = 0; i < w->block; i++, src_x += x->size) {
+			x->widen(&activation, src_x);
+			sum += (double)activation * (double)values[i];
+		}
+	}
+	return sum;
+}
+
 int pinpool_matmul_reference(const struct pinpool_matmul_args *args, struct pinpool_diag *diag)
 {
-	const struct element_type *x, *y;
-	float (*load)(const void *src);
+	const struct element_type *y;
 	struct product p;
 	fenv_t caller;
 	int ret;
@@ -15,24 +32,12 @@ int pinpool_matmul_reference(const struct pinpool_matmul_args *args, struct pinp
 	ret = product_check(&p, args, diag);
 	if (ret)
 		return ret;
-	load = elements[p.weight].load;
-	x = &elements[p.x_element];
 	y = &elements[p.y_element];
 	fegetenv(&caller);
 	fesetenv(FE_DFL_ENV);
-	for (size_t i = 0; i < p.m; i++) {
-		const unsigned char *row_x = (const unsigned char *)p.x + i * p.ldx * x->size;
-		unsigned char *row_y = (unsigned char *)p.y + i * p.ldy * y->size;
-
-		for (size_t j = 0; j < p.n; j++) {
-			const unsigned char *row_w = p.w + j * p.ldw;
-			double sum = p.bias ? p.bias[j] : 0;
-
-			for (size_t l = 0; l < p.k; l++)
-				sum += (double)x->load(row_x + l * x->size) * (double)load(row_w + l * p.w_size);
-			y->store(row_y + j * y->size, (float)sum);
-		}
-	}
+	for (size_t i = 0; i < p.m; i++)
+		for (size_t j = 0; j < p.n; j++)
+			y->store((unsigned char *)p.y + (i * p.ldy + j) * y->size, (float)dot(&p, i, j));
 	fesetenv(&caller);
 	return 0;
 }

@@ -4,18 +4,22 @@
 
 bool catalog_shape_fills(enum pinpool_dtype dtype, uint32_t ndim, const uint64_t *shape, uint64_t bytes)
 {
-	uint64_t bits = pinpool_dtype_bits(dtype);
+	uint64_t values = pinpool_dtype_block_values(dtype);
+	uint64_t bits = values ? pinpool_dtype_block_bytes(dtype) * 8ULL : pinpool_dtype_bits(dtype);
 	bool empty = false;
 
-	if (!bits || ndim > PINPOOL_NDIM_MAX)
+	if (!bits || ndim > PINPOOL_NDIM_MAX || (values && !ndim))
 		return false;
 	/* An extent of zero makes the tensor empty however large the others are. */
 	for (uint32_t i = 0; i < ndim; i++)
 		empty |= !shape[i];
 	if (empty)
 		return !bytes;
+	/* A row is whole blocks. */
+	if (values && shape[ndim - 1] % values)
+		return false;
 	for (uint32_t i = 0; i < ndim; i++)
-		if (__builtin_mul_overflow(bits, shape[i], &bits))
+		if (__builtin_mul_overflow(bits, values && i == ndim - 1 ? shape[i] / values : shape[i], &bits))
 			return false;
 	return bits % 8 == 0 && bits / 8 == bytes;
 }

@@ -208,7 +208,7 @@ TEST_F(catalog, is_absent_from_a_pool_without_one)
 
 TEST(writer_refuses_what_a_reader_would)
 {
-	static const uint64_t shape[] = {3, 5}, huge[] = {1ULL << 33, 1ULL << 33};
+	static const uint64_t shape[] = {3, 5}, huge[] = {1ULL << 33, 1ULL << 33}, rows[] = {3, 512}, columns[] = {512, 3};
 	struct pinpool_source source = {.path = "p", .format = "f", .offset = 100, .bytes = 1000};
 	const struct pinpool_tensor good = {
 		.name = "t", .dtype = PINPOOL_DTYPE_U8, .ndim = 2, .shape = shape, .offset = 100, .bytes = 15};
@@ -232,6 +232,13 @@ TEST(writer_refuses_what_a_reader_would)
 	EXPECT_EQ(-EINVAL, catalog_writer_add_tensor(writer, &tensor));
 	tensor = good, tensor.ndim = PINPOOL_NDIM_MAX + 1;
 	EXPECT_EQ(-EINVAL, catalog_writer_add_tensor(writer, &tensor));
+	/* Blocks: a row is whole ones, and they have as many bytes as they have. */
+	tensor = good, tensor.name = "blocks", tensor.dtype = PINPOOL_DTYPE_Q4_K, tensor.shape = rows, tensor.bytes = 863;
+	EXPECT_EQ(-EINVAL, catalog_writer_add_tensor(writer, &tensor));
+	tensor.shape = columns, tensor.bytes = 864;
+	EXPECT_EQ(-EINVAL, catalog_writer_add_tensor(writer, &tensor));
+	tensor.ndim = 0, tensor.bytes = 144;
+	EXPECT_EQ(-EINVAL, catalog_writer_add_tensor(writer, &tensor));
 	tensor = good, tensor.offset = 99;
 	EXPECT_EQ(-EINVAL, catalog_writer_add_tensor(writer, &tensor));
 	tensor = good, tensor.offset = 1086;
@@ -239,6 +246,8 @@ TEST(writer_refuses_what_a_reader_would)
 	tensor.offset = 1085;
 	EXPECT_EQ(0, catalog_writer_add_tensor(writer, &tensor));
 	EXPECT_EQ(1, catalog_writer_add_tensor(writer, &good));
+	tensor = good, tensor.name = "blocks", tensor.dtype = PINPOOL_DTYPE_Q4_K, tensor.shape = rows, tensor.bytes = 864;
+	EXPECT_EQ(2, catalog_writer_add_tensor(writer, &tensor));
 	EXPECT_EQ(-EEXIST, catalog_writer_seal(writer, &duplicate));
 	EXPECT_STREQ("t", duplicate);
 	catalog_writer_free(writer);

@@ -87,7 +87,8 @@ TEST_F(checkpoint, every_dtype_scalars_and_empty_tensors_are_found_where_they_ar
 	char json[8192];
 	size_t used, data = 0;
 
-	ASSERT_EQ(PINPOOL_DTYPE_COUNT, count + 1);
+	/* All but the block types, which are not of this format. */
+	ASSERT_EQ(PINPOOL_DTYPE_Q8_0, count + 1);
 	used = (size_t)snprintf(json, sizeof(json), "{\"__metadata__\":{\"format\":\"pt\"}");
 	for (size_t i = 0; i < count; i++) {
 		size_t bytes = 12 * dtypes[i].bits / 8;
@@ -179,6 +180,7 @@ TEST_F(checkpoint, each_broken_rule_of_a_header_is_refused_by_name)
 		{"{\"a\":{\"dtype\":8,\"shape\":[1],\"data_offsets\":[0,1]}}", 1, "lacks"},
 		{"{" T("a", "F33", "[1]", 0, 4) "}", 4, "unknown dtype F33"},
 		{"{" T("a", "f32", "[1]", 0, 4) "}", 4, "unknown dtype"},
+		{"{" T("a", "Q8_0", "[32]", 0, 34) "}", 34, "unknown dtype Q8_0"},
 		{"{" T("a", "U8", "[-1]", 0, 1) "}", 1, "extent 0"},
 		{"{" T("a", "U8", "[1,1.0]", 0, 1) "}", 1, "extent 1"},
 		{"{" T("a", "U8", "[\"1\"]", 0, 1) "}", 1, "extent 0"},

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/* The block types of GGUF, one block as f32. What the bytes mean stands in <pinpool/dtype.h>. */
+#ifndef PINPOOL_MATH_BLOCK_H
+#define PINPOOL_MATH_BLOCK_H
+
+#include "math/convert.h"
+
+/* Values that share one scale and one minimum, or two halves of such, in every block type. */
+#define GROUP 32
+
+#define Q8_0_CODES  2
+#define Q4_0_CODES  2
+#define Q4_K_SCALES 4
+#define Q4_K_CODES  16
+#define Q6_K_HIGH   128
+#define Q6_K_SCALES 192
+#define Q6_K_D	    208
+
+/* Scale and minimum of a group of Q4_K. */
+static inline void q4_k_scales(const unsigned char *block, size_t group, float *scale, float *minimum)
+{
+	const unsigned char *s = block + Q4_K_SCALES;
+	uint32_t scale_bits, minimum_bits;
+
+	if (group < 4) {
+		scale_bits = s[group] & 63;
+		minimum_bits = s[group + 4] & 63;
+	} else {
+		scale_bits = (s[group + 4] & 15u) | (s[group - 4] & 0xc0u) >> 2;
+		minimum_bits = s[group + 4] >> 4 | (s[group] & 0xc0u) >> 2;
+	}
+	*scale = f16_load(block) * (float)scale_bits;
+	*minimum = f16_load(block + 2) * (float)minimum_bits;
+}
+
+static inline float q6_k_scale(const unsigned char *block, size_t value)
+{
+	return f16_load(block + Q6_K_D) * (float)(int8_t)block[Q6_K_SCALES + value / 16];
+}
+
+static inline void q8_0_widen(float *dst, const void *src)
+{
+	const unsigned char *block = src;
+
+	for (size_t i = 0; i < GROUP; i++)
+		dst[i] = f16_load(block) * (float)(int8_t)block[Q8_0_CODES + i];
+}
+
+static inline void q4_0_widen(float *dst, const void *src)
+{
+	const unsigned char *block = src;
+
+	for (size_t i = 0; i < GROUP; i++) {
+		uint32_t pair = block[Q4_0_CODES + i % 16];
+
+		dst[i] = f16_load(block) * (float)((int)(i < 16 ? pair & 15 : pair >> 4) - 8);
+	}
+}
+
+static inline void q4_k_widen(float *dst, const void *src)
+{
+	const unsigned char *block = src;
+
+	for (size_t i = 0; i < 8 * GROUP; i++) {
+		size_t group = i / GROUP;
+		uint32_t pair = block[Q4_K_CODES + group / 2 * GROUP + i % GROUP];
+		float scale, minimum;
+
+		q4_k_scales(block, group, &scale, &minimum);
+		dst[i] = scale * (float)(group % 2 ? pair >> 4 : pair & 15) - minimum;
+	}
+}
+
+static inline void q6_k_widen(float *dst, const void *src)
+{
+	const unsigned char *block = src;
+
+	for (size_t i = 0; i < 8 * GROUP; i++) {
+		size_t half = i / 128, group = i / GROUP % 4, at = i % GROUP;
+		uint32_t pair = block[half * 64 + group % 2 * GROUP + at];
+		uint32_t high = block[Q6_K_HIGH + half * GROUP + at] >> (2 * group) & 3;
+
+		dst[i] = q6_k_scale(block, i) * (float)((int)((group < 2 ? pair & 15 : pair >> 4) | high << 4) - 32);
+	}
+}
+
+#endif
