@@ -243,25 +243,58 @@ static float noise(uint32_t *state)
 	return (float)(*state >> 8) * 0x1p-24f - 0.5f;
 }
 
-static double weight_at(const unsigned char *w, enum pinpool_dtype dtype, size_t at)
+/* Bytes of so many weights, whole blocks. */
+static size_t weight_bytes(enum pinpool_dtype dtype, size_t count)
 {
-	uint32_t bits;
-	uint16_t half;
-	float value;
+	size_t block = pinpool_dtype_block_values(dtype);
 
-	if (dtype == PINPOOL_DTYPE_BF16) {
-		memcpy(&half, w + 2 * at, 2);
-		bits = (uint32_t)half << 16;
-		memcpy(&value, &bits, 4);
-	} else {
-		memcpy(&value, w + 4 * at, 4);
+	return block ? count / block * pinpool_dtype_block_bytes(dtype) : count * pinpool_dtype_bits(dtype) / 8;
+}
+
+/* Where a block has numbers of f16, ended by -1. */
+static const int *block_scales(enum pinpool_dtype dtype)
+{
+	static const int at_first[] = { 0, -1 }, two[] = { 0, 2, -1 }, at_last[] = { 208, -1 };
+
+	return dtype == PINPOOL_DTYPE_Q4_K ? two : dtype == PINPOOL_DTYPE_Q6_K ? at_last : at_first;
+}
+
+static void fill_weights(unsigned char *w, enum pinpool_dtype dtype, size_t count, uint32_t *state)
+{
+	size_t block = pinpool_dtype_block_values(dtype), bytes = weight_bytes(dtype, block ? block : 1);
+
+	for (size_t i = 0; i < weight_bytes(dtype, count); i += bytes) {
+		float value = noise(state);
+
+		/* Little-endian: the upper half of an f32 is the bf16. */
+		if (!block) {
+			memcpy(w + i, (unsigned char *)&value + 4 - bytes, bytes);
+			continue;
+		}
+		for (size_t byte = 0; byte < bytes; byte++, noise(state))
+			w[i + byte] = *state >> 24;
+		for (const int *at = block_scales(dtype); *at >= 0; at++)
+			w[i + *at + 1] = (w[i + *at + 1] & 0x83) | 0x20;
 	}
-	return value;
+}
+
+/* The largest magnitude in the run of activations that shares a scale, or of the one itself. */
+static double activation_magnitude(const struct row *row, const float *x, size_t l)
+{
+	size_t block = pinpool_dtype_block_values(row->dtype), run = block ? block : 1;
+	double largest = 0;
+
+	for (size_t i = l / run * run; i < l / run * run + run; i++)
+		largest = fmax(largest, fabsf(x[i]));
+	return largest;
 }
 
 /* A fast wrong result is none: a sample of Y against sums in double. */
 static void check(const char *whose, const struct row *row, const float *x, const unsigned char *w, const float *y)
 {
+	double budget = PINPOOL_MATMUL_BUDGET(row->k) +
+			(pinpool_dtype_block_values(row->dtype) ? PINPOOL_MATMUL_QUANT : 0);
+	float *weights = allocate(row->k * sizeof(*weights));
 	uint32_t state = 1;
 
 	for (int sample = 0; sample < 200; sample++) {
@@ -272,18 +305,19 @@ static void check(const char *whose, const struct row *row, const float *x, cons
 		i = (state >> 8) % row->m;
 		noise(&state);
 		j = (state >> 8) % row->n;
+		if (pinpool_matmul_weights(row->dtype, w + weight_bytes(row->dtype, j * row->k), weights, row->k))
+			die("no such type");
 		for (size_t l = 0; l < row->k; l++) {
-			double product = x[i * row->k + l] * weight_at(w, row->dtype, j * row->k + l);
-
-			sum += product;
-			magnitude += fabs(product);
+			sum += (double)x[i * row->k + l] * weights[l];
+			magnitude += activation_magnitude(row, x + i * row->k, l) * fabsf(weights[l]);
 		}
-		if (!(fabs(y[i * row->n + j] - sum) <= PINPOOL_MATMUL_BUDGET(row->k) * magnitude)) {
+		if (!(fabs(y[i * row->n + j] - sum) <= budget * magnitude)) {
 			fprintf(stderr, "matmul: %s: %s: y[%zu][%zu] is %g, not %g\n", row->name, whose, i, j,
 				y[i * row->n + j], sum);
 			exit(1);
 		}
 	}
+	free(weights);
 }
 
 static void run_rival(const struct rival *rival, const struct row *row, const float *x, const float *w, float *y)
@@ -298,8 +332,7 @@ static void run_rival(const struct rival *rival, const struct row *row, const fl
 
 static void run_row(const struct row *row, const struct rival *rival, int rounds, bool first)
 {
-	size_t element = row->dtype == PINPOOL_DTYPE_F32 ? 4 : 2;
-	size_t w_bytes = row->n * row->k * element;
+	size_t w_bytes = weight_bytes(row->dtype, row->n * row->k);
 	bool streamed = row->m == 1;
 	size_t copies = streamed ? (ROTATE_BYTES + w_bytes - 1) / w_bytes : 1, copy = 0;
 	PINPOOL_OPTS(pinpool_math_opts, opts, .threads = row->threads);
@@ -321,12 +354,7 @@ static void run_row(const struct row *row, const struct rival *rival, int rounds
 	}
 	for (size_t i = 0; i < row->m * row->k; i++)
 		x[i] = noise(&state);
-	for (size_t i = 0; i < row->n * row->k; i++) {
-		float value = noise(&state);
-
-		/* Little-endian: the upper half of an f32 is the bf16. */
-		memcpy(w + i * element, (unsigned char *)&value + 4 - element, element);
-	}
+	fill_weights(w, row->dtype, row->n * row->k, &state);
 	for (size_t i = 1; i < copies; i++)
 		memcpy(w + i * w_bytes, w, w_bytes);
 	if (rival)
@@ -403,6 +431,14 @@ int main(int argc, char **argv)
 		{ "matmul.f32.4096x4096.m1", 1, 4096, 4096, PINPOOL_DTYPE_F32, all },
 		{ "matmul.bf16.4096x4096.m1", 1, 4096, 4096, PINPOOL_DTYPE_BF16, 1 },
 		{ "matmul.bf16.4096x4096.m1", 1, 4096, 4096, PINPOOL_DTYPE_BF16, all },
+		{ "matmul.q8_0.4096x4096.m1", 1, 4096, 4096, PINPOOL_DTYPE_Q8_0, 1 },
+		{ "matmul.q8_0.4096x4096.m1", 1, 4096, 4096, PINPOOL_DTYPE_Q8_0, all },
+		{ "matmul.q4_0.4096x4096.m1", 1, 4096, 4096, PINPOOL_DTYPE_Q4_0, 1 },
+		{ "matmul.q4_0.4096x4096.m1", 1, 4096, 4096, PINPOOL_DTYPE_Q4_0, all },
+		{ "matmul.q4_k.4096x4096.m1", 1, 4096, 4096, PINPOOL_DTYPE_Q4_K, 1 },
+		{ "matmul.q4_k.4096x4096.m1", 1, 4096, 4096, PINPOOL_DTYPE_Q4_K, all },
+		{ "matmul.q6_k.4096x4096.m1", 1, 4096, 4096, PINPOOL_DTYPE_Q6_K, 1 },
+		{ "matmul.q6_k.4096x4096.m1", 1, 4096, 4096, PINPOOL_DTYPE_Q6_K, all },
 	};
 	struct rival rival;
 	bool beside;

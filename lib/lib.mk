@@ -7,7 +7,9 @@ LIB_SOURCES := $(sort $(wildcard lib/*/*.c))
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/obj/%.o)
 LIB_CFLAGS = -fPIC -fvisibility=hidden -Ilib -DPINPOOL_VERSION='"$(VERSION)"' $(shell $(PKG_CONFIG) --cflags $(LIB_PACKAGES) 2>/dev/null)
 LIB_LIBS = $(shell $(PKG_CONFIG) --libs $(LIB_PACKAGES) 2>/dev/null) -lm
-ISA_CFLAGS = $(if $(filter %_avx2.o,$@),-mavx2 -mfma -mf16c) \
+# Vectors wider than the registers have no ABI of their own: those of the portable kernels are never passed, but inlined.
+ISA_CFLAGS = $(if $(filter %_portable.o,$@),-Wno-psabi) \
+	     $(if $(filter %_avx2.o,$@),-mavx2 -mfma -mf16c) \
 	     $(if $(filter %_avx512.o,$@),-mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512)
 
 LIB_A := $(BUILD)/lib/libpinpool.a

@@ -183,7 +183,7 @@ static int multiply(struct cli *cli, struct job *job)
 	printf("checked %llu of %llu columns against the reference: error at most %.2g of the sum of magnitudes, "
 	       "budget %.2g\n",
 	       (unsigned long long)check.columns, (unsigned long long)product.n, check.largest,
-	       PINPOOL_MATMUL_BUDGET(product.k));
+	       matmul_check_budget(&product));
 	if (job->args->out) {
 		err = npy_write(job->args->out, &job->y, &diag);
 		if (err)

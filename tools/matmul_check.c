@@ -24,12 +24,32 @@ static void magnitudes(float *values, uint64_t count)
 		values[i] = fabsf(values[i]);
 }
 
+/* Gives each value the largest of its run. */
+static void spread_largest(float *values, uint64_t count, uint64_t run)
+{
+	for (; count; count -= run, values += run) {
+		float largest = 0;
+		uint64_t i;
+
+		for (i = 0; i < run; i++)
+			largest = fmaxf(largest, values[i]);
+		for (i = 0; i < run; i++)
+			values[i] = largest;
+	}
+}
+
 /* Bytes of so many weights, whole blocks. */
 static uint64_t weight_bytes(enum pinpool_dtype dtype, uint64_t count)
 {
 	uint64_t block = pinpool_dtype_block_values(dtype);
 
 	return block ? count / block * pinpool_dtype_block_bytes(dtype) : count * pinpool_dtype_bits(dtype) / 8;
+}
+
+double matmul_check_budget(const struct pinpool_matmul_args *args)
+{
+	return PINPOOL_MATMUL_BUDGET(args->k) +
+	       (pinpool_dtype_block_values(args->w_dtype) ? PINPOOL_MATMUL_QUANT : 0);
 }
 
 static uint64_t sample(uint64_t i, uint64_t count, uint64_t n, uint64_t *state)
@@ -46,10 +66,10 @@ static uint64_t sample(uint64_t i, uint64_t count, uint64_t n, uint64_t *state)
 }
 
 /* Is @is a right result where the reference gives @should and the magnitudes add up to @sum? */
-static bool is_right(float is, float should, float sum, uint64_t k)
+static bool is_right(float is, float should, float sum, const struct pinpool_matmul_args *args)
 {
 	/* Gradual underflow costs up to half of the least subnormal number in each step. */
-	double bound = PINPOOL_MATMUL_BUDGET(k) * (double)sum + (double)k * 0x1p-149;
+	double bound = matmul_check_budget(args) * (double)sum + (double)args->k * 0x1p-149;
 
 	if (isnan(should))
 		return isnan(is);
@@ -71,7 +91,7 @@ static void compare(const struct pinpool_matmul_args *args, uint64_t column, con
 		float is = y[i * ldy + column];
 		double share = fabs((double)is - (double)should[i]) / (double)sums[i];
 
-		check->within = is_right(is, should[i], sums[i], args->k);
+		check->within = is_right(is, should[i], sums[i], args);
 		if (check->within && !(isfinite(share) && share > check->largest))
 			continue;
 		check->largest = share;
@@ -105,6 +125,8 @@ int matmul_check(const struct pinpool_matmul_args *args, uint64_t seed, struct m
 	for (i = 0; i < args->m; i++)
 		memcpy(abs_x + i * args->k, (const float *)args->x + i * ldx, args->k * sizeof(*abs_x));
 	magnitudes(abs_x, args->m * args->k);
+	if (pinpool_dtype_block_values(args->w_dtype))
+		spread_largest(abs_x, args->m * args->k, pinpool_dtype_block_values(args->w_dtype));
 
 	for (i = 0; i < check->columns; i++) {
 		struct pinpool_matmul_args one = *args;

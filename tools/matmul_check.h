@@ -14,6 +14,9 @@ struct matmul_check {
 	float is, should;
 };
 
+/* What the error may be, as such a share. */
+double matmul_check_budget(const struct pinpool_matmul_args *args);
+
 /* @seed chooses the sample. Returns 0, -ENOMEM, or what the reference gives. */
 int matmul_check(const struct pinpool_matmul_args *args, uint64_t seed, struct matmul_check *check,
 		 struct pinpool_diag *diag);

@@ -136,6 +136,14 @@ PINPOOL_API int pinpool_matmul_reference(const struct pinpool_matmul_args *args,
  */
 #define PINPOOL_MATMUL_BUDGET(k) (((double)(k) + 2.0) * 0x1p-24)
 
+/*
+ * Block types may meet activations that are integers: of each run of as many as a block has values, multiples of 1/127
+ * of the largest magnitude in it, to the nearest. So PINPOOL_MATMUL_QUANT is added to the budget, and the sum of
+ * magnitudes is taken with each activation as large as the largest in its run. A run with a value that is not finite makes
+ * its row of results NaN; one with no value of 2^-100 or more counts as zeros.
+ */
+#define PINPOOL_MATMUL_QUANT (1.0 / 254)
+
 #ifdef __cplusplus
 }
 #endif

@@ -20,6 +20,7 @@ struct pinpool_math {
 	struct cache cache;
 	struct scratch packed; /* panels */
 	struct scratch staged; /* X and Y in f32 */
+	struct scratch quantised; /* X in integers */
 };
 
 /* At least @floats floats on a cache line, their contents undefined; belongs to @scratch. NULL: no memory. */
@@ -34,8 +35,8 @@ int staged_run(struct pinpool_math *math, const struct product *product);
 /* gemm.c: packs both factors and works in the caches. Returns 0 or -ENOMEM. */
 int gemm_run(struct pinpool_math *math, const struct product *product);
 
-/* gemv.c: streams the rows of W once for every few rows of X; needs no memory. */
-void gemv_run(struct pinpool_math *math, const struct product *product);
+/* gemv.c: streams the rows of W once for every few rows of X. Returns 0 or -ENOMEM. */
+int gemv_run(struct pinpool_math *math, const struct product *product);
 /* True if gemv_run() is the faster one. */
 bool gemv_fits(const struct pinpool_math *math, const struct product *product);
 

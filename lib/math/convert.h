@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
- * One value of a narrower type as f32, exactly: subnormals, infinities and NaN included. And back: to the nearest, ties to
- * even, a NaN quiet and with the upper bits of its payload, as processors do it. In the default rounding mode. Addresses
- * may be misaligned.
+ * One value of a narrower type as f32, exactly: subnormals, infinities and NaN included. And back: to the nearest, ties
+ * to even, a NaN quiet and with the upper bits of its payload, as processors do it. In the default rounding mode.
+ * Addresses may be misaligned.
  *
  * The fp8 types are those of the OCP 8-bit Floating Point Specification 1.0: E5M2 is the upper half of an f16; E4M3 has
  * no infinities, and its largest magnitude but for the NaN is 448.

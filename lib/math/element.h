@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
-/* The element types that kernels read. Each is one of weights; the first of them are of activations and results, too. */
+/* The element types that kernels read. All are types of weights; the first are of activations and results, too. */
 #ifndef PINPOOL_MATH_ELEMENT_H
 #define PINPOOL_MATH_ELEMENT_H
 

@@ -3,6 +3,8 @@
  * Few rows of X, or few of W: nothing is used often enough to pay for packing. The longer factor's rows are streamed
  * from memory, several side by side, against the shorter one's, which stay in the caches.
  */
+#include <errno.h>
+
 #include "math/context.h"
 
 /*
@@ -20,6 +22,8 @@
 struct gemv {
 	const struct math_kernels *kernels;
 	const struct product *product;
+	/* X, for weights in blocks. */
+	struct quantised x;
 	/* Rows of X and of W in a unit. */
 	size_t unit_m;
 	size_t unit_n;
@@ -31,6 +35,54 @@ static size_t min(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
+static size_t sums_a_run(const struct product *p)
+{
+	return elements[p->weight].block == 256 ? QUANTISED_SUMS : 0;
+}
+
+static struct quantised quantised_row(const struct product *p, const struct quantised *all, size_t row)
+{
+	size_t runs = row * (p->k / elements[p->weight].block);
+
+	return (struct quantised){
+		.codes = all->codes + row * p->k,
+		.scales = all->scales + runs,
+		.sums = all->sums + runs * sums_a_run(p),
+	};
+}
+
+/* @m rows of X from @m0 on times @n of W from @n0 on. */
+static void dot(const struct gemv *gemv, size_t m0, size_t m, size_t n0, size_t n)
+{
+	const struct product *p = gemv->product;
+	float *y = (float *)p->y + m0 * p->ldy + n0;
+	const unsigned char *w = p->w + n0 * p->ldw;
+
+	if (elements[p->weight].block > 1)
+		gemv->kernels->dot_blocks[p->weight](&(struct dot_blocks_args){
+			.m = m,
+			.rows = n,
+			.k = p->k,
+			.x = quantised_row(p, &gemv->x, m0),
+			.w = w,
+			.ldw = p->ldw,
+			.y = y,
+			.ldy = p->ldy,
+		});
+	else
+		gemv->kernels->dot[p->weight](&(struct dot_args){
+			.m = m,
+			.rows = n,
+			.k = p->k,
+			.x = (const float *)p->x + m0 * p->ldx,
+			.ldx = p->ldx,
+			.w = w,
+			.ldw = p->ldw,
+			.y = y,
+			.ldy = p->ldy,
+		});
+}
+
 static void gemv_unit(void *arg, size_t unit, unsigned int thread)
 {
 	const struct gemv *gemv = arg;
@@ -39,21 +91,37 @@ static void gemv_unit(void *arg, size_t unit, unsigned int thread)
 	size_t n0 = unit % gemv->units_n * gemv->unit_n;
 	size_t m1 = min(m0 + gemv->unit_m, p->m);
 
-	for (size_t m = m0; m < m1; m += gemv->kernels->dot_m) {
-		struct dot_args args = {
-			.m = min(m1 - m, gemv->kernels->dot_m),
-			.rows = min(gemv->unit_n, p->n - n0),
-			.k = p->k,
-			.x = (const float *)p->x + m * p->ldx,
-			.ldx = p->ldx,
-			.w = p->w + n0 * p->ldw,
-			.ldw = p->ldw,
-			.y = (float *)p->y + m * p->ldy + n0,
-			.ldy = p->ldy,
-		};
+	for (size_t m = m0; m < m1; m += gemv->kernels->dot_m)
+		dot(gemv, m, min(m1 - m, gemv->kernels->dot_m), n0, min(gemv->unit_n, p->n - n0));
+}
 
-		gemv->kernels->dot[p->weight](&args);
-	}
+static void quantise_unit(void *arg, size_t unit, unsigned int thread)
+{
+	const struct gemv *gemv = arg;
+	const struct product *p = gemv->product;
+	struct quantised row = quantised_row(p, &gemv->x, unit);
+
+	gemv->kernels->quantise(&row, (const float *)p->x + unit * p->ldx, p->k, elements[p->weight].block);
+}
+
+/* Returns 0 or -ENOMEM. */
+static int quantise(struct pinpool_math *math, struct gemv *gemv)
+{
+	const struct product *p = gemv->product;
+	size_t values = p->m * p->k, runs = values / elements[p->weight].block;
+	float *memory = scratch_get(&math->quantised, values / sizeof(float) + runs * (1 + sums_a_run(p)));
+
+	if (!memory)
+		return -ENOMEM;
+	gemv->x.scales = memory;
+	gemv->x.sums = (int32_t *)(memory + runs);
+	gemv->x.codes = (int8_t *)(memory + runs * (1 + sums_a_run(p)));
+	if (values <= ALONE)
+		for (size_t row = 0; row < p->m; row++)
+			quantise_unit(gemv, row, 0);
+	else
+		team_run(math->team, quantise_unit, gemv, p->m);
+	return 0;
 }
 
 bool gemv_fits(const struct pinpool_math *math, const struct product *p)
@@ -62,7 +130,7 @@ bool gemv_fits(const struct pinpool_math *math, const struct product *p)
 	       (p->m <= ROWS_IN_CACHE && p->k <= math->cache.l2 / 2 / sizeof(float) / p->m);
 }
 
-void gemv_run(struct pinpool_math *math, const struct product *p)
+int gemv_run(struct pinpool_math *math, const struct product *p)
 {
 	const struct math_kernels *kernels = math->kernels;
 	struct gemv gemv = { .kernels = kernels, .product = p };
@@ -85,5 +153,8 @@ void gemv_run(struct pinpool_math *math, const struct product *p)
 		gemv.unit_n = p->n;
 		gemv.units_n = units_m = 1;
 	}
+	if (elements[p->weight].block > 1 && quantise(math, &gemv))
+		return -ENOMEM;
 	team_run(math->team, gemv_unit, &gemv, units_m * gemv.units_n);
+	return 0;
 }

@@ -26,6 +26,34 @@ struct dot_args {
 	size_t ldy;
 };
 
+/* Below this 127 / x could overflow. */
+#define QUANTISED_LEAST 0x1p-100f
+/* Sums of codes for each run of 256: of each 16, then of each 32. */
+#define QUANTISED_SUMS (16 + 8)
+
+/*
+ * Rows of activations as integers, each run of them with a scale: x = scale * code, codes from -127 to 127, rounded to
+ * nearest. A run is as long as a block of the weights that it meets. A run with a value that is not finite has the
+ * scale NaN; one with none of QUANTISED_LEAST or more is zeros. Rows follow each other without gaps.
+ */
+struct quantised {
+	int8_t *codes; /* k */
+	float *scales; /* one for each run */
+	int32_t *sums; /* QUANTISED_SUMS for each run of 256; runs of 32 have none */
+};
+
+/* As struct dot_args, with W in blocks. */
+struct dot_blocks_args {
+	size_t m;
+	size_t rows;
+	size_t k;
+	struct quantised x;
+	const unsigned char *w;
+	size_t ldw;
+	float *y;
+	size_t ldy;
+};
+
 struct math_kernels {
 	enum pinpool_isa isa;
 	/* Most rows of X and columns of Y that one call of tile() makes; a packed panel of W has nr columns. */
@@ -40,8 +68,13 @@ struct math_kernels {
 	void (*pack_w[ELEMENT_COUNT])(float *dst, const unsigned char *w, size_t ldw, size_t rows, size_t k);
 	/* Y[m, n] = or += the product of a panel of m rows of X and a panel of W. */
 	void (*tile)(size_t k, const float *x, const float *w, float *y, size_t ldy, size_t m, size_t n, bool add);
+	/* Of the types whose elements stand alone. */
 	void (*dot[ELEMENT_COUNT])(const struct dot_args *args);
-	/* n values to f32; n of f32, plus those at bias if it is not NULL, to a type. dst may be src where the types are one. */
+	/* One row of k activations, in runs of 32 or 256. */
+	void (*quantise)(const struct quantised *dst, const float *x, size_t k, size_t run);
+	/* Of the others, m at most the table's dot_m. */
+	void (*dot_blocks[ELEMENT_COUNT])(const struct dot_blocks_args *args);
+	/* n values to f32; n of f32, plus those at bias if it is not NULL, to a type. dst may be src for f32. */
 	void (*widen[ELEMENT_ACTIVATIONS])(float *dst, const void *src, size_t n);
 	void (*narrow[ELEMENT_ACTIVATIONS])(void *dst, const float *src, const float *bias, size_t n);
 };

@@ -2,6 +2,7 @@
 /* Kernels without an instruction set of their own: the compiler's generic vectors. */
 #include "math/block.h"
 #include "math/kernel.h"
+#include "math/vectors.h"
 
 #define NAME(op) op##_portable
 #define KERNELS_ISA PINPOOL_ISA_PORTABLE
@@ -122,6 +123,66 @@ static inline void v_transpose(vec r[VL])
 	for (size_t i = 0; i < VL; i++)
 		t[i] = (vec){ r[0][i], r[1][i], r[2][i], r[3][i] };
 	memcpy(r, t, sizeof(t));
+}
+
+static inline sums8 i_dot(codes32 u, codes32 s, weights16 weights)
+{
+	sums8 sums;
+
+	for (size_t i = 0; i < 8; i++)
+		sums[i] = (u[4 * i] * (int8_t)s[4 * i] + u[4 * i + 1] * (int8_t)s[4 * i + 1]) * weights[2 * i] +
+			  (u[4 * i + 2] * (int8_t)s[4 * i + 2] + u[4 * i + 3] * (int8_t)s[4 * i + 3]) * weights[2 * i + 1];
+	return sums;
+}
+
+static inline codes32 i_sign(codes32 x, codes32 w)
+{
+	codes32 negative = w >> 7;
+
+	return (x ^ -negative) + negative;
+}
+
+static inline codes32 i_halves(codes16 pairs)
+{
+	codes32 codes;
+
+	for (size_t i = 0; i < 16; i++) {
+		codes[i] = pairs[i] & 15;
+		codes[i + 16] = pairs[i] >> 4;
+	}
+	return codes;
+}
+
+static inline sums8 i_eight(const void *src)
+{
+	const int8_t *p = src;
+
+	return (sums8){ p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7] };
+}
+
+static inline weights16 i_weights(codes16 bytes)
+{
+	weights16 weights;
+
+	for (size_t i = 0; i < 16; i++)
+		weights[i] = (int8_t)bytes[i];
+	return weights;
+}
+
+static inline weights16 i_spread(weights16 weights, int g)
+{
+	weights16 spread;
+
+	for (size_t i = 0; i < 16; i++)
+		spread[i] = weights[i < 8 ? g : 8 + g];
+	return spread;
+}
+
+#define f_half f16_load
+
+static inline floats8 f_fma(floats8 a, floats8 b, floats8 c)
+{
+	return a * b + c;
 }
 
 #include "math/kernel_template.h"

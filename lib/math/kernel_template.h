@@ -17,6 +17,8 @@
  *   v_store_TYPE v_store_TYPE_part    the same for those of activations
  *   v_transpose(vec r[VL])
  *
+ * and includes kernel_integer.h, whose functions are in the table as well.
+ *
  * A sum of VL or fewer products of padding is exactly zero because both factors of a padded lane are zero, so padding
  * along k cannot make a NaN of an infinity. Padded columns of a tile may hold anything: they are not stored.
  */
@@ -383,77 +385,10 @@ INLINE void pack_w_groups(float *dst, const unsigned char *w, size_t ldw, size_t
 	}
 }
 
-/* As dot_body(). */
-INLINE void dot_groups_body(const struct dot_args *a, size_t first, size_t apart, size_t m, size_t r, size_t values,
-			    size_t bytes, group_fn group)
-{
-	const unsigned char *w[4];
-	vec acc[4][4];
-
-	UNROLL
-	for (size_t j = 0; j < r; j++)
-		w[j] = a->w + (first + j * apart) * a->ldw;
-	UNROLL
-	for (size_t i = 0; i < m; i++) {
-		UNROLL
-		for (size_t j = 0; j < r; j++)
-			acc[i][j] = v_zero();
-	}
-	for (size_t p = 0; p < a->k; p += GROUP) {
-		UNROLL
-		for (size_t j = 0; j < r; j++) {
-			vec q[GROUP_VECS];
-
-			group(q, w[j] + p / values * bytes, p % values / GROUP);
-			if (r > 1)
-				__builtin_prefetch(w[j] + p / values * bytes + PREFETCH_BYTES);
-			UNROLL
-			for (size_t i = 0; i < m; i++) {
-				UNROLL
-				for (size_t c = 0; c < GROUP_VECS; c++)
-					acc[i][j] = v_fma(v_load(a->x + i * a->ldx + p + c * VL), q[c], acc[i][j]);
-			}
-		}
-	}
-	UNROLL
-	for (size_t i = 0; i < m; i++) {
-		UNROLL
-		for (size_t j = 0; j < r; j++)
-			a->y[i * a->ldy + first + j * apart] = v_sum(acc[i][j]);
-	}
-}
-
-INLINE void dot_groups(const struct dot_args *a, size_t m, size_t r, size_t values, size_t bytes, group_fn group)
-{
-	size_t run = a->rows / r;
-
-	for (size_t i = 0; i < run; i++)
-		dot_groups_body(a, i, run, m, r, values, bytes, group);
-	for (size_t i = run * r; i < a->rows; i++)
-		dot_groups_body(a, i, 0, m, 1, values, bytes, group);
-}
-
 #define BLOCK_KERNELS_OF(type, values, bytes)                                                                   \
 	static void NAME(pack_w_##type)(float *dst, const unsigned char *w, size_t ldw, size_t rows, size_t k)  \
 	{                                                                                                       \
 		pack_w_groups(dst, w, ldw, rows, k, values, bytes, group_##type);                               \
-	}                                                                                                       \
-	static void NAME(dot_##type)(const struct dot_args *a)                                                  \
-	{                                                                                                       \
-		switch (a->m) {                                                                                 \
-		case 1:                                                                                         \
-			dot_groups(a, 1, 4, values, bytes, group_##type);                                       \
-			break;                                                                                  \
-		case 2:                                                                                         \
-			dot_groups(a, 2, 2, values, bytes, group_##type);                                       \
-			break;                                                                                  \
-		case 3:                                                                                         \
-			dot_groups(a, 3, 2, values, bytes, group_##type);                                       \
-			break;                                                                                  \
-		case 4:                                                                                         \
-			dot_groups(a, 4, 1, values, bytes, group_##type);                                       \
-			break;                                                                                  \
-		}                                                                                               \
 	}
 
 #define CONVERSIONS_OF(type, size)                                                                              \
@@ -485,6 +420,8 @@ INLINE void dot_groups(const struct dot_args *a, size_t m, size_t r, size_t valu
 		}                                                                                               \
 	}
 
+#include "math/kernel_integer.h"
+
 KERNELS_OF(f32, 4)
 KERNELS_OF(bf16, 2)
 KERNELS_OF(f16, 2)
@@ -508,8 +445,10 @@ const struct math_kernels NAME(kernels) = {
 	.pack_w = { NAME(pack_w_f32), NAME(pack_w_bf16), NAME(pack_w_f16), NAME(pack_w_f8_e4m3), NAME(pack_w_f8_e5m2),
 		    NAME(pack_w_q8_0), NAME(pack_w_q4_0), NAME(pack_w_q4_k), NAME(pack_w_q6_k) },
 	.tile = NAME(tile),
-	.dot = { NAME(dot_f32), NAME(dot_bf16), NAME(dot_f16), NAME(dot_f8_e4m3), NAME(dot_f8_e5m2),
-		 NAME(dot_q8_0), NAME(dot_q4_0), NAME(dot_q4_k), NAME(dot_q6_k) },
+	.dot = { NAME(dot_f32), NAME(dot_bf16), NAME(dot_f16), NAME(dot_f8_e4m3), NAME(dot_f8_e5m2) },
+	.quantise = NAME(quantise),
+	.dot_blocks = { [ELEMENT_Q8_0] = NAME(dot_q8_0), [ELEMENT_Q4_0] = NAME(dot_q4_0),
+			[ELEMENT_Q4_K] = NAME(dot_q4_k), [ELEMENT_Q6_K] = NAME(dot_q6_k) },
 	.widen = { NAME(widen_f32), NAME(widen_bf16), NAME(widen_f16) },
 	.narrow = { NAME(narrow_f32), NAME(narrow_bf16), NAME(narrow_f16) },
 };

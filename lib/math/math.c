@@ -57,6 +57,7 @@ void pinpool_math_free(struct pinpool_math *math)
 	team_free(math->team);
 	free(math->packed.memory);
 	free(math->staged.memory);
+	free(math->quantised.memory);
 	free(math);
 }
 
@@ -95,10 +96,7 @@ float *scratch_get(struct scratch *scratch, size_t floats)
 
 int product_run(struct pinpool_math *math, const struct product *product)
 {
-	if (!gemv_fits(math, product))
-		return gemm_run(math, product);
-	gemv_run(math, product);
-	return 0;
+	return gemv_fits(math, product) ? gemv_run(math, product) : gemm_run(math, product);
 }
 
 int pinpool_matmul(struct pinpool_math *math, const struct pinpool_matmul_args *args, struct pinpool_diag *diag)

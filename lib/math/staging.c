@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
  * Products whose activations or results are not f32, or that have a bias: X is widened before, and Y is finished after,
- * which adds the bias and narrows. What is in between is a product in f32, so a result is rounded once more, at the end.
+ * which adds the bias and narrows. In between is a product in f32, so a result is rounded once more, at the end.
  *
  * Both passes touch each element once; a row is cut into parts, so that one long row is many threads' work, too.
  */

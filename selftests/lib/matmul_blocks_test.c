@@ -12,6 +12,7 @@
 struct format {
 	enum pinpool_dtype dtype;
 	double (*value)(const uint8_t *block, int i);
+	double (*magnitude)(const uint8_t *block, int i); /* of all that is added up for it; NULL: of the value */
 	int scales[2]; /* where f16 numbers are; -1: none */
 };
 
@@ -45,15 +46,32 @@ static double q4_0_value(const uint8_t *block, int i)
 	return f16_at(block) * (bits_at(block + 2, i < 16 ? 8 * i : 8 * (i - 16) + 4, 4) - 8);
 }
 
-/* Each of the first four bytes of the scales has the upper bits of a later scale, each of the next four of a minimum. */
-static double q4_k_value(const uint8_t *block, int i)
+/* The first four bytes of the scales have the upper bits of later scales, the next four those of later minima. */
+static void q4_k_parts(const uint8_t *block, int i, double parts[2])
 {
 	int g = i / 32, at = i % 32, q = bits_at(block + 16 + 32 * (g / 2) + at, g % 2 * 4, 4);
 	const uint8_t *s = block + 4;
 	int scale = g < 4 ? s[g] % 64 : bits_at(s + 8 + g - 4, 0, 4) + 16 * bits_at(s + g - 4, 6, 2);
 	int minimum = g < 4 ? s[4 + g] % 64 : bits_at(s + 8 + g - 4, 4, 4) + 16 * bits_at(s + 4 + g - 4, 6, 2);
 
-	return (float)(f16_at(block) * scale * q - f16_at(block + 2) * minimum);
+	parts[0] = f16_at(block) * scale * q;
+	parts[1] = f16_at(block + 2) * minimum;
+}
+
+static double q4_k_value(const uint8_t *block, int i)
+{
+	double parts[2];
+
+	q4_k_parts(block, i, parts);
+	return (float)(parts[0] - parts[1]);
+}
+
+static double q4_k_magnitude(const uint8_t *block, int i)
+{
+	double parts[2];
+
+	q4_k_parts(block, i, parts);
+	return fabs(parts[0]) + fabs(parts[1]);
 }
 
 static double q6_k_value(const uint8_t *block, int i)
@@ -67,10 +85,10 @@ static double q6_k_value(const uint8_t *block, int i)
 }
 
 static const struct format formats[] = {
-	{ PINPOOL_DTYPE_Q8_0, q8_0_value, { 0, -1 } },
-	{ PINPOOL_DTYPE_Q4_0, q4_0_value, { 0, -1 } },
-	{ PINPOOL_DTYPE_Q4_K, q4_k_value, { 0, 2 } },
-	{ PINPOOL_DTYPE_Q6_K, q6_k_value, { 208, -1 } },
+	{ PINPOOL_DTYPE_Q8_0, q8_0_value, NULL, { 0, -1 } },
+	{ PINPOOL_DTYPE_Q4_0, q4_0_value, NULL, { 0, -1 } },
+	{ PINPOOL_DTYPE_Q4_K, q4_k_value, q4_k_magnitude, { 0, 2 } },
+	{ PINPOOL_DTYPE_Q6_K, q6_k_value, NULL, { 208, -1 } },
 };
 
 /* Any bytes are codes; f16 numbers are finite, and now and then 0 or subnormal. */
@@ -200,49 +218,76 @@ FIXTURE_TEARDOWN(blocks)
 	pinpool_math_free(self->math);
 }
 
-/* Rows of W may have whole blocks between them, and W ends at a page that must not be touched. */
+/* The largest magnitude in the run of activation @l. */
+static double largest_in_run(const float *x, size_t l, size_t run)
+{
+	double largest = 0;
+
+	for (size_t i = l / run * run; i < l / run * run + run; i++)
+		largest = fmax(largest, fabsf(x[i]));
+	return largest;
+}
+
+/*
+ * Rows of W may have whole blocks between them, and W ends at a page that must not be touched. @whole: activations are
+ * integers of which the largest in each run is 127, so that nothing is lost when they become integers.
+ */
 static void check_case(struct __test_metadata *_metadata, struct pinpool_math *math, const struct format *f, size_t m,
-		       size_t n, size_t blocks, size_t gap)
+		       size_t n, size_t blocks, size_t gap, bool whole)
 {
 	size_t values = pinpool_dtype_block_values(f->dtype), bytes = pinpool_dtype_block_bytes(f->dtype);
 	size_t k = blocks * values, stride = blocks + gap, count = (n - 1) * stride + blocks, wrong = 0;
 	struct guarded w = guarded_new(_metadata, count * bytes, 0);
 	float *x = malloc(m * k * sizeof(*x)), *row = malloc(k * sizeof(*row)), *y = malloc(m * n * sizeof(*y));
+	double *largest = malloc(m * k * sizeof(*largest)), *magnitudes = malloc(k * sizeof(*magnitudes));
 	uint64_t state = m * 7 + n * 3 + k;
 	PINPOOL_OPTS(pinpool_matmul_args, args, .m = m, .n = n, .k = k, .x = x, .w = w.data, .w_dtype = f->dtype,
 		     .ldw = stride * values, .y = y);
 
-	ASSERT_TRUE(x && row && y);
+	ASSERT_TRUE(x && row && y && largest && magnitudes);
 	memset(w.data, 0xff, count * bytes);
 	for (size_t j = 0; j < n; j++)
 		fill_blocks(w.data + j * stride * bytes, blocks, f, &state);
+	for (size_t i = 0; i < m * k; i++) {
+		int32_t random = next_random(&state);
+
+		x[i] = !whole ? random * 0x1p-31f : i % values == i / values % values ? -127 : random % 128;
+	}
 	for (size_t i = 0; i < m * k; i++)
-		x[i] = (int32_t)next_random(&state) * 0x1p-31f;
+		largest[i] = largest_in_run(x, i, values);
 	for (int reference = 0; reference < 2; reference++) {
+		double budget = PINPOOL_MATMUL_BUDGET(k) + (whole || reference ? 0 : PINPOOL_MATMUL_QUANT);
+
 		ASSERT_EQ(0, reference ? pinpool_matmul_reference(&args, NULL) : pinpool_matmul(math, &args, NULL));
 		for (size_t j = 0; j < n; j++) {
-			ASSERT_EQ(0, pinpool_matmul_weights(f->dtype, w.data + j * stride * bytes, row, k));
+			const uint8_t *blocks_of_row = w.data + j * stride * bytes;
+
+			ASSERT_EQ(0, pinpool_matmul_weights(f->dtype, blocks_of_row, row, k));
+			for (size_t l = 0; l < k; l++)
+				magnitudes[l] = f->magnitude ?
+							f->magnitude(blocks_of_row + l / values * bytes, l % values) :
+							fabsf(row[l]);
 			for (size_t i = 0; i < m; i++) {
 				double sum = 0, magnitude = 0;
 
 				for (size_t l = 0; l < k; l++) {
-					double product = (double)x[i * k + l] * row[l];
-
-					sum += product;
-					magnitude += fabs(product);
+					sum += (double)x[i * k + l] * row[l];
+					magnitude += largest[i * k + l] * magnitudes[l];
 				}
-				wrong += !(fabs(y[i * n + j] - sum) <= PINPOOL_MATMUL_BUDGET(k) * magnitude);
+				wrong += !(fabs(y[i * n + j] - sum) <= budget * magnitude);
 			}
 		}
 	}
 	ASSERT_EQ(0, wrong)
 	{
-		TH_LOG("%s: m %zu n %zu k %zu", pinpool_dtype_name(f->dtype), m, n, k);
+		TH_LOG("%s: m %zu n %zu k %zu%s", pinpool_dtype_name(f->dtype), m, n, k, whole ? ", integers" : "");
 	}
 	munmap(w.map, w.map_size);
 	free(x);
 	free(row);
 	free(y);
+	free(largest);
+	free(magnitudes);
 }
 
 TEST_F_TIMEOUT(blocks, products_of_every_shape, TIMEOUT_SECONDS)
@@ -252,7 +297,8 @@ TEST_F_TIMEOUT(blocks, products_of_every_shape, TIMEOUT_SECONDS)
 	for (size_t t = 0; t < ARRAY_SIZE(formats); t++)
 		for (size_t i = 0; i < ARRAY_SIZE(ms); i++)
 			for (size_t j = 0; j < ARRAY_SIZE(ns); j++)
-				check_case(_metadata, self->math, &formats[t], ms[i], ns[j], 1 + (i + j) % 5, j % 3);
+				check_case(_metadata, self->math, &formats[t], ms[i], ns[j], 1 + (i + j) % 5, j % 3,
+					   (i + j) % 2);
 }
 
 /* More than a step of K, at whose bounds blocks begin. */
@@ -261,8 +307,86 @@ TEST_F_TIMEOUT(blocks, long_rows, TIMEOUT_SECONDS)
 	for (size_t t = 0; t < ARRAY_SIZE(formats); t++) {
 		size_t values = pinpool_dtype_block_values(formats[t].dtype);
 
-		check_case(_metadata, self->math, &formats[t], 1, 10, 5888 / values, 0);
-		check_case(_metadata, self->math, &formats[t], 50, 40, 5888 / values, 1);
+		for (int whole = 0; whole < 2; whole++) {
+			check_case(_metadata, self->math, &formats[t], 1, 10, 5888 / values, 0, whole);
+			check_case(_metadata, self->math, &formats[t], 3, 11, 5888 / values, 0, whole);
+			check_case(_metadata, self->math, &formats[t], 50, 40, 5888 / values, 1, whole);
+		}
+	}
+}
+
+/* The largest codes there are, with one sign and with both: no sum leaves its place. */
+TEST_F(blocks, the_largest_sums)
+{
+	for (size_t t = 0; t < ARRAY_SIZE(formats); t++) {
+		const struct format *f = &formats[t];
+		size_t values = pinpool_dtype_block_values(f->dtype), bytes = pinpool_dtype_block_bytes(f->dtype);
+		uint8_t block[BLOCK_MAX];
+		float x[4][BLOCK_MAX], row[BLOCK_MAX], y[4];
+		PINPOOL_OPTS(pinpool_matmul_args, args, .m = 4, .n = 1, .k = values, .x = x, .ldx = BLOCK_MAX,
+			     .w = block, .w_dtype = f->dtype, .y = y);
+
+		for (int fill = 0; fill < 3; fill++) {
+			memset(block, (const int[]){ 0x00, 0x80, 0xff }[fill], sizeof(block));
+			for (int s = 0; s < 2 && f->scales[s] >= 0; s++)
+				memcpy(block + f->scales[s], "\0\x3c", 2);
+			if (f->dtype == PINPOOL_DTYPE_Q6_K)
+				memset(block + 192, 0x80, 16);
+			for (size_t l = 0; l < values; l++) {
+				x[0][l] = 127;
+				x[1][l] = -127;
+				x[2][l] = l % 2 ? 127 : -127;
+				x[3][l] = l % 32 < 16 ? 127 : -127;
+			}
+			ASSERT_EQ(0, pinpool_matmul_weights(f->dtype, block, row, values));
+			ASSERT_EQ(0, pinpool_matmul(self->math, &args, NULL));
+			for (int i = 0; i < 4; i++) {
+				double sum = 0, magnitude = 0;
+
+				for (size_t l = 0; l < values; l++) {
+					sum += (double)x[i][l] * row[l];
+					magnitude += 127 * fabs(f->magnitude ? f->magnitude(block, l) : row[l]);
+				}
+				EXPECT_TRUE(fabs(y[i] - sum) <= PINPOOL_MATMUL_BUDGET(values) * magnitude)
+				{
+					TH_LOG("%s, bytes %d: %g, not %g", pinpool_dtype_name(f->dtype), fill, y[i], sum);
+				}
+			}
+		}
+		ASSERT_LE(bytes, sizeof(block));
+	}
+}
+
+TEST_F(blocks, activations_that_are_not_finite_or_hardly_there)
+{
+	for (size_t t = 0; t < ARRAY_SIZE(formats); t++) {
+		const struct format *f = &formats[t];
+		size_t values = pinpool_dtype_block_values(f->dtype), bytes = pinpool_dtype_block_bytes(f->dtype);
+		uint8_t w[2 * BLOCK_MAX];
+		float x[2 * BLOCK_MAX], y;
+		uint64_t state = t;
+		PINPOOL_OPTS(pinpool_matmul_args, args, .m = 1, .n = 1, .k = 2 * values, .x = x, .w = w,
+			     .w_dtype = f->dtype, .y = &y);
+
+		fill_blocks(w, 2, f, &state);
+		for (size_t place = 0; place < 2 * values; place += 5) {
+			for (int what = 0; what < 3; what++) {
+				memset(x, 0, sizeof(x));
+				x[place] = (const float[]){ NAN, INFINITY, -INFINITY }[what];
+				ASSERT_EQ(0, pinpool_matmul(self->math, &args, NULL));
+				EXPECT_TRUE(isnan(y));
+			}
+			for (size_t l = 0; l < 2 * values; l++)
+				x[l] = l % 2 ? 0x1p-101f : -0x1p-149f;
+			ASSERT_EQ(0, pinpool_matmul(self->math, &args, NULL));
+			EXPECT_EQ(0, y);
+		}
+		for (size_t l = 0; l < 2 * values; l++)
+			x[l] = 0x1p-100f;
+		ASSERT_EQ(0, pinpool_matmul(self->math, &args, NULL));
+		EXPECT_NE(0, y);
+		EXPECT_TRUE(isfinite(y));
+		ASSERT_LE(bytes, BLOCK_MAX);
 	}
 }
 
