@@ -243,14 +243,6 @@ static float noise(uint32_t *state)
 	return (float)(*state >> 8) * 0x1p-24f - 0.5f;
 }
 
-/* Bytes of so many weights, whole blocks. */
-static size_t weight_bytes(enum pinpool_dtype dtype, size_t count)
-{
-	size_t block = pinpool_dtype_block_values(dtype);
-
-	return block ? count / block * pinpool_dtype_block_bytes(dtype) : count * pinpool_dtype_bits(dtype) / 8;
-}
-
 /* Where a block has numbers of f16, ended by -1. */
 static const int *block_scales(enum pinpool_dtype dtype)
 {
@@ -261,9 +253,9 @@ static const int *block_scales(enum pinpool_dtype dtype)
 
 static void fill_weights(unsigned char *w, enum pinpool_dtype dtype, size_t count, uint32_t *state)
 {
-	size_t block = pinpool_dtype_block_values(dtype), bytes = weight_bytes(dtype, block ? block : 1);
+	size_t block = pinpool_dtype_block_values(dtype), bytes = pinpool_dtype_bytes(dtype, block ? block : 1);
 
-	for (size_t i = 0; i < weight_bytes(dtype, count); i += bytes) {
+	for (size_t i = 0; i < pinpool_dtype_bytes(dtype, count); i += bytes) {
 		float value = noise(state);
 
 		/* Little-endian: the upper half of an f32 is the bf16. */
@@ -278,15 +270,21 @@ static void fill_weights(unsigned char *w, enum pinpool_dtype dtype, size_t coun
 	}
 }
 
-/* The largest magnitude in the run of activations that shares a scale, or of the one itself. */
-static double activation_magnitude(const struct row *row, const float *x, size_t l)
+/* The magnitudes of activations as the budget takes them: each as large as the largest of its run. */
+static float *activation_magnitudes(const struct row *row, const float *x)
 {
-	size_t block = pinpool_dtype_block_values(row->dtype), run = block ? block : 1;
-	double largest = 0;
+	size_t block = pinpool_dtype_block_values(row->dtype), run = block ? block : 1, count = row->m * row->k;
+	float *magnitudes = allocate(count * sizeof(*magnitudes));
 
-	for (size_t i = l / run * run; i < l / run * run + run; i++)
-		largest = fmax(largest, fabsf(x[i]));
-	return largest;
+	for (size_t first = 0; first < count; first += run) {
+		float largest = 0;
+
+		for (size_t i = 0; i < run; i++)
+			largest = fmaxf(largest, fabsf(x[first + i]));
+		for (size_t i = 0; i < run; i++)
+			magnitudes[first + i] = largest;
+	}
+	return magnitudes;
 }
 
 /* A fast wrong result is none: a sample of Y against sums in double. */
@@ -294,7 +292,7 @@ static void check(const char *whose, const struct row *row, const float *x, cons
 {
 	double budget = PINPOOL_MATMUL_BUDGET(row->k) +
 			(pinpool_dtype_block_values(row->dtype) ? PINPOOL_MATMUL_QUANT : 0);
-	float *weights = allocate(row->k * sizeof(*weights));
+	float *weights = allocate(row->k * sizeof(*weights)), *magnitudes = activation_magnitudes(row, x);
 	uint32_t state = 1;
 
 	for (int sample = 0; sample < 200; sample++) {
@@ -305,11 +303,11 @@ static void check(const char *whose, const struct row *row, const float *x, cons
 		i = (state >> 8) % row->m;
 		noise(&state);
 		j = (state >> 8) % row->n;
-		if (pinpool_matmul_weights(row->dtype, w + weight_bytes(row->dtype, j * row->k), weights, row->k))
+		if (pinpool_matmul_weights(row->dtype, w + pinpool_dtype_bytes(row->dtype, j * row->k), weights, row->k))
 			die("no such type");
 		for (size_t l = 0; l < row->k; l++) {
 			sum += (double)x[i * row->k + l] * weights[l];
-			magnitude += activation_magnitude(row, x + i * row->k, l) * fabsf(weights[l]);
+			magnitude += (double)magnitudes[i * row->k + l] * fabsf(weights[l]);
 		}
 		if (!(fabs(y[i * row->n + j] - sum) <= budget * magnitude)) {
 			fprintf(stderr, "matmul: %s: %s: y[%zu][%zu] is %g, not %g\n", row->name, whose, i, j,
@@ -318,6 +316,7 @@ static void check(const char *whose, const struct row *row, const float *x, cons
 		}
 	}
 	free(weights);
+	free(magnitudes);
 }
 
 static void run_rival(const struct rival *rival, const struct row *row, const float *x, const float *w, float *y)
@@ -332,7 +331,7 @@ static void run_rival(const struct rival *rival, const struct row *row, const fl
 
 static void run_row(const struct row *row, const struct rival *rival, int rounds, bool first)
 {
-	size_t w_bytes = weight_bytes(row->dtype, row->n * row->k);
+	size_t w_bytes = pinpool_dtype_bytes(row->dtype, row->n * row->k);
 	bool streamed = row->m == 1;
 	size_t copies = streamed ? (ROTATE_BYTES + w_bytes - 1) / w_bytes : 1, copy = 0;
 	PINPOOL_OPTS(pinpool_math_opts, opts, .threads = row->threads);

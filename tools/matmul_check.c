@@ -38,14 +38,6 @@ static void spread_largest(float *values, uint64_t count, uint64_t run)
 	}
 }
 
-/* Bytes of so many weights, whole blocks. */
-static uint64_t weight_bytes(enum pinpool_dtype dtype, uint64_t count)
-{
-	uint64_t block = pinpool_dtype_block_values(dtype);
-
-	return block ? count / block * pinpool_dtype_block_bytes(dtype) : count * pinpool_dtype_bits(dtype) / 8;
-}
-
 double matmul_check_budget(const struct pinpool_matmul_args *args)
 {
 	return PINPOOL_MATMUL_BUDGET(args->k) +
@@ -133,7 +125,7 @@ int matmul_check(const struct pinpool_matmul_args *args, uint64_t seed, struct m
 
 		column = sample(i, check->columns, args->n, &seed);
 		one.n = 1;
-		one.w = (const char *)args->w + column * weight_bytes(args->w_dtype, ldw);
+		one.w = (const char *)args->w + column * pinpool_dtype_bytes(args->w_dtype, ldw);
 		one.ldw = 0;
 		one.y = should;
 		one.ldy = 0;

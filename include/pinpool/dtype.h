@@ -68,6 +68,8 @@ PINPOOL_API unsigned int pinpool_dtype_bits(enum pinpool_dtype dtype);
 /* Values in a block and bytes of a block; 0 for a type that is no block type. Since 0.1. */
 PINPOOL_API unsigned int pinpool_dtype_block_values(enum pinpool_dtype dtype);
 PINPOOL_API unsigned int pinpool_dtype_block_bytes(enum pinpool_dtype dtype);
+/* Bytes of @count values, whole bytes and whole blocks; no overflow is looked for. Since 0.1. */
+PINPOOL_API uint64_t pinpool_dtype_bytes(enum pinpool_dtype dtype, uint64_t count);
 /* The format's name, e.g. "BF16"; NULL for a value that is no type. */
 PINPOOL_API const char *pinpool_dtype_name(enum pinpool_dtype dtype);
 /* The type of that name, PINPOOL_DTYPE_INVALID if there is none. */

@@ -3,8 +3,8 @@
  * DOC: matrix products on weights where they lie
  *
  * Y[M,N] = X[M,K] * W[N,K]^T, all row-major: W as a checkpoint stores a linear layer, [out, in]. Activations and
- * results are f32, bf16 or f16; weights are f32, bf16, f16, fp8 (E4M3, E5M2) or of
- * the block types Q8_0, Q4_0, Q4_K and Q6_K. Accumulation is f32.
+ * results are f32, bf16 or f16; weights are f32, bf16, f16, fp8 (E4M3, E5M2) or of the block types Q8_0, Q4_0,
+ * Q4_K and Q6_K. Accumulation is f32.
  */
 #ifndef PINPOOL_MATH_H
 #define PINPOOL_MATH_H

@@ -52,6 +52,13 @@ unsigned int pinpool_dtype_block_bytes(enum pinpool_dtype dtype)
 	return (unsigned int)dtype < PINPOOL_DTYPE_COUNT ? dtypes[dtype].block_bytes : 0;
 }
 
+uint64_t pinpool_dtype_bytes(enum pinpool_dtype dtype, uint64_t count)
+{
+	uint64_t block = pinpool_dtype_block_values(dtype);
+
+	return block ? count / block * pinpool_dtype_block_bytes(dtype) : count * pinpool_dtype_bits(dtype) / 8;
+}
+
 const char *pinpool_dtype_name(enum pinpool_dtype dtype)
 {
 	return (unsigned int)dtype < PINPOOL_DTYPE_COUNT ? dtypes[dtype].name : NULL;

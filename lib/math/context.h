@@ -8,6 +8,11 @@
 #include "math/product.h"
 #include "math/team.h"
 
+static inline size_t min(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
 /* Memory that grows to what the largest product so far took. */
 struct scratch {
 	float *memory;

@@ -52,11 +52,6 @@ struct gemm {
 	size_t k;
 };
 
-static size_t min(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
 static size_t ceil_div(size_t a, size_t b)
 {
 	return a / b + (a % b != 0);

@@ -30,11 +30,6 @@ struct gemv {
 	size_t units_n;
 };
 
-static size_t min(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
 static size_t sums_a_run(const struct product *p)
 {
 	return elements[p->weight].block == 256 ? QUANTISED_SUMS : 0;

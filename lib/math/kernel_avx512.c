@@ -4,7 +4,7 @@
 
 #include "math/block.h"
 #include "math/kernel.h"
-#include "math/vectors.h"
+#include "math/kernel_x86.h"
 
 #if !defined(__AVX512F__) || !defined(__AVX512BW__) || !defined(__AVX512DQ__) || !defined(__AVX512VL__)
 #error "compile with -mavx512f -mavx512bw -mavx512dq -mavx512vl"
@@ -212,51 +212,6 @@ static inline __attribute__((always_inline)) void v_transpose(vec r[VL])
 		r[i] = _mm512_shuffle_f32x4(t[i], t[i + 8], 0x88);
 		r[i + 8] = _mm512_shuffle_f32x4(t[i], t[i + 8], 0xdd);
 	}
-}
-
-static inline sums8 i_dot(codes32 u, codes32 s, weights16 weights)
-{
-	return (sums8)_mm256_madd_epi16(_mm256_maddubs_epi16((__m256i)u, (__m256i)s), (__m256i)weights);
-}
-
-static inline codes32 i_sign(codes32 x, codes32 w)
-{
-	return (codes32)_mm256_sign_epi8((__m256i)x, (__m256i)w);
-}
-
-static inline codes32 i_halves(codes16 pairs)
-{
-	__m256i both = _mm256_set_m128i(_mm_srli_epi16((__m128i)pairs, 4), (__m128i)pairs);
-
-	return (codes32)_mm256_and_si256(both, _mm256_set1_epi8(15));
-}
-
-static inline sums8 i_eight(const void *src)
-{
-	return (sums8)_mm256_cvtepi8_epi32(_mm_loadl_epi64(src));
-}
-
-static inline weights16 i_weights(codes16 bytes)
-{
-	return (weights16)_mm256_cvtepi8_epi16((__m128i)bytes);
-}
-
-static inline __attribute__((always_inline)) weights16 i_spread(weights16 weights, int g)
-{
-	return (weights16)_mm256_shuffle_epi8((__m256i)weights, _mm256_set1_epi16((short)(2 * g + (2 * g + 1) * 256)));
-}
-
-static inline float f_half(const void *src)
-{
-	uint16_t half;
-
-	memcpy(&half, src, sizeof(half));
-	return _cvtsh_ss(half);
-}
-
-static inline floats8 f_fma(floats8 a, floats8 b, floats8 c)
-{
-	return (floats8)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
 }
 
 #include "math/kernel_template.h"

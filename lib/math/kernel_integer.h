@@ -35,30 +35,6 @@ struct ready {
 	float minimum;
 };
 
-INLINE codes16 codes16_load(const void *src)
-{
-	codes16 codes;
-
-	memcpy(&codes, src, sizeof(codes));
-	return codes;
-}
-
-INLINE codes32 codes32_load(const void *src)
-{
-	codes32 codes;
-
-	memcpy(&codes, src, sizeof(codes));
-	return codes;
-}
-
-INLINE sums8 sums8_load(const void *src)
-{
-	sums8 sums;
-
-	memcpy(&sums, src, sizeof(sums));
-	return sums;
-}
-
 INLINE floats8 floats8_of(sums8 sums)
 {
 	return __builtin_convertvector(sums, floats8);
@@ -249,14 +225,6 @@ DOT_BLOCKS_OF(q6_k, 256, 210)
 
 /* Added to a float of at most 2^21, the lowest bits are the nearest integer, ties to even. */
 #define ROUNDER 0x1.8p23f
-
-INLINE floats8 floats8_load(const float *src)
-{
-	floats8 values;
-
-	memcpy(&values, src, sizeof(values));
-	return values;
-}
 
 /* The largest magnitude, as bits: larger than those of infinity if there is a NaN. */
 static uint32_t largest_bits(const float *x, size_t run)

@@ -290,16 +290,6 @@ INLINE void dot_rows(const struct dot_args *a, size_t m, size_t r, size_t size, 
  */
 #define GROUP_VECS (GROUP / VL)
 
-typedef uint8_t bytes16 __attribute__((vector_size(16)));
-
-INLINE bytes16 bytes_load(const unsigned char *src)
-{
-	bytes16 bytes;
-
-	memcpy(&bytes, src, sizeof(bytes));
-	return bytes;
-}
-
 INLINE void group_scale(vec q[GROUP_VECS], const uint8_t *codes, float scale)
 {
 	UNROLL
@@ -314,21 +304,21 @@ INLINE void group_q8_0(vec q[GROUP_VECS], const unsigned char *block, size_t gro
 
 INLINE void group_q4_0(vec q[GROUP_VECS], const unsigned char *block, size_t group)
 {
-	bytes16 pairs = bytes_load(block + Q4_0_CODES);
-	bytes16 codes[2] = { (pairs & 15) - 8, (pairs >> 4) - 8 };
+	codes16 pairs = codes16_load(block + Q4_0_CODES);
+	codes16 codes[2] = { (pairs & 15) - 8, (pairs >> 4) - 8 };
 
 	group_scale(q, (const uint8_t *)codes, f16_load(block));
 }
 
 INLINE void group_q4_k(vec q[GROUP_VECS], const unsigned char *block, size_t group)
 {
-	bytes16 codes[2];
+	codes16 codes[2];
 	float scale, minimum;
 
 	q4_k_scales(block, group, &scale, &minimum);
 	UNROLL
 	for (size_t i = 0; i < 2; i++) {
-		bytes16 pairs = bytes_load(block + Q4_K_CODES + group / 2 * GROUP + i * 16);
+		codes16 pairs = codes16_load(block + Q4_K_CODES + group / 2 * GROUP + i * 16);
 
 		codes[i] = group % 2 ? pairs >> 4 : pairs & 15;
 	}
@@ -340,12 +330,12 @@ INLINE void group_q4_k(vec q[GROUP_VECS], const unsigned char *block, size_t gro
 INLINE void group_q6_k(vec q[GROUP_VECS], const unsigned char *block, size_t group)
 {
 	size_t half = group / 4, part = group % 4;
-	bytes16 codes[2];
+	codes16 codes[2];
 
 	UNROLL
 	for (size_t i = 0; i < 2; i++) {
-		bytes16 pairs = bytes_load(block + half * 64 + part % 2 * GROUP + i * 16);
-		bytes16 high = bytes_load(block + Q6_K_HIGH + half * GROUP + i * 16) >> (uint8_t)(2 * part) & 3;
+		codes16 pairs = codes16_load(block + half * 64 + part % 2 * GROUP + i * 16);
+		codes16 high = codes16_load(block + Q6_K_HIGH + half * GROUP + i * 16) >> (uint8_t)(2 * part) & 3;
 
 		codes[i] = ((part < 2 ? pairs & 15 : pairs >> 4) | high << 4) - 32;
 	}

@@ -20,11 +20,6 @@ struct pass {
 	size_t parts; /* of a row */
 };
 
-static size_t min(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
 static void widen_part(void *arg, size_t unit, unsigned int thread)
 {
 	const struct pass *pass = arg;

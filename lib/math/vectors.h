@@ -4,6 +4,7 @@
 #define PINPOOL_MATH_VECTORS_H
 
 #include <stdint.h>
+#include <string.h>
 
 /* Codes of weights, or of activations, which are signed. */
 typedef uint8_t codes16 __attribute__((vector_size(16)));
@@ -14,5 +15,38 @@ typedef int8_t signed8 __attribute__((vector_size(8)));
 typedef int16_t weights16 __attribute__((vector_size(32)));
 typedef int32_t sums8 __attribute__((vector_size(32)));
 typedef float floats8 __attribute__((vector_size(32)));
+
+/* From any address. */
+static inline codes16 codes16_load(const void *src)
+{
+	codes16 codes;
+
+	memcpy(&codes, src, sizeof(codes));
+	return codes;
+}
+
+static inline codes32 codes32_load(const void *src)
+{
+	codes32 codes;
+
+	memcpy(&codes, src, sizeof(codes));
+	return codes;
+}
+
+static inline sums8 sums8_load(const void *src)
+{
+	sums8 sums;
+
+	memcpy(&sums, src, sizeof(sums));
+	return sums;
+}
+
+static inline floats8 floats8_load(const void *src)
+{
+	floats8 values;
+
+	memcpy(&values, src, sizeof(values));
+	return values;
+}
 
 #endif

@@ -7,40 +7,7 @@
 
 static const enum pinpool_dtype activations[] = { PINPOOL_DTYPE_F32, PINPOOL_DTYPE_BF16, PINPOOL_DTYPE_F16 };
 
-FIXTURE(activations)
-{
-	struct pinpool_math *math;
-};
-
-FIXTURE_VARIANT(activations)
-{
-	enum pinpool_isa isa;
-};
-
-FIXTURE_VARIANT_ADD(activations, portable)
-{
-	.isa = PINPOOL_ISA_PORTABLE,
-};
-
-FIXTURE_VARIANT_ADD(activations, avx2)
-{
-	.isa = PINPOOL_ISA_AVX2,
-};
-
-FIXTURE_VARIANT_ADD(activations, avx512)
-{
-	.isa = PINPOOL_ISA_AVX512,
-};
-
-FIXTURE_SETUP(activations)
-{
-	self->math = math_for(_metadata, variant->isa, 2);
-}
-
-FIXTURE_TEARDOWN(activations)
-{
-	pinpool_math_free(self->math);
-}
+MATH_FIXTURE(activations);
 
 /* A value of a type by its definition. */
 static double value_of(enum pinpool_dtype dtype, const void *src)

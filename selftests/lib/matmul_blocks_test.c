@@ -183,40 +183,7 @@ TEST(what_is_no_row_of_weights)
 	EXPECT_EQ(0, pinpool_dtype_block_bytes(1000));
 }
 
-FIXTURE(blocks)
-{
-	struct pinpool_math *math;
-};
-
-FIXTURE_VARIANT(blocks)
-{
-	enum pinpool_isa isa;
-};
-
-FIXTURE_VARIANT_ADD(blocks, portable)
-{
-	.isa = PINPOOL_ISA_PORTABLE,
-};
-
-FIXTURE_VARIANT_ADD(blocks, avx2)
-{
-	.isa = PINPOOL_ISA_AVX2,
-};
-
-FIXTURE_VARIANT_ADD(blocks, avx512)
-{
-	.isa = PINPOOL_ISA_AVX512,
-};
-
-FIXTURE_SETUP(blocks)
-{
-	self->math = math_for(_metadata, variant->isa, 2);
-}
-
-FIXTURE_TEARDOWN(blocks)
-{
-	pinpool_math_free(self->math);
-}
+MATH_FIXTURE(blocks);
 
 /* The largest magnitude in the run of activation @l. */
 static double largest_in_run(const float *x, size_t l, size_t run)

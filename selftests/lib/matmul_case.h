@@ -261,4 +261,23 @@ static inline struct pinpool_math *math_for(struct __test_metadata *_metadata, e
 	return math;
 }
 
+#define MATH_VARIANT(fixture, name, value) FIXTURE_VARIANT_ADD(fixture, name) { .isa = (value) }
+
+/* Tests of @fixture run with each set of kernels: self->math, of two threads. */
+#define MATH_FIXTURE(fixture)                                              \
+	FIXTURE(fixture) { struct pinpool_math *math; };                   \
+	FIXTURE_VARIANT(fixture) { enum pinpool_isa isa; };                \
+	MATH_VARIANT(fixture, portable, PINPOOL_ISA_PORTABLE);             \
+	MATH_VARIANT(fixture, avx2, PINPOOL_ISA_AVX2);                     \
+	MATH_VARIANT(fixture, avx512, PINPOOL_ISA_AVX512);                 \
+	FIXTURE_SETUP(fixture)                                             \
+	{                                                                  \
+		self->math = math_for(_metadata, variant->isa, 2);         \
+	}                                                                  \
+	FIXTURE_TEARDOWN(fixture)                                          \
+	{                                                                  \
+		pinpool_math_free(self->math);                             \
+	}                                                                  \
+	_Static_assert(true, "takes a semicolon")
+
 #endif

@@ -6,40 +6,7 @@
 #include "harness.h"
 #include "matmul_case.h"
 
-FIXTURE(shapes)
-{
-	struct pinpool_math *math;
-};
-
-FIXTURE_VARIANT(shapes)
-{
-	enum pinpool_isa isa;
-};
-
-FIXTURE_VARIANT_ADD(shapes, portable)
-{
-	.isa = PINPOOL_ISA_PORTABLE,
-};
-
-FIXTURE_VARIANT_ADD(shapes, avx2)
-{
-	.isa = PINPOOL_ISA_AVX2,
-};
-
-FIXTURE_VARIANT_ADD(shapes, avx512)
-{
-	.isa = PINPOOL_ISA_AVX512,
-};
-
-FIXTURE_SETUP(shapes)
-{
-	self->math = math_for(_metadata, variant->isa, 2);
-}
-
-FIXTURE_TEARDOWN(shapes)
-{
-	pinpool_math_free(self->math);
-}
+MATH_FIXTURE(shapes);
 
 static void run_case(struct __test_metadata *_metadata, struct pinpool_math *math, const struct matmul_case *c)
 {

@@ -7,40 +7,7 @@
 
 #define F32_INF 0x7f800000
 
-FIXTURE(values)
-{
-	struct pinpool_math *math;
-};
-
-FIXTURE_VARIANT(values)
-{
-	enum pinpool_isa isa;
-};
-
-FIXTURE_VARIANT_ADD(values, portable)
-{
-	.isa = PINPOOL_ISA_PORTABLE,
-};
-
-FIXTURE_VARIANT_ADD(values, avx2)
-{
-	.isa = PINPOOL_ISA_AVX2,
-};
-
-FIXTURE_VARIANT_ADD(values, avx512)
-{
-	.isa = PINPOOL_ISA_AVX512,
-};
-
-FIXTURE_SETUP(values)
-{
-	self->math = math_for(_metadata, variant->isa, 2);
-}
-
-FIXTURE_TEARDOWN(values)
-{
-	pinpool_math_free(self->math);
-}
+MATH_FIXTURE(values);
 
 /* An infinity at one place of W and zero everywhere else: its column of Y is NaN, all others are zero. */
 static void check_lone_weight(struct __test_metadata *_metadata, struct pinpool_math *math, struct matmul_buffers *b,
@@ -173,7 +140,7 @@ static size_t count_wrong(struct matmul_buffers *b, const struct format *f)
 static void check_every(struct __test_metadata *_metadata, struct pinpool_math *math, const struct format *f)
 {
 	for (size_t m = 1; m < 60; m += 49) {
-		struct matmul_case c = {m, 1u << f->bits, 1, f->dtype};
+		struct matmul_case c = { m, 1u << f->bits, 1, f->dtype };
 		struct matmul_buffers b;
 
 		buffers_new(_metadata, &b, &c, m);
@@ -191,22 +158,22 @@ static void check_every(struct __test_metadata *_metadata, struct pinpool_math *
 
 TEST_F(values, every_bf16_is_exact)
 {
-	check_every(_metadata, self->math, &(struct format){PINPOOL_DTYPE_BF16, 16, 8, true});
+	check_every(_metadata, self->math, &(struct format){ PINPOOL_DTYPE_BF16, 16, 8, true });
 }
 
 TEST_F(values, every_f16_is_exact)
 {
-	check_every(_metadata, self->math, &(struct format){PINPOOL_DTYPE_F16, 16, 5, true});
+	check_every(_metadata, self->math, &(struct format){ PINPOOL_DTYPE_F16, 16, 5, true });
 }
 
 TEST_F(values, every_f8_e4m3_is_exact)
 {
-	check_every(_metadata, self->math, &(struct format){PINPOOL_DTYPE_F8_E4M3, 8, 4, false});
+	check_every(_metadata, self->math, &(struct format){ PINPOOL_DTYPE_F8_E4M3, 8, 4, false });
 }
 
 TEST_F(values, every_f8_e5m2_is_exact)
 {
-	check_every(_metadata, self->math, &(struct format){PINPOOL_DTYPE_F8_E5M2, 8, 5, true});
+	check_every(_metadata, self->math, &(struct format){ PINPOOL_DTYPE_F8_E5M2, 8, 5, true });
 }
 
 /* MXCSR: flush results to zero, take subnormal operands as zero. Where there is none, rounding stands for both. */
