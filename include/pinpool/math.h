@@ -21,21 +21,26 @@ extern "C" {
  * @PINPOOL_ISA_PORTABLE: C, every processor
  * @PINPOOL_ISA_AVX2: AVX2, FMA, F16C
  * @PINPOOL_ISA_AVX512: AVX-512 F, BW, DQ, VL
+ * @PINPOOL_ISA_AVX512_VNNI: the same and VNNI
+ * @PINPOOL_ISA_NEON: AArch64 with dot products (ASIMDDP)
  */
 enum pinpool_isa {
 	PINPOOL_ISA_AUTO = 0,
 	PINPOOL_ISA_PORTABLE = 1,
 	PINPOOL_ISA_AVX2 = 2,
 	PINPOOL_ISA_AVX512 = 3,
+	PINPOOL_ISA_AVX512_VNNI = 4,
+	PINPOOL_ISA_NEON = 5,
 	PINPOOL_ISA_COUNT
 };
 
-/* "portable", "avx2", "avx512", "auto"; NULL for a value that is none of them. */
+/* "portable", "avx2", "avx512", "avx512-vnni", "neon", "auto"; NULL for a value that is none of them. */
 PINPOOL_API const char *pinpool_isa_name(enum pinpool_isa isa);
 /* True if this library has kernels for it and this processor and system can run them. */
 PINPOOL_API bool pinpool_isa_available(enum pinpool_isa isa);
 
 struct pinpool_math;
+struct pinpool_packing;
 
 /* Most threads of one context. */
 #define PINPOOL_MATH_THREADS_MAX 1024u
@@ -97,6 +102,9 @@ PINPOOL_API int pinpool_matmul_weights(enum pinpool_dtype dtype, const void *row
  * @x_dtype: PINPOOL_DTYPE_F32, _BF16 or _F16; 0 for f32
  * @y_dtype: the same. Results are rounded to it from f32, to the nearest, ties to even
  * @bias: @n values, f32, aligned to 4 bytes, added to each row of Y before it is rounded; NULL for none
+ * @w_scales: for PINPOOL_DTYPE_I8, the scale of each of the @n rows of W, f32, aligned to 4 bytes; NULL for other types
+ * @packing: W as a packing for the kernels of the context (<pinpool/packing.h>), which has the same @w_dtype, @n and @k; then
+ *     @w, @w_scales and @ldw are NULL and 0. NULL for weights as they lie in a checkpoint
  */
 struct pinpool_matmul_args {
 	size_t size;
@@ -113,6 +121,8 @@ struct pinpool_matmul_args {
 	enum pinpool_dtype x_dtype;
 	enum pinpool_dtype y_dtype;
 	const float *bias;
+	const float *w_scales;
+	const struct pinpool_packing *packing;
 };
 
 /**
@@ -126,6 +136,17 @@ struct pinpool_matmul_args {
  * misaligned, overlap, overflow), -E2BIG, -EOPNOTSUPP (no kernel for the type; @diag names it), -ENOMEM. Since 0.1.
  */
 PINPOOL_API int pinpool_matmul(struct pinpool_math *math, const struct pinpool_matmul_args *args, struct pinpool_diag *diag);
+
+/**
+ * pinpool_matmul_many - several products in one call
+ * @args: @count products, which must not overlap in what they write
+ *
+ * Results are those of pinpool_matmul() on each. Those with the same X (address, stride, type, m and k), as the queries,
+ * keys and values of a layer have, prepare it once; all are shared out among the threads together. Return: as
+ * pinpool_matmul(), nothing computed if any of them is refused. Since 0.1.
+ */
+PINPOOL_API int pinpool_matmul_many(struct pinpool_math *math, const struct pinpool_matmul_args *const *args, size_t count,
+				    struct pinpool_diag *diag);
 
 /* The same, one thread, portable, accumulating in double: what the kernels are tested against. */
 PINPOOL_API int pinpool_matmul_reference(const struct pinpool_matmul_args *args, struct pinpool_diag *diag);

@@ -13,6 +13,8 @@ static const char *const names[PINPOOL_ISA_COUNT] = {
 	[PINPOOL_ISA_PORTABLE] = "portable",
 	[PINPOOL_ISA_AVX2] = "avx2",
 	[PINPOOL_ISA_AVX512] = "avx512",
+	[PINPOOL_ISA_AVX512_VNNI] = "avx512-vnni",
+	[PINPOOL_ISA_NEON] = "neon",
 };
 
 static const struct math_kernels *const tables[PINPOOL_ISA_COUNT] = {
@@ -58,7 +60,7 @@ static int from_environment(enum pinpool_isa *isa, struct pinpool_diag *diag)
 			return 0;
 		}
 	}
-	return diag_set(diag, -EINVAL, "PINPOOL_ISA", "set it to auto, portable, avx2 or avx512, or unset it",
+	return diag_set(diag, -EINVAL, "PINPOOL_ISA", "set it to auto, portable, avx2, avx512, avx512-vnni or neon, or unset it",
 			"no instruction set is called '%s'", name);
 }
 
