@@ -281,7 +281,7 @@ TEST_F(quota, nothing_to_read_is_none)
 	EXPECT_EQ(QUOTA_NONE, quota_processors(self->root));
 	PUT("/cg/a/cpu.max", "100000 0\n");
 	EXPECT_EQ(QUOTA_NONE, quota_processors(self->root));
-	PUT("/cg/a/cpu.max", "9223372036854775807 1\n");
+	PUT("/cg/a/cpu.max", "4294967297 1\n");
 	EXPECT_EQ(QUOTA_NONE, quota_processors(self->root));
 }
 
@@ -300,6 +300,9 @@ TEST_F(quota, second_version_every_level_counts)
 	EXPECT_EQ(2, quota_processors(self->root));
 	PUT("/sys/fs/cgroup/cpu.max", "1000 100000\n");
 	EXPECT_EQ(1, quota_processors(self->root));
+	/* More above is no more here. */
+	PUT("/sys/fs/cgroup/cpu.max", "900000 100000\n");
+	EXPECT_EQ(2, quota_processors(self->root));
 	/* A neighbour's is not ours. */
 	PUT("/sys/fs/cgroup/cpu.max", "max 100000\n");
 	PUT("/sys/fs/cgroup/a/bb/cpu.max", "1000 100000\n");
@@ -313,8 +316,11 @@ TEST_F(quota, first_version_every_level_counts)
 	    "30 25 0:26 / /cg/cpuset rw - cgroup cgroup rw,cpuset\n31 25 0:27 / /cg/my\\040cpu rw - cgroup cgroup rw,cpuacct,cpu\n");
 	PUT("/cg/my cpu/a/b/cpu.cfs_quota_us", "-1\n");
 	PUT("/cg/my cpu/a/b/cpu.cfs_period_us", "100000\n");
-	PUT("/cg/cpuset/s/cpu.cfs_quota_us", "1\n");
-	PUT("/cg/cpuset/s/cpu.cfs_period_us", "1\n");
+	/* Neither our cgroup for other things, nor of other things one of the same name. */
+	PUT("/cg/my cpu/s/cpu.cfs_quota_us", "1\n");
+	PUT("/cg/my cpu/s/cpu.cfs_period_us", "1\n");
+	PUT("/cg/cpuset/a/b/cpu.cfs_quota_us", "1\n");
+	PUT("/cg/cpuset/a/b/cpu.cfs_period_us", "1\n");
 	EXPECT_EQ(QUOTA_NONE, quota_processors(self->root));
 	PUT("/cg/my cpu/a/b/cpu.cfs_quota_us", "250000\n");
 	EXPECT_EQ(3, quota_processors(self->root));
