@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fenv.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -479,17 +480,20 @@ TEST(threads_join_until_they_are_released)
 	team_free(team);
 }
 
-/* Being freed lets them go; what they touch on their way out must not be another team's by then. */
+/* Being freed lets them go; what they touch on their way out must still be there. */
 TEST(workers_and_joined_threads_share)
 {
 	struct joiner joiners[3];
 
+	/* So much that it is memory of its own, which is unmapped when it is freed. */
+	ASSERT_EQ(1, mallopt(M_MMAP_THRESHOLD, 64 << 10));
 	for (int round = 0; round < 50; round++) {
-		struct team *team = team_of(_metadata, 3, 5);
+		unsigned int own = round % 2 ? 1 : 3;
+		struct team *team = team_of(_metadata, own, 16 << 10);
 
 		for (size_t i = 0; i < ARRAY_SIZE(joiners); i++)
 			joiner_start(_metadata, &joiners[i], team);
-		run_until_met(_metadata, team, 6);
+		run_until_met(_metadata, team, own + 3);
 		team_free(team);
 		for (size_t i = 0; i < ARRAY_SIZE(joiners); i++)
 			joiner_end(_metadata, &joiners[i], 0);
