@@ -385,6 +385,9 @@ TEST(a_processor_that_is_gone_matters_to_those_who_insist)
 	topology.processors[1].cpu = CPU_SETSIZE - 1;
 	EXPECT_EQ(-EINVAL, team_new(&team, &opts, &topology));
 	EXPECT_EQ(NULL, team);
+	/* The kernel lists a thread for a moment after it was joined. */
+	for (double end = now() + PATIENCE; count_threads() > threads && now() < end;)
+		usleep(1000);
 	EXPECT_EQ(threads, count_threads());
 	opts.pin = PINPOOL_PIN_AUTO;
 	ASSERT_EQ(0, team_new(&team, &opts, &topology));
