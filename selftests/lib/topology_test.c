@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
 /*
- * What the library takes the machine for: caches, cores, nodes, affinity, quotas of cgroups. Machines that this one is not
- * are made with hwloc's own HWLOC_SYNTHETIC, cgroups from files in a folder that stands for /, and one for real.
+ * What the library takes the machine for: caches, cores, nodes, affinity, quotas of cgroups. Machines that this one is
+ * not are made with hwloc's own HWLOC_SYNTHETIC, cgroups from files in a folder that stands for /, and one for real.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -140,7 +140,8 @@ static bool bind_to_two(void)
 	CPU_ZERO(&set);
 	CPU_SET(0, &set);
 	CPU_SET(1, &set);
-	return !sched_setaffinity(0, sizeof(set), &set) && !sched_getaffinity(0, sizeof(set), &set) && CPU_COUNT(&set) == 2;
+	return !sched_setaffinity(0, sizeof(set), &set) && !sched_getaffinity(0, sizeof(set), &set) &&
+	       CPU_COUNT(&set) == 2;
 }
 
 TEST(two_processors_of_one_core_are_one_thread)
@@ -289,7 +290,7 @@ TEST_F(quota, second_version_every_level_counts)
 {
 	PUT("/proc/self/cgroup", "0::/a/b/c\n");
 	PUT("/proc/self/mountinfo", "20 1 0:9 / / rw - ext4 /dev/sda rw\n"
-				    "25 20 0:5 / /sys/fs/cgroup rw shared:4 master:2 - cgroup2 cgroup2 rw,nsdelegate\n");
+				    "25 20 0:5 / /sys/fs/cgroup rw shared:4 master:2 - cgroup2 none rw,nsdelegate\n");
 	PUT("/sys/fs/cgroup/a/b/c/cpu.max", "350000 100000\n");
 	EXPECT_EQ(4, quota_processors(self->root));
 	PUT("/sys/fs/cgroup/a/b/c/cpu.max", "300000 100000\n");
@@ -312,8 +313,8 @@ TEST_F(quota, second_version_every_level_counts)
 TEST_F(quota, first_version_every_level_counts)
 {
 	PUT("/proc/self/cgroup", "9:cpuset:/s\n4:cpuacct,cpu:/a/b\n1:name=systemd:/x\n0::/\n");
-	PUT("/proc/self/mountinfo",
-	    "30 25 0:26 / /cg/cpuset rw - cgroup cgroup rw,cpuset\n31 25 0:27 / /cg/my\\040cpu rw - cgroup cgroup rw,cpuacct,cpu\n");
+	PUT("/proc/self/mountinfo", "30 25 0:26 / /cg/cpuset rw - cgroup cgroup rw,cpuset\n"
+				    "31 25 0:27 / /cg/my\\040cpu rw - cgroup cgroup rw,cpuacct,cpu\n");
 	PUT("/cg/my cpu/a/b/cpu.cfs_quota_us", "-1\n");
 	PUT("/cg/my cpu/a/b/cpu.cfs_period_us", "100000\n");
 	/* Neither our cgroup for other things, nor of other things one of the same name. */
@@ -432,11 +433,14 @@ TEST(a_cgroup_with_less_than_the_machine)
 	moved = write_to(group, "cgroup.procs", "0");
 	EXPECT_EQ(0, moved);
 	if (!moved) {
+		/* The period is 100000 from the start. */
+		const char *name = v2 ? "cpu.max" : "cpu.cfs_quota_us";
+
 		TH_LOG("version %d", v2 ? 2 : 1);
 		above = quota_processors("");
-		EXPECT_EQ(0, v2 ? write_to(group, "cpu.max", "50000 100000") : write_to(group, "cpu.cfs_quota_us", "50000"));
+		EXPECT_EQ(0, write_to(group, name, "50000"));
 		check_threads(_metadata, 1);
-		EXPECT_EQ(0, v2 ? write_to(group, "cpu.max", "150000 100000") : write_to(group, "cpu.cfs_quota_us", "150000"));
+		EXPECT_EQ(0, write_to(group, name, "150000"));
 		check_threads(_metadata, above < 2 ? above : 2);
 		EXPECT_EQ(0, write_to(top, "cgroup.procs", "0"));
 	}
