@@ -101,7 +101,7 @@ TEST(workers_and_joined_threads_share)
 {
 	struct joiner joiners[3];
 
-	/* So much that it is memory of its own, which is unmapped when it is freed. A sanitizer has other ways to see it. */
+	/* So much that it is memory of its own, which is unmapped when it is freed. Sanitizers see it in other ways. */
 	mallopt(M_MMAP_THRESHOLD, 64 << 10);
 	for (int round = 0; round < 50; round++) {
 		unsigned int own = round % 2 ? 1 : 3;
