@@ -79,8 +79,10 @@ struct math_kernels {
 	void (*narrow[ELEMENT_ACTIVATIONS])(void *dst, const float *src, const float *bias, size_t n);
 };
 
+/* Of other architectures there is the name only. */
 extern const struct math_kernels kernels_portable;
 extern const struct math_kernels kernels_avx2;
 extern const struct math_kernels kernels_avx512;
+extern const struct math_kernels kernels_neon;
 
 #endif

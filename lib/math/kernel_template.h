@@ -6,7 +6,7 @@
  *   NAME(op)            op with the instruction set's name appended
  *   KERNELS_ISA         enum pinpool_isa
  *   VL, vec             lanes of a vector of f32, a power of two
- *   MR, NV              rows of a tile and vectors in one of its rows; MR at most 16 and at most VL
+ *   MR, NV              rows of a tile and vectors in one of its rows; MR at most 14
  *   DOT_M               rows of X that dot() keeps at once, at most 4
  *   DOT_ROWS(m)         rows of W that dot() reads side by side for m rows of X
  *   v_zero v_set1 v_add v_mul v_fma(a, b, c) = a * b + c, v_sum (any fixed order)
@@ -37,31 +37,37 @@
 #define PREFETCH_W (256 / MR)
 #define PREFETCH_Y (400 / MR)
 
-static void NAME(pack_x)(float *dst, const float *x, size_t ldx, size_t rows, size_t k)
+/* Rows from @first on of a panel, at most VL of them. */
+INLINE void pack_x_rows(float *dst, const float *x, size_t ldx, size_t rows, size_t k, size_t first, size_t p)
 {
 	size_t total = rows * k;
+	size_t left = k - p < VL ? k - p : VL;
+	vec r[VL];
 
-	for (size_t p = 0; p < k; p += VL) {
-		size_t left = k - p < VL ? k - p : VL;
-		vec r[VL];
+	UNROLL
+	for (size_t i = 0; i < VL; i++) {
+		const float *src = x + (first + i) * ldx + p;
 
-		UNROLL
-		for (size_t i = 0; i < VL; i++) {
-			const float *src = x + i * ldx + p;
-
-			r[i] = i >= rows ? v_zero() : left == VL ? v_load(src) : v_load_part(src, left);
-		}
-		v_transpose(r);
-		/* A whole vector spills over into the next column, which is written after it; the last must not spill. */
-		for (size_t i = 0; i < left; i++) {
-			size_t at = (p + i) * rows;
-
-			if (rows == VL || at + VL <= total)
-				v_store(dst + at, r[i]);
-			else
-				v_store_part(dst + at, r[i], rows);
-		}
+		r[i] = first + i >= rows ? v_zero() : left == VL ? v_load(src) : v_load_part(src, left);
 	}
+	v_transpose(r);
+	/* A whole vector spills over into the next column, which is written after it; the last must not spill. */
+	for (size_t i = 0; i < left; i++) {
+		size_t at = (p + i) * rows + first;
+
+		if (rows - first >= VL || at + VL <= total)
+			v_store(dst + at, r[i]);
+		else
+			v_store_part(dst + at, r[i], rows - first);
+	}
+}
+
+static void NAME(pack_x)(float *dst, const float *x, size_t ldx, size_t rows, size_t k)
+{
+	/* The last rows of a column go first: what they spill over is the first rows of the next one. */
+	for (size_t p = 0; p < k; p += VL)
+		for (size_t first = (rows + VL - 1) / VL * VL; first; first -= VL)
+			pack_x_rows(dst, x, ldx, rows, k, first - VL, p);
 }
 
 INLINE void pack_w_body(float *dst, const unsigned char *w, size_t ldw, size_t rows, size_t k, size_t size,
@@ -161,6 +167,8 @@ static void NAME(tile)(size_t k, const float *x, const float *w, float *y, size_
 #if MR > 6
 	CASE(7)
 	CASE(8)
+#endif
+#if MR > 8
 	CASE(9)
 	CASE(10)
 	CASE(11)

@@ -8,6 +8,7 @@
 #include "base/diag.h"
 #include "base/opts.h"
 #include "math/context.h"
+#include "math/environment.h"
 #include "math/isa.h"
 
 int pinpool_math_new(struct pinpool_math **out, const struct pinpool_math_opts *opts, struct pinpool_diag *diag)
@@ -112,7 +113,7 @@ int pinpool_matmul(struct pinpool_math *math, const struct pinpool_matmul_args *
 		return ret;
 	/* As in the workers: the caller's rounding mode, or subnormals flushed, would show in the bits. */
 	fegetenv(&caller);
-	fesetenv(FE_DFL_ENV);
+	environment_set_default();
 	ret = staged_run(math, &product);
 	fesetenv(&caller);
 	if (ret)

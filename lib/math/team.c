@@ -9,7 +9,6 @@
 #include "math/team.h"
 
 #include <errno.h>
-#include <fenv.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
@@ -21,6 +20,8 @@
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "math/environment.h"
 
 /* Looks at a word before sleeping on it: some 20 microseconds, the time a sleep and a wake-up take. */
 #define SPIN_LOOKS 500
@@ -53,8 +54,10 @@ struct team {
 
 static void relax(void)
 {
-#ifdef __x86_64__
+#if defined(__x86_64__)
 	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
 #endif
 }
 
@@ -109,7 +112,7 @@ static void *worker_main(void *arg)
 	uint32_t seen = 0;
 
 	/* The rounding and subnormals of a product are not those of whoever made the context. */
-	fesetenv(FE_DFL_ENV);
+	environment_set_default();
 	for (;;) {
 		await_phase(team, seen);
 		seen = atomic_load(&team->phase);
