@@ -97,6 +97,7 @@ help:
 	@echo 'make demo [VM=1]     everything from packages to a product of real weights; VM=1: in a VM, with the module'
 	@echo 'make check           every test, the kernel module on two kernels included'
 	@echo 'make check-kernels   make check, and the newest kernel of Debian (trixie-backports); needs root the first time'
+	@echo 'make check-arm       matrix products on AArch64, under user emulation'
 	@echo 'make check-static    sources: sparse, coccinelle, checkpatch, kernel-doc, the layout of the ABI'
 	@echo 'make check-debug     the module on a kernel with KASAN, lockdep, kmemleak and others, and which lines of it ran'
 	@echo 'make check-all       check, check-static and check-debug with one tally, as in .ci/run'

@@ -1,9 +1,16 @@
 # SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
 # libpinpool: every lib/*/*.c, one set of position-independent objects for the archive and the shared object.
-# A file that needs an instruction set says so by its name: *_avx2.c, *_avx512.c, *_avx512_vnni.c.
+# A file that needs an instruction set says so by its name: *_avx2.c, *_avx512.c, *_neon.c. Which of them there are, the
+# compiler's target decides, not the machine that it runs on.
 
 LIB_PACKAGES := liburing jansson libxxhash hwloc
-LIB_SOURCES := $(sort $(wildcard lib/*/*.c))
+# Folders of it. Fewer make an archive that needs fewer of the packages; the shared object is always of all.
+LIB_PARTS ?= *
+LIB_MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+ISA_x86_64 := %_avx2.c %_avx512.c %_avx512_vnni.c
+ISA_aarch64 := %_neon.c
+LIB_SOURCES := $(filter-out $(filter-out $(ISA_$(LIB_MACHINE)),$(ISA_x86_64) $(ISA_aarch64)), \
+		 $(sort $(wildcard $(LIB_PARTS:%=lib/%/*.c))))
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/obj/%.o)
 LIB_CFLAGS = -fPIC -fvisibility=hidden -Ilib -DPINPOOL_VERSION='"$(VERSION)"' $(shell $(PKG_CONFIG) --cflags $(LIB_PACKAGES) 2>/dev/null)
 LIB_LIBS = $(shell $(PKG_CONFIG) --libs $(LIB_PACKAGES) 2>/dev/null) -lm
@@ -11,7 +18,8 @@ LIB_LIBS = $(shell $(PKG_CONFIG) --libs $(LIB_PACKAGES) 2>/dev/null) -lm
 ISA_CFLAGS = $(if $(filter %_portable.o,$@),-Wno-psabi) \
 	     $(if $(filter %_avx2.o,$@),-mavx2 -mfma -mf16c) \
 	     $(if $(filter %_avx512.o %_avx512_vnni.o,$@),-mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512) \
-	     $(if $(filter %_avx512_vnni.o,$@),-mavx512vnni)
+	     $(if $(filter %_avx512_vnni.o,$@),-mavx512vnni) \
+	     $(if $(filter %_neon.o,$@),-march=armv8.2-a+dotprod -Wno-psabi)
 
 LIB_A := $(BUILD)/lib/libpinpool.a
 LIB_SO := $(BUILD)/lib/libpinpool.so.$(VERSION)

@@ -16,16 +16,17 @@ OUTPUT := $(BUILD_DIR)/selftests/$(notdir $(CURDIR))
 $(shell mkdir -p $(OUTPUT))
 
 PKG_CONFIG ?= pkg-config
-PACKAGES := liburing jansson libxxhash hwloc
-LIB_A := $(BUILD_DIR)/lib/libpinpool.a
+# A folder for another machine has its own.
+PACKAGES ?= liburing jansson libxxhash hwloc
+LIB_A ?= $(BUILD_DIR)/lib/libpinpool.a
 
 CFLAGS ?= -O2 -g
 # The harness defines functions without prototypes and compares without care for signs: so neither
 # -Wmissing-prototypes nor -Wextra.
 override CFLAGS += -std=gnu11 -D_GNU_SOURCE= -D_FILE_OFFSET_BITS=64 -pthread -Wall -Wstrict-prototypes -Wshadow \
 		   -Wpointer-arith $(if $(WERROR),-Werror) -I$(TOP)/include -I$(TOP)/include/uapi -I$(TOP)/lib \
-		   -I$(TOP)/selftests -isystem $(KSELFTEST) $(shell $(PKG_CONFIG) --cflags $(PACKAGES))
-LDLIBS += $(shell $(PKG_CONFIG) --libs $(PACKAGES)) -lm
+		   -I$(TOP)/selftests -isystem $(KSELFTEST) $(if $(PACKAGES),$(shell $(PKG_CONFIG) --cflags $(PACKAGES)))
+LDLIBS += $(if $(PACKAGES),$(shell $(PKG_CONFIG) --libs $(PACKAGES))) -lm
 LOCAL_HDRS += $(wildcard *.h $(TOP)/selftests/*.h $(TOP)/include/pinpool/*.h $(TOP)/include/uapi/linux/*.h)
 
 include $(KSELFTEST)/lib.mk

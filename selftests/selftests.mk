@@ -3,11 +3,11 @@
 
 export BUILD CACHE
 
-.PHONY: check check-static check-lib check-cli check-vm check-debug coverage-kmod check-all
+.PHONY: check check-static check-lib check-cli check-arm check-vm check-debug coverage-kmod check-all
 check:
 	$(Q)scripts/deps build check
 	$(Q)$(MAKE) --no-print-directory all selftests
-	$(Q)selftests/run lib cli vm
+	$(Q)selftests/run lib cli arm vm
 
 # Sources: warnings, style, the layout of the ABI.
 check-static:
@@ -20,6 +20,12 @@ check-lib: $(LIB_A)
 
 check-cli: lib tools
 	$(Q)selftests/run cli
+
+# Matrix products on AArch64, under user emulation.
+check-arm:
+	$(Q)scripts/deps build check
+	$(Q)$(MAKE) --no-print-directory -C selftests/arm
+	$(Q)selftests/run arm
 
 check-vm: lib tools selftests
 	$(Q)selftests/run vm
@@ -39,14 +45,14 @@ coverage-kmod: check-debug
 check-all:
 	$(Q)scripts/deps build check debug
 	$(Q)$(MAKE) --no-print-directory all selftests
-	$(Q)selftests/run static lib cli vm debug
+	$(Q)selftests/run static lib cli arm vm debug
 
 # As make check, and on the newest kernel besides.
 .PHONY: check-kernels
 check-kernels:
 	$(Q)scripts/deps build check kernels
 	$(Q)$(MAKE) --no-print-directory all selftests
-	$(Q)selftests/run lib cli vm newest
+	$(Q)selftests/run lib cli arm vm newest
 
 # A million calls at random on the kernel that looks for errors, or CALLS of them; make check makes 50,000 on each of its
 # kernels, make check-debug 20,000. SEED repeats one: see selftests/kmod/fuzz_test.c.
@@ -60,4 +66,5 @@ fuzz-kmod:
 selftests: $(LIB_A)
 	$(Q)$(MAKE) --no-print-directory -C selftests/lib
 	$(Q)$(MAKE) --no-print-directory -C selftests/cli
+	$(Q)$(MAKE) --no-print-directory -C selftests/arm
 	$(Q)$(MAKE) --no-print-directory -C selftests/kmod

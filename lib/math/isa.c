@@ -5,6 +5,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __aarch64__
+#include <sys/auxv.h>
+#endif
 
 #include "base/diag.h"
 
@@ -17,11 +20,16 @@ static const char *const names[PINPOOL_ISA_COUNT] = {
 	[PINPOOL_ISA_NEON] = "neon",
 };
 
+/* Those of this architecture. */
 static const struct math_kernels *const tables[PINPOOL_ISA_COUNT] = {
 	[PINPOOL_ISA_PORTABLE] = &kernels_portable,
+#if defined(__x86_64__)
 	[PINPOOL_ISA_AVX2] = &kernels_avx2,
 	[PINPOOL_ISA_AVX512] = &kernels_avx512,
 	[PINPOOL_ISA_AVX512_VNNI] = &kernels_avx512_vnni,
+#elif defined(__aarch64__)
+	[PINPOOL_ISA_NEON] = &kernels_neon,
+#endif
 };
 
 const char *pinpool_isa_name(enum pinpool_isa isa)
@@ -29,26 +37,44 @@ const char *pinpool_isa_name(enum pinpool_isa isa)
 	return (unsigned int)isa < PINPOOL_ISA_COUNT ? names[isa] : NULL;
 }
 
+#if defined(__x86_64__)
 /* __builtin_cpu_supports() also asks whether the system saves the registers. */
-bool pinpool_isa_available(enum pinpool_isa isa)
+static bool machine_runs(enum pinpool_isa isa)
 {
 	__builtin_cpu_init();
 	switch (isa) {
-	case PINPOOL_ISA_AUTO:
 	case PINPOOL_ISA_PORTABLE:
 		return true;
 	case PINPOOL_ISA_AVX2:
 		return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
 		       __builtin_cpu_supports("f16c");
 	case PINPOOL_ISA_AVX512:
-		return pinpool_isa_available(PINPOOL_ISA_AVX2) && __builtin_cpu_supports("avx512f") &&
+		return machine_runs(PINPOOL_ISA_AVX2) && __builtin_cpu_supports("avx512f") &&
 		       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
 		       __builtin_cpu_supports("avx512vl");
 	case PINPOOL_ISA_AVX512_VNNI:
-		return pinpool_isa_available(PINPOOL_ISA_AVX512) && __builtin_cpu_supports("avx512vnni");
+		return machine_runs(PINPOOL_ISA_AVX512) && __builtin_cpu_supports("avx512vnni");
 	default:
 		return false;
 	}
+}
+#elif defined(__aarch64__)
+static bool machine_runs(enum pinpool_isa isa)
+{
+	return isa == PINPOOL_ISA_PORTABLE || getauxval(AT_HWCAP) & HWCAP_ASIMDDP;
+}
+#else
+static bool machine_runs(enum pinpool_isa isa)
+{
+	return true;
+}
+#endif
+
+bool pinpool_isa_available(enum pinpool_isa isa)
+{
+	if (isa == PINPOOL_ISA_AUTO)
+		return true;
+	return (unsigned int)isa < PINPOOL_ISA_COUNT && tables[isa] && machine_runs(isa);
 }
 
 static int from_environment(enum pinpool_isa *isa, struct pinpool_diag *diag)
@@ -84,6 +110,9 @@ int isa_choose(const struct math_kernels **out, enum pinpool_isa isa, struct pin
 		while (!pinpool_isa_available(isa))
 			isa--;
 	}
+	if (!tables[isa])
+		return diag_set(diag, -EOPNOTSUPP, names[isa], "use auto or portable",
+				"this build of the library has no such kernels");
 	if (!pinpool_isa_available(isa))
 		return diag_set(diag, -EOPNOTSUPP, names[isa], "use auto or portable",
 				"this processor or system cannot run these kernels");

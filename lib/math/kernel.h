@@ -119,5 +119,6 @@ extern const struct math_kernels kernels_portable;
 extern const struct math_kernels kernels_avx2;
 extern const struct math_kernels kernels_avx512;
 extern const struct math_kernels kernels_avx512_vnni;
+extern const struct math_kernels kernels_neon;
 
 #endif

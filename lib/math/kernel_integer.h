@@ -3,9 +3,11 @@
  * Dot products of quantised activations with block types, in integers. A part of kernel_template.h, for which a kernel
  * file defines before
  *
- *   i_dot(u, s, weights)    8 sums, each of 4 products of an unsigned and a signed code, 2 of them times one weight and 2
- *                           times the next. Two products together must fit into 16 bits
- *   i_sign(x, w)            x with its sign turned where w is negative
+ *   i_dot(u, s, weights)    8 sums, each of 4 products of an unsigned and a signed code, 2 of them times one weight and
+ *                           2 times the next, which is the same. Two products together must fit into 16 bits, and u
+ *                           into 7 unless it comes from i_sign(w, w)
+ *   i_sign(x, w)            x with its sign turned where w is negative, to be multiplied by i_sign(w, w); just x where
+ *                           i_dot() takes two signed codes
  *   i_halves(pairs)         32 codes: the lower halves of 16 bytes, then the upper ones
  *   i_eight(src)            8 signed bytes as sums
  *   i_weights(bytes)        16 signed bytes as weights

@@ -123,7 +123,7 @@ static inline void v_transpose(vec r[VL])
 
 static inline sums8 i_dot(codes32 u, codes32 s, weights16 weights)
 {
-	sums8 sums;
+	sums8 sums = { 0 };
 
 	for (size_t i = 0; i < 8; i++)
 		sums[i] = (u[4 * i] * (int8_t)s[4 * i] + u[4 * i + 1] * (int8_t)s[4 * i + 1]) * weights[2 * i] +
@@ -140,7 +140,7 @@ static inline codes32 i_sign(codes32 x, codes32 w)
 
 static inline codes32 i_halves(codes16 pairs)
 {
-	codes32 codes;
+	codes32 codes = { 0 };
 
 	for (size_t i = 0; i < 16; i++) {
 		codes[i] = pairs[i] & 15;
@@ -158,7 +158,7 @@ static inline sums8 i_eight(const void *src)
 
 static inline weights16 i_weights(codes16 bytes)
 {
-	weights16 weights;
+	weights16 weights = { 0 };
 
 	for (size_t i = 0; i < 16; i++)
 		weights[i] = (int8_t)bytes[i];
@@ -167,7 +167,7 @@ static inline weights16 i_weights(codes16 bytes)
 
 static inline weights16 i_spread(weights16 weights, int g)
 {
-	weights16 spread;
+	weights16 spread = { 0 };
 
 	for (size_t i = 0; i < 16; i++)
 		spread[i] = weights[i < 8 ? g : 8 + g];

@@ -6,7 +6,7 @@
  *   NAME(op)            op with the instruction set's name appended
  *   KERNELS_ISA         enum pinpool_isa
  *   VL, vec             lanes of a vector of f32, a power of two
- *   MR, NV              rows of a tile and vectors in one of its rows; MR at most 14 and at most VL
+ *   MR, NV              rows of a tile and vectors in one of its rows; MR at most 14
  *   TILE_PANELS(m)      panels of W that a tile reads side by side for m rows of X, at most 4
  *   QUANT_ROWS, QUANT_PANELS(m)    the same where codes meet: rows, at most 12, and panels
  *   DOT_ROWS(m)         rows of W that dot() reads side by side for m rows of X, at most 4

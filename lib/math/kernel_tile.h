@@ -19,32 +19,37 @@
 /* Bytes ahead, where W is read once for few rows of X and comes from memory. */
 #define PREFETCH_PANEL 2048
 
+/* Rows from @first on of a panel, at most VL of them. */
+INLINE void pack_x_rows(float *dst, const float *x, size_t ldx, size_t rows, size_t height, size_t k, size_t first, size_t p)
+{
+	size_t total = height * k;
+	size_t left = k - p < VL ? k - p : VL;
+	vec r[VL];
+
+	UNROLL
+	for (size_t i = 0; i < VL; i++) {
+		const float *src = x + (first + i) * ldx + p;
+
+		r[i] = first + i >= rows ? v_zero() : left == VL ? v_load(src) : v_load_part(src, left);
+	}
+	v_transpose(r);
+	/* A whole vector spills over into the next column, which is written after it; the last must not spill. */
+	for (size_t i = 0; i < left; i++) {
+		size_t at = (p + i) * height + first;
+
+		if (height - first >= VL || at + VL <= total)
+			v_store(dst + at, r[i]);
+		else
+			v_store_part(dst + at, r[i], height - first);
+	}
+}
+
 static void NAME(pack_x)(void *panel, const float *x, size_t ldx, size_t rows, size_t height, size_t k)
 {
-	float *dst = panel;
-	size_t total = height * k;
-
-	for (size_t p = 0; p < k; p += VL) {
-		size_t left = k - p < VL ? k - p : VL;
-		vec r[VL];
-
-		UNROLL
-		for (size_t i = 0; i < VL; i++) {
-			const float *src = x + i * ldx + p;
-
-			r[i] = i >= rows ? v_zero() : left == VL ? v_load(src) : v_load_part(src, left);
-		}
-		v_transpose(r);
-		/* A whole vector spills over into the next column, which is written after it; the last must not spill. */
-		for (size_t i = 0; i < left; i++) {
-			size_t at = (p + i) * height;
-
-			if (height == VL || at + VL <= total)
-				v_store(dst + at, r[i]);
-			else
-				v_store_part(dst + at, r[i], height);
-		}
-	}
+	/* The last rows of a column go first: what they spill over is the first rows of the next one. */
+	for (size_t p = 0; p < k; p += VL)
+		for (size_t first = (height + VL - 1) / VL * VL; first; first -= VL)
+			pack_x_rows(panel, x, ldx, rows, height, k, first - VL, p);
 }
 
 INLINE void pack_widened(float *dst, const unsigned char *w, size_t ldw, size_t rows, size_t k, size_t size,
@@ -268,9 +273,14 @@ INLINE void tile_columns(const struct tile_args *a, size_t m, size_t values, siz
 #else
 #define TILE_CASES_6(...)
 #endif
+#if MR >= 8
+#define TILE_CASES_8(...) TILE_CASE(8, __VA_ARGS__)
+#else
+#define TILE_CASES_8(...)
+#endif
 #if MR >= 14
 #define TILE_CASES_14(...) \
-	TILE_CASE(8, __VA_ARGS__) TILE_CASE(10, __VA_ARGS__) TILE_CASE(12, __VA_ARGS__) TILE_CASE(14, __VA_ARGS__)
+	TILE_CASE(10, __VA_ARGS__) TILE_CASE(12, __VA_ARGS__) TILE_CASE(14, __VA_ARGS__)
 #else
 #define TILE_CASES_14(...)
 #endif
@@ -287,6 +297,7 @@ static const uint8_t NAME(heights)[] = { 0, 1, 2, 3, 4, 6, 6, 8, 8, 10, 10, 12, 
 			TILE_CASE(3, type, values, bytes)                       \
 			TILE_CASE(4, type, values, bytes)                       \
 			TILE_CASES_6(type, values, bytes)                       \
+			TILE_CASES_8(type, values, bytes)                       \
 			TILE_CASES_14(type, values, bytes)                      \
 		}                                                               \
 	}

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /* Contexts and their products. */
 #include <errno.h>
-#include <fenv.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
 #include "base/diag.h"
 #include "base/opts.h"
 #include "math/context.h"
+#include "math/environment.h"
 #include "math/isa.h"
 
 /* Returns 0, -ENOMEM, -EAGAIN, or why a thread cannot be pinned that has to be. */
@@ -155,7 +155,7 @@ int pinpool_matmul_many(struct pinpool_math *math, const struct pinpool_matmul_a
 	if (!ret) {
 		/* As in the workers: the caller's rounding mode, or subnormals flushed, would show in the bits. */
 		fegetenv(&caller);
-		fesetenv(FE_DFL_ENV);
+		environment_set_default();
 		ret = staged_run(math, products, count);
 		fesetenv(&caller);
 		if (ret)

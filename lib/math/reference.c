@@ -2,6 +2,7 @@
 /* The product as its definition says, in double: what the kernels are tested against. */
 #include <fenv.h>
 
+#include "math/environment.h"
 #include "math/product.h"
 
 static double dot(const struct product *p, size_t row_x, size_t row_w)
@@ -36,7 +37,7 @@ int pinpool_matmul_reference(const struct pinpool_matmul_args *args, struct pinp
 		return ret;
 	y = &elements[p.y_element];
 	fegetenv(&caller);
-	fesetenv(FE_DFL_ENV);
+	environment_set_default();
 	for (size_t i = 0; i < p.m; i++)
 		for (size_t j = 0; j < p.n; j++)
 			y->store((unsigned char *)p.y + (i * p.ldy + j) * y->size, (float)dot(&p, i, j));

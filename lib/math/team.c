@@ -16,7 +16,6 @@
 #include "math/team.h"
 
 #include <errno.h>
-#include <fenv.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <sched.h>
@@ -27,6 +26,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "math/environment.h"
 #include "math/quota.h"
 #include "math/range.h"
 
@@ -77,8 +77,10 @@ struct team {
 
 static void relax(void)
 {
-#ifdef __x86_64__
+#if defined(__x86_64__)
 	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
 #endif
 }
 
@@ -175,7 +177,7 @@ static void *worker_main(void *arg)
 	struct worker *worker = arg;
 
 	/* The rounding and subnormals of a product are not those of whoever made the context. */
-	fesetenv(FE_DFL_ENV);
+	environment_set_default();
 	serve(worker->team, worker->slot, &worker->team->stop);
 	return NULL;
 }
@@ -368,7 +370,7 @@ static int work_until_closed(struct team *team)
 	getcpu(NULL, &node);
 	atomic_store_explicit(&team->slot[slot].node, node, memory_order_relaxed);
 	fegetenv(&own);
-	fesetenv(FE_DFL_ENV);
+	environment_set_default();
 	serve(team, slot, &team->closed);
 	fesetenv(&own);
 	atomic_store(&team->slot[slot].taken, false);

@@ -224,6 +224,24 @@ TEST_F(activations, results_that_are_not_finite)
 	EXPECT_EQ(0x7f80, rounded[3]);
 }
 
+/* What is left of a NaN: quiet, its sign, the upper bits of its payload. In whole vectors, and in the rest of a row. */
+TEST_F(activations, nan_keep_their_upper_bits)
+{
+	uint32_t bits[37];
+	float values[37];
+	uint16_t rounded[37];
+
+	for (int i = 0; i < 37; i++)
+		bits[i] = (i % 3 ? 0x7f800001 : 0xff800001) | (i % 2 ? 0x400000 : 0) | (0x2a5f1bu + i * 0x12345) % 0x3fffff;
+	memcpy(values, bits, sizeof(values));
+	round_all(_metadata, self->math, PINPOOL_DTYPE_F16, values, 37, rounded);
+	for (int i = 0; i < 37; i++)
+		EXPECT_EQ((bits[i] >> 16 & 0x8000) | 0x7e00 | (bits[i] >> 13 & 0x1ff), rounded[i]);
+	round_all(_metadata, self->math, PINPOOL_DTYPE_BF16, values, 37, rounded);
+	for (int i = 0; i < 37; i++)
+		EXPECT_EQ(bits[i] >> 16 | 0x40, rounded[i]);
+}
+
 TEST_F(activations, bias_alone_decides_where_products_are_zero)
 {
 	float x[40] = { 0 }, w[40 * 40] = { 0 }, bias[40], y[40];

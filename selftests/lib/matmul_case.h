@@ -7,6 +7,7 @@
 #define PINPOOL_SELFTESTS_MATMUL_CASE_H
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,15 @@
 
 /* For the long tests: seconds on an idle machine, much more on a busy one with sanitizers. */
 #define TIMEOUT_SECONDS 200
+
+/*
+ * True where a processor is emulated, each operation on floats by a function call: then shapes are smaller, but reach the
+ * same code, and one type after the other is taken instead of all types for each shape.
+ */
+static inline bool emulated(void)
+{
+	return getenv("PINPOOL_TEST_EMULATED");
+}
 
 /* What Y holds before, and keeps between its rows: a NaN that no product makes. */
 #define UNTOUCHED 0x7fbadbadu
@@ -263,14 +273,26 @@ static inline struct pinpool_math *math_for(struct __test_metadata *_metadata, e
 
 #define MATH_VARIANT(fixture, name, value) FIXTURE_VARIANT_ADD(fixture, name) { .isa = (value) }
 
+/* Each set of kernels of this architecture. Those of others are named in matmul_threads_test.c. */
+#if defined(__x86_64__)
+#define MATH_VARIANTS(fixture)                                             \
+	MATH_VARIANT(fixture, portable, PINPOOL_ISA_PORTABLE);             \
+	MATH_VARIANT(fixture, avx2, PINPOOL_ISA_AVX2);                     \
+	MATH_VARIANT(fixture, avx512, PINPOOL_ISA_AVX512);                 \
+	MATH_VARIANT(fixture, avx512_vnni, PINPOOL_ISA_AVX512_VNNI)
+#elif defined(__aarch64__)
+#define MATH_VARIANTS(fixture)                                             \
+	MATH_VARIANT(fixture, portable, PINPOOL_ISA_PORTABLE);             \
+	MATH_VARIANT(fixture, neon, PINPOOL_ISA_NEON)
+#else
+#define MATH_VARIANTS(fixture) MATH_VARIANT(fixture, portable, PINPOOL_ISA_PORTABLE)
+#endif
+
 /* Tests of @fixture run with each set of kernels: self->math, of two threads. */
 #define MATH_FIXTURE(fixture)                                              \
 	FIXTURE(fixture) { struct pinpool_math *math; };                   \
 	FIXTURE_VARIANT(fixture) { enum pinpool_isa isa; };                \
-	MATH_VARIANT(fixture, portable, PINPOOL_ISA_PORTABLE);             \
-	MATH_VARIANT(fixture, avx2, PINPOOL_ISA_AVX2);                     \
-	MATH_VARIANT(fixture, avx512, PINPOOL_ISA_AVX512);                 \
-	MATH_VARIANT(fixture, avx512_vnni, PINPOOL_ISA_AVX512_VNNI);       \
+	MATH_VARIANTS(fixture);                                            \
 	FIXTURE_SETUP(fixture)                                             \
 	{                                                                  \
 		self->math = math_for(_metadata, variant->isa, 2);         \

@@ -176,13 +176,54 @@ TEST_F(values, every_f8_e5m2_is_exact)
 	check_every(_metadata, self->math, &(struct format){ PINPOOL_DTYPE_F8_E5M2, 8, 5, true });
 }
 
-/* MXCSR: flush results to zero, take subnormal operands as zero. Where there is none, rounding stands for both. */
+/*
+ * What the C library has no name for. MXCSR: flush results to zero, take subnormal operands as zero. FPCR: f16 without
+ * infinities, NaN without payload, flush to zero. Elsewhere rounding stands for all.
+ */
+#if defined(__x86_64__)
+#define FLUSH 0x8040
+
+static unsigned long control(void)
+{
+	return __builtin_ia32_stmxcsr();
+}
+
+static void set_control(unsigned long value)
+{
+	__builtin_ia32_ldmxcsr(value);
+}
+#elif defined(__aarch64__)
+#define FLUSH 0x7000000
+
+static unsigned long control(void)
+{
+	unsigned long value;
+
+	__asm__ volatile("mrs %0, fpcr" : "=r"(value));
+	return value;
+}
+
+static void set_control(unsigned long value)
+{
+	__asm__ volatile("msr fpcr, %0" : : "r"(value));
+}
+#else
+#define FLUSH 0
+
+static unsigned long control(void)
+{
+	return 0;
+}
+
+static void set_control(unsigned long value)
+{
+}
+#endif
+
 static void change_environment(void)
 {
 	fesetround(FE_UPWARD);
-#ifdef __x86_64__
-	__builtin_ia32_ldmxcsr(__builtin_ia32_stmxcsr() | 0x8040);
-#endif
+	set_control(control() | FLUSH);
 }
 
 TEST_F(values, callers_rounding_and_flushing_do_not_matter)
@@ -207,9 +248,7 @@ TEST_F(values, callers_rounding_and_flushing_do_not_matter)
 		change_environment();
 		ASSERT_EQ(0, pinpool_matmul(self->math, &b.args, NULL));
 		EXPECT_EQ(FE_UPWARD, fegetround());
-#ifdef __x86_64__
-		EXPECT_EQ(0x8040, __builtin_ia32_stmxcsr() & 0x8040);
-#endif
+		EXPECT_EQ(FLUSH, control() & FLUSH);
 		fesetenv(&environment);
 
 		EXPECT_EQ(0, memcmp(before, b.y.data, m * 300 * 4));
@@ -226,6 +265,22 @@ TEST_F(values, callers_rounding_and_flushing_do_not_matter)
 		free(before);
 		buffers_free(&b);
 	}
+}
+
+/* In the caller's thread, and in those of a context that was made in such an environment. */
+TEST_F(values, callers_f16_does_not_matter)
+{
+	const struct format f16 = { PINPOOL_DTYPE_F16, 16, 5, true };
+	struct pinpool_math *other;
+	fenv_t environment;
+
+	fegetenv(&environment);
+	change_environment();
+	check_every(_metadata, self->math, &f16);
+	other = math_for(_metadata, variant->isa, 3);
+	fesetenv(&environment);
+	check_every(_metadata, other, &f16);
+	pinpool_math_free(other);
 }
 
 TEST_HARNESS_MAIN
