@@ -62,7 +62,47 @@ static int add_tensor(struct catalog_writer *writer, size_t i)
 	return catalog_writer_add_tensor(writer, &tensor);
 }
 
-static struct catalog_writer *make_writer(void)
+/* Not in the order of their names. */
+static const struct pinpool_packed packings[] = {
+	{.tensor = "layer.1",
+	 .base = "llama",
+	 .isa = "avx2",
+	 .version = 1,
+	 .dtype = PINPOOL_DTYPE_BF16,
+	 .n = 3,
+	 .k = 5,
+	 .panel_rows = 16,
+	 .offset = 128,
+	 .bytes = 192,
+	 .base_length = 77,
+	 .base_committed_ns = 1700000000123456789},
+	{.tensor = "layer.0",
+	 .base = "llama",
+	 .isa = "of a newer library",
+	 .version = UINT32_MAX,
+	 .dtype = PINPOOL_DTYPE_Q4_K,
+	 .n = UINT64_MAX,
+	 .k = 512,
+	 .panel_rows = 1,
+	 .bytes = 1,
+	 .has_digest = true,
+	 .digest = {0xcc, 4},
+	 .base_digest_kind = PINPOOL_DIGEST_XXH3_128_LIST,
+	 .base_digest = {0xdd, 5}},
+	{.tensor = "m",
+	 .base = "a",
+	 .isa = "",
+	 .dtype = PINPOOL_DTYPE_F32,
+	 .n = 1,
+	 .k = 1,
+	 .panel_rows = 1,
+	 .offset = 4032,
+	 .bytes = 64},
+};
+
+#define PACKINGS (sizeof(packings) / sizeof(packings[0]))
+
+static struct catalog_writer *make_writer(bool packed)
 {
 	struct pinpool_source first = {
 		.path = "/models/a-1.safetensors",
@@ -90,6 +130,9 @@ static struct catalog_writer *make_writer(void)
 	for (size_t i = 0; i < TENSORS; i++)
 		if (add_tensor(writer, i) != (int)i)
 			return NULL;
+	for (size_t i = 0; i < PACKINGS && packed; i++)
+		if (catalog_writer_add_packing(writer, &packings[i]))
+			return NULL;
 	if (catalog_writer_seal(writer, &duplicate))
 		return NULL;
 	/* Digests come after the seal, when the bytes have been read. */
@@ -99,10 +142,10 @@ static struct catalog_writer *make_writer(void)
 }
 
 /* A READY pool "model" with the catalog of make_writer(), opened for reading. */
-static struct pinpool_pool *make_pool(struct pool_env *env)
+static struct pinpool_pool *make_pool(struct pool_env *env, bool packed)
 {
 	PINPOOL_OPTS(pinpool_create_opts, opts, .capacity = SMALL_CAPACITY);
-	struct catalog_writer *writer = make_writer();
+	struct catalog_writer *writer = make_writer(packed);
 	struct pinpool_pool *pool = NULL;
 	size_t bytes;
 	void *addr;
@@ -139,7 +182,7 @@ TEST_F(catalog, finds_every_tensor_as_it_was_written)
 	const void *content;
 	uint64_t offset = 0;
 
-	pool = make_pool(&self->env);
+	pool = make_pool(&self->env, true);
 	ASSERT_NE(NULL, pool);
 	ASSERT_EQ(0, pinpool_catalog_open(pool, &catalog, NULL));
 	ASSERT_EQ(0, pinpool_pool_map(pool, &content, NULL));
@@ -182,6 +225,50 @@ TEST_F(catalog, finds_every_tensor_as_it_was_written)
 	EXPECT_EQ(2048, source.offset);
 	EXPECT_TRUE(source.has_digest && !memcmp(source.digest, digest_b, sizeof(digest_b)));
 	EXPECT_EQ(-ENOENT, pinpool_catalog_source(catalog, 2, &source));
+	pinpool_catalog_close(catalog);
+	pinpool_pool_close(pool);
+}
+
+static bool same_packing(const struct pinpool_packed *a, const struct pinpool_packed *b)
+{
+	return !strcmp(a->tensor, b->tensor) && !strcmp(a->base, b->base) && !strcmp(a->isa, b->isa) &&
+	       a->version == b->version && a->dtype == b->dtype && a->n == b->n && a->k == b->k &&
+	       a->panel_rows == b->panel_rows && a->offset == b->offset && a->bytes == b->bytes &&
+	       a->has_digest == b->has_digest && !memcmp(a->digest, b->digest, sizeof(a->digest)) &&
+	       a->base_length == b->base_length && a->base_committed_ns == b->base_committed_ns &&
+	       a->base_digest_kind == b->base_digest_kind &&
+	       !memcmp(a->base_digest, b->base_digest, sizeof(a->base_digest));
+}
+
+TEST_F(catalog, finds_every_packing_as_it_was_written)
+{
+	static const size_t order[] = {1, 0, 2};
+	struct pinpool_packed packed = {.size = sizeof(packed)};
+	struct pinpool_catalog *catalog;
+	struct pinpool_pool *pool;
+	const void *content;
+
+	pool = make_pool(&self->env, true);
+	ASSERT_NE(NULL, pool);
+	ASSERT_EQ(0, pinpool_catalog_open(pool, &catalog, NULL));
+	ASSERT_EQ(0, pinpool_pool_map(pool, &content, NULL));
+	ASSERT_EQ(PACKINGS, pinpool_catalog_packing_count(catalog));
+	for (size_t i = 0; i < PACKINGS; i++) {
+		ASSERT_EQ(0, pinpool_catalog_packing(catalog, i, &packed));
+		EXPECT_TRUE(same_packing(&packings[order[i]], &packed))
+		{
+			TH_LOG("\"%s\"", packed.tensor);
+		}
+		EXPECT_EQ((const char *)content + packed.offset, packed.data);
+		memset(&packed, 0, sizeof(packed));
+		packed.size = sizeof(packed);
+		ASSERT_EQ(0, pinpool_catalog_find_packing(catalog, packings[i].tensor, &packed));
+		EXPECT_TRUE(same_packing(&packings[i], &packed));
+	}
+	EXPECT_EQ(-ENOENT, pinpool_catalog_packing(catalog, PACKINGS, &packed));
+	EXPECT_EQ(-ENOENT, pinpool_catalog_find_packing(catalog, "layer.0.weight", &packed));
+	packed.size = 1;
+	EXPECT_EQ(-EINVAL, pinpool_catalog_packing(catalog, 0, &packed));
 	pinpool_catalog_close(catalog);
 	pinpool_pool_close(pool);
 }
@@ -252,19 +339,64 @@ TEST(writer_refuses_what_a_reader_would)
 	EXPECT_STREQ("t", duplicate);
 	catalog_writer_free(writer);
 
-	writer = make_writer();
+	writer = make_writer(true);
 	ASSERT_NE(NULL, writer);
-	/* A source reaches to 4096. */
+	/* A source and a packing reach to 4096. */
 	EXPECT_EQ(-EINVAL, catalog_writer_write(writer, page, sizeof(page), LENGTH - 1));
 	EXPECT_EQ(-ENOSPC, catalog_writer_write(writer, page, catalog_writer_capacity(writer, LENGTH) - 1, LENGTH));
 	EXPECT_EQ(0, catalog_writer_write(writer, page, sizeof(page), LENGTH));
 	catalog_writer_free(writer);
 }
 
+TEST(writer_refuses_packings_that_a_reader_would)
+{
+	const struct pinpool_packed good = packings[0];
+	struct catalog_writer *writer;
+	struct pinpool_packed packed;
+	const char *duplicate = NULL;
+	char page[SMALL_CAPACITY];
+
+	ASSERT_EQ(0, catalog_writer_new(&writer));
+	packed = good, packed.tensor = "\xc0\xaf";
+	EXPECT_EQ(-EINVAL, catalog_writer_add_packing(writer, &packed));
+	packed = good, packed.base = ".hidden";
+	EXPECT_EQ(-EINVAL, catalog_writer_add_packing(writer, &packed));
+	packed = good, packed.dtype = PINPOOL_DTYPE_INVALID;
+	EXPECT_EQ(-EINVAL, catalog_writer_add_packing(writer, &packed));
+	packed = good, packed.n = 0;
+	EXPECT_EQ(-EINVAL, catalog_writer_add_packing(writer, &packed));
+	packed = good, packed.k = 0;
+	EXPECT_EQ(-EINVAL, catalog_writer_add_packing(writer, &packed));
+	packed = good, packed.dtype = PINPOOL_DTYPE_Q8_0;
+	EXPECT_EQ(-EINVAL, catalog_writer_add_packing(writer, &packed));
+	packed = good, packed.panel_rows = 0;
+	EXPECT_EQ(-EINVAL, catalog_writer_add_packing(writer, &packed));
+	packed = good, packed.bytes = 0;
+	EXPECT_EQ(-EINVAL, catalog_writer_add_packing(writer, &packed));
+	packed = good, packed.offset = 32;
+	EXPECT_EQ(-EINVAL, catalog_writer_add_packing(writer, &packed));
+	packed = good, packed.offset = UINT64_MAX - 63;
+	EXPECT_EQ(-EINVAL, catalog_writer_add_packing(writer, &packed));
+	ASSERT_EQ(0, catalog_writer_add_packing(writer, &good));
+	ASSERT_EQ(0, catalog_writer_seal(writer, &duplicate));
+	/* It ends at 320. */
+	EXPECT_EQ(-EINVAL, catalog_writer_write(writer, page, sizeof(page), 319));
+	EXPECT_EQ(0, catalog_writer_write(writer, page, sizeof(page), 320));
+	catalog_writer_free(writer);
+
+	ASSERT_EQ(0, catalog_writer_new(&writer));
+	ASSERT_EQ(0, catalog_writer_add_packing(writer, &good));
+	ASSERT_EQ(0, catalog_writer_add_packing(writer, &packings[1]));
+	ASSERT_EQ(0, catalog_writer_add_packing(writer, &good));
+	EXPECT_EQ(-EEXIST, catalog_writer_seal(writer, &duplicate));
+	EXPECT_STREQ("layer.1", duplicate);
+	catalog_writer_free(writer);
+}
+
 /* Nothing is written into the content or beyond the capacity, at any capacity that is said to do. */
 TEST(writer_stays_behind_the_content)
 {
-	struct catalog_writer *writer = make_writer();
+	struct catalog_writer *writer = make_writer(true);
 	uint64_t capacity = catalog_writer_capacity(writer, LENGTH);
 	char *page = malloc(capacity + 512 + 64);
 
@@ -313,7 +445,7 @@ TEST_F(damage, every_flipped_bit_is_refused)
 	uint64_t capacity;
 	char *base;
 
-	pool = make_pool(&self->env);
+	pool = make_pool(&self->env, true);
 	ASSERT_NE(NULL, pool);
 	base = map_behind(&self->env, &capacity);
 	ASSERT_NE(NULL, base);
@@ -359,6 +491,7 @@ static bool use(const struct pinpool_catalog *catalog)
 {
 	struct pinpool_tensor tensor = {.size = sizeof(tensor)}, found = tensor;
 	struct pinpool_source source = {.size = sizeof(source)};
+	struct pinpool_packed packed = {.size = sizeof(packed)};
 	uint64_t extents = 0;
 
 	for (size_t i = 0; i < pinpool_catalog_tensor_count(catalog); i++) {
@@ -372,6 +505,12 @@ static bool use(const struct pinpool_catalog *catalog)
 	for (size_t i = 0; i < pinpool_catalog_source_count(catalog); i++)
 		if (pinpool_catalog_source(catalog, i, &source) || source.offset + source.bytes > LENGTH ||
 		    strlen(source.path) + strlen(source.format) > LENGTH)
+			return false;
+	for (size_t i = 0; i < pinpool_catalog_packing_count(catalog); i++)
+		if (pinpool_catalog_packing(catalog, i, &packed) ||
+		    pinpool_catalog_find_packing(catalog, packed.tensor, &packed) || packed.offset + packed.bytes > LENGTH ||
+		    packed.bytes > LENGTH || !packed.n || !packed.k || !packed.panel_rows ||
+		    strlen(packed.base) + strlen(packed.isa) > LENGTH)
 			return false;
 	/* Keeps the reads of shapes. */
 	return extents || true;
@@ -392,7 +531,7 @@ TEST_F_TIMEOUT(damage, every_word_set_to_a_bad_value_is_refused_or_harmless, 120
 	char *base, *at;
 	int err;
 
-	pool = make_pool(&self->env);
+	pool = make_pool(&self->env, true);
 	ASSERT_NE(NULL, pool);
 	base = map_behind(&self->env, &capacity);
 	ASSERT_NE(NULL, base);
@@ -448,6 +587,7 @@ struct parts {
 	uint64_t *extents;
 	struct catalog_source *sources;
 	char *strings;
+	struct catalog_packing *packings;
 };
 
 static struct parts parts_of(char *base, uint64_t capacity)
@@ -461,6 +601,7 @@ static struct parts parts_of(char *base, uint64_t capacity)
 	parts.extents = (void *)(at + parts.sections[CATALOG_EXTENTS - 1].offset);
 	parts.sources = (void *)(at + parts.sections[CATALOG_SOURCES - 1].offset);
 	parts.strings = at + parts.sections[CATALOG_STRINGS - 1].offset;
+	parts.packings = (void *)(at + parts.sections[CATALOG_PACKINGS - 1].offset);
 	return parts;
 }
 
@@ -480,7 +621,7 @@ static void lie_length(struct parts p) { p.header->content_bytes--; }
 static void lie_bytes(struct parts p) { p.header->bytes -= 64; }
 static void lie_header_bytes(struct parts p) { p.header->header_bytes = UINT32_MAX; }
 static void lie_section_count(struct parts p) { p.header->section_count = 1025; }
-static void lie_section_missing(struct parts p) { p.header->section_count--; }
+static void lie_section_missing(struct parts p) { p.header->section_count -= 2; }
 static void lie_section_twice(struct parts p) { p.sections[1] = p.sections[0]; }
 static void lie_section_unknown(struct parts p) { p.sections[1].type = 99; }
 static void lie_section_outside(struct parts p) { p.sections[0].offset = p.header->bytes / 64 * 64 + 64; }
@@ -513,6 +654,23 @@ static void lie_source_none(struct parts p) { p.tensors[0].source = 2; }
 static void lie_source_outside(struct parts p) { p.sources[1].bytes = LENGTH; }
 static void lie_source_wraps(struct parts p) { p.sources[0].offset = UINT64_MAX; }
 static void lie_path_outside(struct parts p) { p.sources[0].path.offset = UINT32_MAX - 1; }
+static void lie_packing_name_outside(struct parts p) { p.packings[0].tensor.offset = UINT32_MAX; }
+static void lie_packing_name_no_utf8(struct parts p) { p.strings[p.packings[0].tensor.offset] = '\xff'; }
+static void lie_packing_base_outside(struct parts p) { p.packings[0].base.bytes++; }
+static void lie_packing_base_no_name(struct parts p) { p.strings[p.packings[0].base.offset] = '/'; }
+static void lie_packing_isa_outside(struct parts p) { p.packings[0].isa.offset = UINT32_MAX; }
+static void lie_packing_dtype_none(struct parts p) { p.packings[0].dtype = PINPOOL_DTYPE_INVALID; }
+static void lie_packing_dtype_new(struct parts p) { p.packings[0].dtype = PINPOOL_DTYPE_COUNT; }
+static void lie_packing_part_of_a_block(struct parts p) { p.packings[0].k++; }
+static void lie_packing_no_rows(struct parts p) { p.packings[0].n = 0; }
+static void lie_packing_no_columns(struct parts p) { p.packings[0].k = 0; }
+static void lie_packing_no_panel(struct parts p) { p.packings[0].panel_rows = 0; }
+static void lie_packing_empty(struct parts p) { p.packings[0].bytes = 0; }
+static void lie_packing_misaligned(struct parts p) { p.packings[1].offset += 32; }
+static void lie_packing_outside(struct parts p) { p.packings[2].bytes++; }
+static void lie_packing_wraps(struct parts p) { p.packings[2].offset = UINT64_MAX - 63; }
+static void lie_packings_unordered(struct parts p) { p.packings[0].tensor = p.packings[2].tensor; }
+static void lie_packing_twice(struct parts p) { p.packings[1].tensor = p.packings[0].tensor; }
 /* clang-format on */
 
 #define LIE(name, err)                                                                                                 \
@@ -566,6 +724,23 @@ TEST_F(damage, lies_with_right_sums_are_refused)
 		LIE(source_outside, -EBADMSG),
 		LIE(source_wraps, -EBADMSG),
 		LIE(path_outside, -EBADMSG),
+		LIE(packing_name_outside, -EBADMSG),
+		LIE(packing_name_no_utf8, -EBADMSG),
+		LIE(packing_base_outside, -EBADMSG),
+		LIE(packing_base_no_name, -EBADMSG),
+		LIE(packing_isa_outside, -EBADMSG),
+		LIE(packing_dtype_none, -EBADMSG),
+		LIE(packing_dtype_new, -EOPNOTSUPP),
+		LIE(packing_part_of_a_block, -EBADMSG),
+		LIE(packing_no_rows, -EBADMSG),
+		LIE(packing_no_columns, -EBADMSG),
+		LIE(packing_no_panel, -EBADMSG),
+		LIE(packing_empty, -EBADMSG),
+		LIE(packing_misaligned, -EBADMSG),
+		LIE(packing_outside, -EBADMSG),
+		LIE(packing_wraps, -EBADMSG),
+		LIE(packings_unordered, -EBADMSG),
+		LIE(packing_twice, -EBADMSG),
 	};
 	struct catalog_footer *footer, whole;
 	struct pinpool_catalog *catalog;
@@ -575,7 +750,7 @@ TEST_F(damage, lies_with_right_sums_are_refused)
 	uint64_t capacity;
 	char *base;
 
-	pool = make_pool(&self->env);
+	pool = make_pool(&self->env, true);
 	ASSERT_NE(NULL, pool);
 	base = map_behind(&self->env, &capacity);
 	ASSERT_NE(NULL, base);
@@ -608,12 +783,13 @@ TEST_F(damage, unknown_section_is_skipped_unless_required)
 	uint64_t capacity;
 	char *base;
 
-	pool = make_pool(&self->env);
+	pool = make_pool(&self->env, false);
 	ASSERT_NE(NULL, pool);
 	base = map_behind(&self->env, &capacity);
 	ASSERT_NE(NULL, base);
 	parts = parts_of(base, capacity);
-	/* The table has room up to the first section. */
+	/* No packings, no section for them: older readers find what they know. The table has room up to the first one. */
+	ASSERT_EQ(5, parts.header->section_count);
 	ASSERT_LE(sizeof(*parts.header) + 6 * sizeof(*parts.sections), parts.sections[0].offset);
 	parts.header->section_count = 6;
 	parts.sections[5] = (struct catalog_section){.type = 77, .offset = parts.sections[4].offset, .bytes = 1};
@@ -643,7 +819,7 @@ TEST_F(damage, open_catalog_does_not_depend_on_the_file)
 	uint64_t capacity;
 	char *base;
 
-	pool = make_pool(&self->env);
+	pool = make_pool(&self->env, true);
 	ASSERT_NE(NULL, pool);
 	ASSERT_EQ(0, pinpool_catalog_open(pool, &catalog, NULL));
 	base = map_behind(&self->env, &capacity);
