@@ -113,9 +113,12 @@ static int find_commands(struct load *load, struct pinpool_diag *diag)
 /* The pool, in state LOADING and mapped. */
 static int take_pool(struct load *load, struct pinpool_diag *diag)
 {
+	struct pinpool_diag why = {0};
 	int err;
 
-	err = pinpool_pool_open(load->ctx, load->name, PINPOOL_OPEN_WRITE, &load->pool, diag);
+	err = pinpool_pool_open(load->ctx, load->name, PINPOOL_OPEN_WRITE, &load->pool, &why);
+	if (err && err != -ENOENT && diag)
+		*diag = why;
 	if (err == -ENOENT) {
 		err = create_pool(load, diag);
 		if (!err)

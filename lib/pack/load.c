@@ -185,7 +185,10 @@ static int wait_for_end(struct packer *packer, struct pinpool_diag *diag)
 	int err;
 
 	pthread_mutex_lock(&packer->lock);
-	while (!packer->ended && !packer->stop) {
+	for (;;) {
+		packer->stop = packer->cancel && *packer->cancel;
+		if (packer->ended || packer->stop)
+			break;
 		clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_nsec += TICK_NS;
 		if (until.tv_nsec >= 1000000000) {
@@ -193,7 +196,6 @@ static int wait_for_end(struct packer *packer, struct pinpool_diag *diag)
 			until.tv_sec++;
 		}
 		pthread_cond_timedwait(&packer->wake_caller, &packer->lock, &until);
-		packer->stop = packer->cancel && *packer->cancel;
 	}
 	err = packer->error ? packer->error : packer->stop ? -ECANCELED : 0;
 	if (packer->error && diag)

@@ -106,31 +106,37 @@ static int exists(const struct pack *pack, struct pinpool_diag *diag)
 static int replace_old(struct pack *pack, const struct pinpool_info *base, struct pinpool_diag *diag)
 {
 	struct pinpool_info info = {.size = sizeof(info)};
+	struct pinpool_diag why = {0};
 	struct companion old;
+	bool useless = false;
 	int err;
 
-	err = pinpool_pool_stat(pack->ctx, pack->name, &info, diag);
-	if (err == -ENOENT || (!err && info.state != PINPOOL_STATE_READY))
+	/* What cannot be looked at shows below, when it is opened. */
+	if (pinpool_pool_stat(pack->ctx, pack->name, &info, NULL) || info.state != PINPOOL_STATE_READY)
 		return 0;
-	if (!err)
-		err = companion_open(pack->ctx, pack->name, &old, diag);
+	err = companion_open(pack->ctx, pack->name, &old, diag);
 	if (err == -ENOENT)
 		return diag_set(diag, -EEXIST, pack->name, "remove that pool, or choose another name for the weights",
 				"has the name that the packings would have, and holds none");
 	if (err)
 		return err;
-	err = companion_check(&old, base, diag);
-	if (!err)
+	err = companion_check(&old, base, &why);
+	if (err == -ESTALE || err == -ENODATA || (err == -EOPNOTSUPP && old.first.version < PINPOOL_PACKING_VERSION))
+		useless = true;
+	else if (!err)
 		err = exists(pack, diag);
-	else if (err == -ESTALE || err == -ENODATA ||
-		 (err == -EOPNOTSUPP && old.first.version < PINPOOL_PACKING_VERSION))
-		err = 0;
+	else if (diag)
+		*diag = why;
 	companion_close(&old);
-	if (err)
+	if (!useless)
 		return err;
 	ctx_log(pack->ctx, PINPOOL_LOG_INFO, "%s: packings of other weights are replaced", pack->name);
-	err = pinpool_pool_destroy(pack->ctx, pack->name, diag);
-	return err == -ENOENT ? 0 : err;
+	err = pinpool_pool_destroy(pack->ctx, pack->name, &why);
+	if (!err || err == -ENOENT)
+		return 0;
+	if (diag)
+		*diag = why;
+	return err;
 }
 
 static int create(struct pack *pack, const struct pinpool_info *base, uint64_t capacity, struct pinpool_diag *diag)
@@ -141,27 +147,37 @@ static int create(struct pack *pack, const struct pinpool_info *base, uint64_t c
 		     .numa_nodes = base->numa_nodes, .evictable = base->evictable, .priority = base->priority,
 		     .owner = base->uid != geteuid() || base->gid != getegid(), .uid = base->uid, .gid = base->gid);
 	uint64_t start = pack_now_ns();
+	struct pinpool_diag why = {0};
 	int err;
 
-	err = pinpool_pool_create(pack->ctx, pack->name, &opts, diag);
-	if (!err) {
-		pack->created = true;
-		pack->create_ns = pack_now_ns() - start;
-	}
+	err = pinpool_pool_create(pack->ctx, pack->name, &opts, &why);
+	/* By somebody else since we looked; whether it can be used shows below. */
+	if (err == -EEXIST)
+		return 0;
 	/* Packings of others would be believed by nobody. */
 	if (err == -EPERM && opts.owner)
 		return diag_set(diag, err, pack->base, "become that user, or root",
 				"packed by its owner and by root only");
-	return err == -EEXIST ? 0 : err;
+	if (err) {
+		if (diag)
+			*diag = why;
+		return err;
+	}
+	pack->created = true;
+	pack->create_ns = pack_now_ns() - start;
+	return 0;
 }
 
 /* The companion, LOADING and mapped. */
 static int take_pool(struct pack *pack, const struct pinpool_info *base, uint64_t capacity, struct pinpool_diag *diag)
 {
+	struct pinpool_diag why = {0};
 	void *addr;
 	int err;
 
-	err = pinpool_pool_open(pack->ctx, pack->name, PINPOOL_OPEN_WRITE, &pack->pool, diag);
+	err = pinpool_pool_open(pack->ctx, pack->name, PINPOOL_OPEN_WRITE, &pack->pool, &why);
+	if (err && err != -ENOENT && diag)
+		*diag = why;
 	if (err == -ENOENT) {
 		err = create(pack, base, capacity, diag);
 		if (!err)
