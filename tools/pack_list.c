@@ -86,10 +86,7 @@ const struct column packing_columns[] = {
 	{"DTYPE", "type of an element", .get = get_dtype},
 	{"SHAPE", "rows and columns of the tensor", .get = get_shape},
 	{"SIZE", "bytes of the packing", .right = true, .get = get_size},
-	{"STATE",
-	 "current, stale (of other weights), orphaned (BASE is gone), unready (BASE is not READY), foreign (of "
-	 "another user), or other version",
-	 .get = get_state},
+	{"STATE", "current, stale, orphaned, unready, foreign or other version", .get = get_state},
 	{"POOL", "pool that holds the packing", .extra = true, .get = get_pool},
 	{"VERSION", "version of the order of values", .right = true, .extra = true, .get = get_version},
 	{"PANEL", "rows of a panel", .right = true, .extra = true, .get = get_panel},
