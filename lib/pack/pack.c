@@ -182,6 +182,9 @@ static int take_pool(struct pack *pack, const struct pinpool_info *base, uint64_
 		err = create(pack, base, capacity, diag);
 		if (!err)
 			err = pinpool_pool_open(pack->ctx, pack->name, PINPOOL_OPEN_WRITE, &pack->pool, diag);
+		/* Somebody else makes it, and has the name but no pool yet. */
+		if (err == -ENOENT && !pack->created)
+			return diag_set(diag, -EBUSY, pack->name, "wait until it is READY", "is being packed");
 	}
 	if (err)
 		return err;

@@ -183,6 +183,29 @@ TEST_F(pack, a_load_that_fails_leaves_neither)
 	EXPECT_OK_OR(0, try_packings(&self->env, self->math, &self->diag));
 }
 
+/* Opens the file of the pool for writing, which forbids its commit. */
+static int hold(void *arg, const struct pinpool_progress *progress)
+{
+	const struct pool_env *env = arg;
+
+	if (progress->done == progress->total)
+		open(in_folder(env->state, POOL), O_RDWR | O_CLOEXEC);
+	return 0;
+}
+
+/* The weights are committed last: packings that were published by then are taken back. */
+TEST_F(pack, packings_of_weights_that_are_refused_go)
+{
+	PINPOOL_OPTS(pinpool_load_opts, opts, .progress = hold, .progress_arg = &self->env);
+
+	if (variant->backend != PINPOOL_BACKEND_SHM)
+		SKIP(return, "one backend of which the file can be held is enough");
+	/* One that was there, so that it goes because of what is in it. */
+	ASSERT_EQ(0, env_create(&self->env, self->name, (1 << 20) / self->env.page + 1));
+	EXPECT_LOAD_PACKED(-EBUSY, self->file, &opts, NULL);
+	EXPECT_NOTHING();
+}
+
 /* Whoever sees the weights finds packings of them and never those of others. */
 TEST_F(pack, old_packings_give_way)
 {
