@@ -100,9 +100,9 @@ int pinpool_matmul_many(struct pinpool_math *math, const struct pinpool_matmul_a
 
 	if (!math || (count && !args))
 		return diag_set(diag, -EINVAL, math ? "args" : "math", NULL, "null pointer");
-	if (count > PTRDIFF_MAX / sizeof(*products))
-		return diag_set(diag, -EINVAL, "count", NULL, "%zu products", count);
-	products = malloc((count + 1) * sizeof(*products));
+	if (!count)
+		return 0;
+	products = count > PTRDIFF_MAX / sizeof(*products) ? NULL : malloc(count * sizeof(*products));
 	if (!products)
 		return diag_errno(diag, -ENOMEM, "products");
 	for (size_t i = 0; i < count && !ret; i++)
