@@ -28,7 +28,7 @@ POOL_VARIANT(pack, shm, PINPOOL_BACKEND_SHM);
 POOL_VARIANT(pack, hugetlbfs, PINPOOL_BACKEND_HUGETLBFS);
 POOL_VARIANT(pack, module, PINPOOL_BACKEND_MODULE);
 
-/* Lengths so that no row begins where a panel, a chunk or a vector does; the last one is of blocks. */
+/* Lengths so that no row begins where a panel, a chunk or a vector does. */
 #define HEADER                                                                                                         \
 	"{\"w.f32\":{\"dtype\":\"F32\",\"shape\":[201,75],\"data_offsets\":[0,60300]},"                                \
 	"\"bias\":{\"dtype\":\"F32\",\"shape\":[201],\"data_offsets\":[60300,61104]},"                                 \
