@@ -246,6 +246,9 @@ TEST_F(pack, a_killed_load_publishes_neither)
 	EXPECT_EQ(PINPOOL_STATE_LOADING, env_state(&self->env, self->name));
 	ASSERT_EQ(0, kill(pid, SIGKILL));
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	/* Its ring may survive it for a moment. */
+	for (int tries = 0; tries < 500 && env_state(&self->env, POOL) == PINPOOL_STATE_LOADING; tries++)
+		env_sleep_ms(10);
 	EXPECT_EQ(PINPOOL_STATE_EMPTY, env_state(&self->env, POOL));
 	EXPECT_EQ(PINPOOL_STATE_EMPTY, env_state(&self->env, self->name));
 	EXPECT_LOAD_PACKED(0, self->file, NULL, NULL);
