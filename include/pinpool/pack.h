@@ -77,8 +77,9 @@ struct pinpool_pack_report {
  * @opts: options or NULL
  * @report: receives what was made, or NULL
  *
- * The new pool has the owner, group, mode, NUMA policy and eviction of @name. Packings of weights that are no longer in
- * @name, or of an older version, are replaced. On failure nothing is published, and a pool that this call made is removed.
+ * The new pool has the owner, group, NUMA policy and eviction of @name, and its mode, save that only the owner may write.
+ * Packings of weights that are no longer in @name, or of an older version, are replaced. On failure nothing is published,
+ * and a pool that this call made is removed.
  *
  * Return: 0; -ENODATA (not READY), -EEXIST (there are packings of these weights for these kernels, or something else has
  * the name), -EBUSY (somebody is packing it), -ENOENT (no such pool; a name or pattern that matches nothing),

@@ -141,8 +141,8 @@ static int replace_old(struct pack *pack, const struct pinpool_info *base, struc
 
 static int create(struct pack *pack, const struct pinpool_info *base, uint64_t capacity, struct pinpool_diag *diag)
 {
-	/* The owner must be able to write to it, whoever may read. */
-	PINPOOL_OPTS(pinpool_create_opts, opts, .capacity = capacity, .mode = (base->mode & 0666) | 0200,
+	/* Who reads the base reads it. Nobody but the owner writes: others could put into it what they like. */
+	PINPOOL_OPTS(pinpool_create_opts, opts, .capacity = capacity, .mode = (base->mode & 0444) | 0200,
 		     .numa_node = (uint32_t)(base->numa_node + 1), .numa_policy = base->numa_policy,
 		     .numa_nodes = base->numa_nodes, .evictable = base->evictable, .priority = base->priority,
 		     .owner = base->uid != geteuid() || base->gid != getegid(), .uid = base->uid, .gid = base->gid);

@@ -4,13 +4,14 @@
  * and is found by whoever holds the same weights.
  */
 #include "pack_case.h"
+#include "pool/catalog_writer.h"
 
 /* The same tensors, and a header that is longer by one. */
 #define OTHER_DATA HEADER " "
 
 TEST_F(pack, every_tensor_with_kernels_is_packed_once_for_all)
 {
-	PINPOOL_OPTS(pinpool_create_opts, create, .mode = 0640, .evictable = variant->backend == PINPOOL_BACKEND_MODULE,
+	PINPOOL_OPTS(pinpool_create_opts, create, .mode = 0660, .evictable = variant->backend == PINPOOL_BACKEND_MODULE,
 		     .priority = variant->backend == PINPOOL_BACKEND_MODULE ? 3 : 0);
 	PINPOOL_OPTS(pinpool_load_opts, load_opts, .create = &create);
 	PINPOOL_OPTS(pinpool_pack_opts, opts, .math = self->math);
@@ -47,7 +48,7 @@ TEST_F(pack, every_tensor_with_kernels_is_packed_once_for_all)
 	packing.size = 1;
 	EXPECT_EQ(-EINVAL, pinpool_packings_find(packings, "w.f32", &packing, NULL));
 
-	/* As the pool is. */
+	/* As the pool is, but for who may write. */
 	ASSERT_EQ(0, pinpool_pool_stat(self->env.ctx, self->name, &info, NULL));
 	EXPECT_EQ(0640, info.mode);
 	EXPECT_EQ(geteuid(), info.uid);
@@ -117,6 +118,66 @@ TEST_F(pack, packings_multiply)
 	free(file);
 	free(x);
 	free(y);
+}
+
+/* A READY pool with one tensor of blocks, which no checkpoint of this format has. */
+static int make_blocks(struct pool_env *env, enum pinpool_dtype dtype, uint64_t n, uint64_t k)
+{
+	const uint64_t bytes = n * pinpool_dtype_bytes(dtype, k), length = 7 + bytes;
+	const struct pinpool_source source = {.path = "/blocks", .format = "none", .bytes = length};
+	const uint64_t shape[] = {n, k};
+	const struct pinpool_tensor tensor = {
+		.name = "blocks", .dtype = dtype, .ndim = 2, .shape = shape, .offset = 7, .bytes = bytes};
+	PINPOOL_OPTS(pinpool_create_opts, create, .capacity = length + 16384);
+	struct catalog_writer *writer;
+	struct pinpool_pool *pool;
+	const char *duplicate;
+	size_t capacity;
+	uint8_t *data;
+	void *addr;
+	int err;
+
+	if (catalog_writer_new(&writer) || catalog_writer_add_source(writer, &source) ||
+	    catalog_writer_add_tensor(writer, &tensor) || catalog_writer_seal(writer, &duplicate) ||
+	    pinpool_pool_create(env->ctx, POOL, &create, NULL) ||
+	    pinpool_pool_open(env->ctx, POOL, PINPOOL_OPEN_WRITE, &pool, NULL))
+		return -ECHILD;
+	err = pinpool_pool_begin(pool, NULL);
+	if (!err)
+		err = pinpool_pool_map_writable(pool, &addr, &capacity);
+	if (!err) {
+		data = make_pattern(dtype, 0, length);
+		memcpy(addr, data, length);
+		free(data);
+		err = catalog_writer_write(writer, addr, capacity, length);
+	}
+	if (!err)
+		err = env_commit(pool, length);
+	catalog_writer_free(writer);
+	pinpool_pool_close(pool);
+	return err;
+}
+
+TEST_F(pack, blocks_are_packed_too)
+{
+	static const enum pinpool_dtype types[] = {PINPOOL_DTYPE_Q8_0, PINPOOL_DTYPE_Q4_0, PINPOOL_DTYPE_Q4_K,
+						   PINPOOL_DTYPE_Q6_K};
+	struct pinpool_packings *packings;
+	struct pinpool_pool *pool;
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		ASSERT_EQ(0, make_blocks(&self->env, types[i], 75, 512));
+		EXPECT_PACK(0);
+		ASSERT_EQ(0, EXPECT_OK_OR(0, open_packings(&self->env, self->math, &pool, &packings, &self->diag)));
+		EXPECT_EQ(0, is_right(self->math, pool, packings, "blocks"))
+		{
+			TH_LOG("%s", pinpool_dtype_name(types[i]));
+		}
+		pinpool_packings_close(packings);
+		pinpool_pool_close(pool);
+		ASSERT_EQ(0, pinpool_packings_drop(self->env.ctx, POOL, pinpool_math_isa(self->math), NULL));
+		ASSERT_EQ(0, pinpool_pool_destroy(self->env.ctx, POOL, NULL));
+	}
 }
 
 TEST_F(pack, names_and_patterns_choose)
