@@ -4,7 +4,7 @@
  * bench/load.py needs. The pool exists before the clock starts, as it does for a rival whose buffers are allocated and
  * touched beforehand.
  *
- * usage: load FILE [pool=NAME] [no_digest] [io=N] [chunk=KIB] [depth=N]
+ * usage: load FILE [pool=NAME] [no_digest] [pack] [io=N] [chunk=KIB] [depth=N]
  * environment: as for the library (PINPOOL_BACKEND, PINPOOL_HUGETLBFS_DIR, PINPOOL_STATE_DIR)
  */
 #include <pinpool/pinpool.h>
@@ -24,7 +24,7 @@ static int fail(const char *what, int err, const struct pinpool_diag *diag)
 	return 1;
 }
 
-static int parse(struct pinpool_load_opts *opts, const char **keep, const char *arg)
+static int parse(struct pinpool_load_opts *opts, const char **keep, bool *pack, const char *arg)
 {
 	unsigned int n;
 
@@ -32,6 +32,8 @@ static int parse(struct pinpool_load_opts *opts, const char **keep, const char *
 		*keep = arg + 5;
 	else if (!strcmp(arg, "no_digest"))
 		opts->no_digest = true;
+	else if (!strcmp(arg, "pack"))
+		*pack = true;
 	else if (sscanf(arg, "io=%u", &n) == 1)
 		opts->io = (enum pinpool_io)n;
 	else if (sscanf(arg, "chunk=%u", &n) == 1)
@@ -58,7 +60,9 @@ int main(int argc, char **argv)
 	struct pinpool_load_report report = {.size = sizeof(report)};
 	struct pinpool_ctx_info info = {.size = sizeof(info)};
 	struct pinpool_diag diag = {0};
+	struct pinpool_pack_report packed = {.size = sizeof(packed)};
 	const char *keep = NULL, *pool;
+	bool pack = false;
 	struct pinpool_ctx *ctx;
 	struct timespec start;
 	double create_s;
@@ -66,11 +70,11 @@ int main(int argc, char **argv)
 	int err;
 
 	if (argc < 2 || stat(argv[1], &st)) {
-		fprintf(stderr, "usage: load FILE [pool=NAME] [no_digest] [io=N] [chunk=KIB] [depth=N]\n");
+		fprintf(stderr, "usage: load FILE [pool=NAME] [no_digest] [pack] [io=N] [chunk=KIB] [depth=N]\n");
 		return 2;
 	}
 	for (int i = 2; i < argc; i++) {
-		if (parse(&opts, &keep, argv[i])) {
+		if (parse(&opts, &keep, &pack, argv[i])) {
 			fprintf(stderr, "load: %s: no such option\n", argv[i]);
 			return 2;
 		}
@@ -86,7 +90,10 @@ int main(int argc, char **argv)
 	if (err)
 		return fail("create", err, &diag);
 	create_s = seconds_since(&start);
-	err = pinpool_load(ctx, pool, argv[1], &opts, &report, &diag);
+	if (pack)
+		err = pinpool_load_packed(ctx, pool, argv[1], &opts, NULL, &report, &packed, &diag);
+	else
+		err = pinpool_load(ctx, pool, argv[1], &opts, &report, &diag);
 	if (!err)
 		printf("{\"bytes\":%llu,\"seconds\":%.9f,\"create_seconds\":%.9f,\"backend\":\"%s\",\"io\":\"%s\","
 		       "\"direct\":%s,"
@@ -96,6 +103,8 @@ int main(int argc, char **argv)
 		       report.chunk_bytes, report.queue_depth);
 	if (!keep)
 		pinpool_pool_destroy(ctx, pool, NULL);
+	if (!keep && pack && !err)
+		pinpool_pool_destroy(ctx, packed.name, NULL);
 	pinpool_ctx_unref(ctx);
 	return err ? fail("load", err, &diag) : 0;
 }

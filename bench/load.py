@@ -6,9 +6,10 @@ usage: load.py cold|fast
 
 cold: 4 GiB in four files on the disk that holds TMPDIR (or /var/tmp). fast: 1 GiB on ext4 on a loop device over
 huge-page tmpfs, where the cost of the reader shows rather than that of the storage. Disks of virtual machines change
-their speed within a minute, so fio and loads with and without digest take turns, in changing order, and the figure is
-the median of the ratios within a turn. fio runs with io_uring, O_DIRECT, registered files and buffers, on huge pages,
-with the best of four settings, found first in the same run. The page cache is dropped before each reading.
+their speed within a minute, so fio and loads with and without digest, and with packings, take turns, in changing order,
+and the figure is the median of the ratios within a turn. fio runs with io_uring, O_DIRECT, registered files and buffers,
+on huge pages, with the best of four settings, found first in the same run. The page cache is dropped before each
+reading.
 
 A device that copies, as the loop device and the disks of most virtual machines do, is faster into memory that is in
 cache: fio with 8 MiB of buffers, which it overwrites again and again, is up to half as fast again as fio with buffers
@@ -29,8 +30,8 @@ FILE_BYTES = GIB
 SETTINGS = [("1M", 8), ("1M", 32), ("4M", 8), ("4M", 32)]
 # As much memory as the file, each byte in its own place.
 ROOMY = ("1M", FILE_BYTES // MIB)
-# The pool with its catalog, or fio's buffers, and some for what the kernel rounds up.
-HUGE_PAGES = FILE_BYTES // HUGE + 32
+# The pool with its catalog and the one with packings, or fio's buffers, and some for what the kernel rounds up.
+HUGE_PAGES = 2 * FILE_BYTES // HUGE + 64
 
 
 def fio(path, block, depth):
@@ -65,11 +66,12 @@ def best_setting(paths):
 
 def measure(name, paths, env):
     setting = best_setting(paths)
-    rates = {"fio": [], "plain": [], "digest": [], "limit": []}
+    rates = {"fio": [], "plain": [], "digest": [], "pack": [], "limit": []}
     for turn in range(TURNS):
         path = paths[turn % len(paths)]
         steps = [("fio", lambda: fio(path, *setting)), ("plain", lambda: ours(path, env, "no_digest")),
-                 ("digest", lambda: ours(path, env)), ("limit", lambda: fio(path, *ROOMY))]
+                 ("digest", lambda: ours(path, env)), ("pack", lambda: ours(path, env, "pack")),
+                 ("limit", lambda: fio(path, *ROOMY))]
         first = turn % len(steps)
         for step, work in steps[first:] + steps[:first]:
             rates[step].append(work())
@@ -77,8 +79,10 @@ def measure(name, paths, env):
               ", ".join(f"{step} {got[-1]:.2f}" for step, got in rates.items()) + " GB/s", file=sys.stderr)
     version = host.command("fio", "--version").strip()
     rival_name = f"{version}, io_uring, direct, fixed buffers, bs={setting[0]} iodepth={setting[1]}"
+    packed = host.row(name + ".pack", statistics.median(rates["pack"]), "GB/s", statistics.median(rates["digest"]),
+                      "the same load without packings", median_ratio(rates["pack"], rates["digest"]))
     return [rate_row(row_name, rates, step, rival_name)
-            for row_name, step in ((name, "plain"), (name + ".digest", "digest"))]
+            for row_name, step in ((name, "plain"), (name + ".digest", "digest"))] + [packed]
 
 
 def median_ratio(ours_rates, other_rates):
@@ -133,7 +137,7 @@ def main():
     if len(sys.argv) != 2 or sys.argv[1] not in kinds:
         sys.exit("usage: load.py cold|fast")
     name = "load." + sys.argv[1]
-    host.print_rows([name, name + ".digest"], lambda: measure_on(name, kinds[sys.argv[1]]))
+    host.print_rows([name, name + ".digest", name + ".pack"], lambda: measure_on(name, kinds[sys.argv[1]]))
 
 
 if __name__ == "__main__":

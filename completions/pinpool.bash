@@ -93,12 +93,12 @@ _pinpool_operand() {
 	operands=${#list[@]}
 	((operands)) || return
 	# NAME... goes on for ever.
-	[[ ${list[operands - 1]} != *... || $index -lt $operands ]] || index=$((operands - 1))
+	[[ ${list[operands - 1]} != *...* || $index -lt $operands ]] || index=$((operands - 1))
 	case $command:${list[index]-} in
 	# A new pool has a new name.
 	create:NAME) ;;
-	*:NAME | *:'[NAME]' | *:NAME...) _pinpool_lines < <(_pinpool_ask ls -n -o NAME) ;;
-	*:TENSOR) _pinpool_lines < <(_pinpool_ask show -n -o NAME "${given[0]}") ;;
+	*:NAME | *:'[NAME]' | *:'[NAME' | *:NAME...) _pinpool_lines < <(_pinpool_ask ls -n -o NAME) ;;
+	*:TENSOR | *:'[TENSOR...]]') _pinpool_lines < <(_pinpool_ask show -n -o NAME "${given[0]}") ;;
 	*:'[NODE') _pinpool_compgen -W "$(_pinpool_nodes)" ;;
 	*:PATH) compopt -o filenames && _pinpool_compgen -f ;;
 	esac

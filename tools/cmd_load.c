@@ -4,6 +4,7 @@
 #include "digest.h"
 #include "error.h"
 #include "interrupt.h"
+#include "pack_list.h"
 #include "pool_args.h"
 #include "progress.h"
 #include "size.h"
@@ -19,6 +20,7 @@ struct load_args {
 	bool no_digest;
 	bool buffered;
 	bool quiet;
+	bool pack;
 	struct pool_args pool;
 };
 
@@ -39,6 +41,8 @@ static const struct option_spec options[] = {
 	       buffered),
 	OPTION(0, "no-digest", NULL, "compute no digests; the pool cannot be verified later", OPTION_FLAG,
 	       struct load_args, no_digest),
+	OPTION(0, "pack", NULL, "pack the tensors for the kernels of this processor on the way", OPTION_FLAG,
+	       struct load_args, pack),
 	OPTION(0, "capacity", "SIZE", "make the pool larger than the files need", OPTION_SIZE, struct load_args,
 	       capacity),
 	POOL_OPTIONS(struct load_args, pool),
@@ -46,7 +50,7 @@ static const struct option_spec options[] = {
 	{0},
 };
 
-static int report_line(const char *name, const struct pinpool_load_report *report, const struct pinpool_info *info)
+static void report_line(const char *name, const struct pinpool_load_report *report, const struct pinpool_info *info)
 {
 	double seconds = (double)(report->elapsed_ns ? report->elapsed_ns : 1) * 1e-9;
 	char page[SIZE_TEXT_MAX], digest[DIGEST_TEXT_MAX];
@@ -57,16 +61,36 @@ static int report_line(const char *name, const struct pinpool_load_report *repor
 	       pinpool_backend_name(info->backend), size_long(info->page_size, page), pinpool_io_name(report->io),
 	       report->direct ? "O_DIRECT" : "page cache", kind ? kind : "no digest", kind ? " " : "",
 	       kind ? digest_text(report->digest, digest) : "");
-	return STATUS_OK;
+}
+
+/* Pool and, with --pack, packings, of which @packed tells then. */
+static int load_files(struct cli *cli, const struct load_args *args, const char *name, const char *path,
+		      const struct pinpool_load_opts *opts, struct pinpool_load_report *report,
+		      struct pinpool_pack_report *packed, uint32_t *threads, struct pinpool_diag *diag)
+{
+	PINPOOL_OPTS(pinpool_pack_opts, pack);
+	int err;
+
+	if (!args->pack)
+		return pinpool_load(cli->ctx, name, path, opts, report, diag);
+	err = pinpool_math_new(&pack.math, NULL, diag);
+	if (err)
+		return err;
+	err = pinpool_load_packed(cli->ctx, name, path, opts, &pack, report, packed, diag);
+	*threads = pinpool_math_threads(pack.math);
+	pinpool_math_free(pack.math);
+	return err;
 }
 
 static int load(struct cli *cli, const struct load_args *args, const struct pinpool_create_opts *create,
 		const char *name, const char *path)
 {
 	struct pinpool_load_report report = {.size = sizeof(report)};
+	struct pinpool_pack_report packed = {.size = sizeof(packed)};
 	struct pinpool_info info = {.size = sizeof(info)};
 	struct pinpool_diag diag = {0};
 	struct progress progress;
+	uint32_t threads = 0;
 	int err;
 	PINPOOL_OPTS(pinpool_load_opts, opts, .create = create, .io = args->io, .chunk_bytes = args->chunk,
 		     .queue_depth = args->depth, .no_digest = args->no_digest, .buffered = args->buffered,
@@ -74,7 +98,7 @@ static int load(struct cli *cli, const struct load_args *args, const struct pinp
 
 	progress_begin(&progress, name, args->quiet);
 	cli->progress = &progress;
-	err = pinpool_load(cli->ctx, name, path, &opts, &report, &diag);
+	err = load_files(cli, args, name, path, &opts, &report, &packed, &threads, &diag);
 	progress_end(&progress);
 	cli->progress = NULL;
 	if (err == -ECANCELED) {
@@ -83,7 +107,12 @@ static int load(struct cli *cli, const struct load_args *args, const struct pinp
 	}
 	if (!err)
 		err = pinpool_pool_stat(cli->ctx, name, &info, &diag);
-	return err ? error_diag(cli, err, &diag) : report_line(name, &report, &info);
+	if (err)
+		return error_diag(cli, err, &diag);
+	report_line(name, &report, &info);
+	if (args->pack)
+		pack_report_line(&packed, threads);
+	return STATUS_OK;
 }
 
 static int run(struct cli *cli, const void *data, char **operands, int count)
@@ -94,6 +123,9 @@ static int run(struct cli *cli, const void *data, char **operands, int count)
 
 	if (args->chunk > UINT32_MAX)
 		return error_usage(cli, "--chunk", NULL, "larger than 16M");
+	if (args->pack && args->no_digest)
+		return error_usage(cli, "--pack", "leave one of them out",
+				   "needs digests, not together with --no-digest");
 	status = pool_args_apply(cli, &args->pool, &create);
 	if (!status)
 		status = cli_open(cli);

@@ -2,6 +2,7 @@
 /* pinpool matmul: Y = X * W^T with a tensor of a pool as W, timed and checked against the reference. */
 #include "commands.h"
 #include "error.h"
+#include "math_args.h"
 #include "matmul_check.h"
 #include "npy.h"
 #include "random.h"
@@ -16,35 +17,28 @@ struct matmul_args {
 	int64_t m; /* 0: not given */
 	const char *x;
 	const char *out;
-	int64_t threads;
-	int isa; /* enum pinpool_isa */
+	struct math_args math;
 	int64_t seed;
 	int64_t repeat;
+	bool unpacked;
 };
 
 enum {
 	DEFAULT_M = 64,
 };
 
-static const char *const isa_words[] = {"auto", "portable", "avx2", "avx512", "avx512-vnni", "neon", NULL};
-
-_Static_assert(PINPOOL_ISA_AUTO == 0 && PINPOOL_ISA_PORTABLE == 1 && PINPOOL_ISA_AVX2 == 2 && PINPOOL_ISA_AVX512 == 3 &&
-		       PINPOOL_ISA_AVX512_VNNI == 4 && PINPOOL_ISA_NEON == 5 && PINPOOL_ISA_COUNT == 6,
-	       "isa_words follows enum pinpool_isa");
-
 static const struct option_spec options[] = {
 	OPTION('m', "m", "M", "rows of random activations; 64 if not given", OPTION_NUMBER, struct matmul_args, m,
 	       .min = 1, .max = 1 << 20),
 	OPTION('x', "x", "FILE", "activations from a .npy file of f32 [M,K]", OPTION_TEXT, struct matmul_args, x),
 	OPTION(0, "out", "FILE", "write the product to a .npy file", OPTION_TEXT, struct matmul_args, out),
-	OPTION('t', "threads", "N", "threads; one for each core if not given", OPTION_NUMBER, struct matmul_args,
-	       threads, .min = 1, .max = 4096),
-	OPTION(0, "isa", "ISA", "instruction set (auto takes the best that this processor has)", OPTION_CHOICE,
-	       struct matmul_args, isa, .choices = isa_words),
+	MATH_OPTIONS(struct matmul_args, math),
 	OPTION(0, "seed", "N", "of the random activations and of the sample that is checked; 1 if not given",
 	       OPTION_NUMBER, struct matmul_args, seed, .min = 0, .max = INT64_MAX),
 	OPTION(0, "repeat", "N", "times to compute it, the fastest counts; 5 if not given", OPTION_NUMBER,
 	       struct matmul_args, repeat, .min = 1, .max = 1000000),
+	OPTION(0, "unpacked", NULL, "multiply by the tensor itself even if there is a packing of it", OPTION_FLAG,
+	       struct matmul_args, unpacked),
 	{0},
 };
 
@@ -56,6 +50,9 @@ struct job {
 	struct npy x;
 	struct npy y;
 	struct pinpool_math *math;
+	struct pinpool_packings *packings; /* NULL if none are used */
+	struct pinpool_packing packing; /* of @tensor; no data if none is used */
+	struct pinpool_diag unused; /* why packings that are there are not used; no cause if there are none */
 	double seconds; /* of the fastest run */
 };
 
@@ -128,6 +125,18 @@ static double now(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
 }
 
+/* Looks for a packing. Not to have one is no failure, but one that cannot be used is worth a word. */
+static void find_packing(struct job *job, struct pinpool_pool *pool)
+{
+	int err;
+
+	err = pinpool_packings_open(pool, job->math, &job->packings, &job->unused);
+	if (!err)
+		err = pinpool_packings_find(job->packings, job->tensor.name, &job->packing, &job->unused);
+	if (err == -ENOENT)
+		job->unused.cause[0] = '\0';
+}
+
 static int compute(struct job *job, const struct pinpool_matmul_args *product, struct pinpool_diag *diag)
 {
 	double start, seconds;
@@ -155,21 +164,27 @@ static void print_job(const struct job *job)
 
 	printf("%s: y[%llu,%llu] = x[%llu,%llu] * w[%llu,%llu]^T, w %s, x %s\n", job->object, m, n, m, k, n, k,
 	       pinpool_dtype_name(job->tensor.dtype), job->args->x ? job->args->x : "random");
-	printf("%.3f ms (best of %lld), %.2f GFLOP/s, %.2f GB/s of weights, %s, %u thread%s\n", seconds * 1e3,
+	printf("%.3f ms (best of %lld), %.2f GFLOP/s, %.2f GB/s of weights, %s, %u thread%s%s", seconds * 1e3,
 	       (long long)job->args->repeat, 2e-9 * (double)m * (double)n * (double)k / seconds,
 	       (double)job->tensor.bytes / seconds * 1e-9, pinpool_isa_name(pinpool_math_isa(job->math)), threads,
-	       threads == 1 ? "" : "s");
+	       threads == 1 ? "" : "s", job->packing.data ? ", packed" : "");
+	if (*job->unused.cause)
+		printf(", unpacked: %s: %s", job->unused.object, job->unused.cause);
+	putchar('\n');
 }
 
 static int multiply(struct cli *cli, struct job *job)
 {
 	PINPOOL_OPTS(pinpool_matmul_args, product, .m = job->x.rows, .n = job->y.columns, .k = job->x.columns,
 		     .x = job->x.data, .w = job->tensor.data, .w_dtype = job->tensor.dtype, .y = job->y.data);
+	struct pinpool_matmul_args packed = product;
 	struct pinpool_diag diag = {0};
 	struct matmul_check check;
 	int err;
 
-	err = compute(job, &product, &diag);
+	packed.w = NULL;
+	packed.packing = &job->packing;
+	err = compute(job, job->packing.data ? &packed : &product, &diag);
 	if (err)
 		return error_diag(cli, err, &diag);
 	print_job(job);
@@ -193,25 +208,26 @@ static int multiply(struct cli *cli, struct job *job)
 	return STATUS_OK;
 }
 
-static int run_job(struct cli *cli, struct job *job, const struct pinpool_catalog *catalog, const char *pool,
-		   const char *tensor)
+static int run_job(struct cli *cli, struct job *job, struct pinpool_pool *pool, const struct pinpool_catalog *catalog,
+		   char **operands)
 {
-	PINPOOL_OPTS(pinpool_math_opts, opts, .threads = job->args->threads, .isa = job->args->isa);
-	struct pinpool_diag diag = {0};
+	const char *name = operands[0], *tensor = operands[1];
 	char change[128];
-	int err, status;
+	int status;
 
-	snprintf(job->object, sizeof(job->object), "%s: %s", pool, tensor);
+	snprintf(job->object, sizeof(job->object), "%s: %s", name, tensor);
 	if (pinpool_catalog_find(catalog, tensor, &job->tensor)) {
-		snprintf(change, sizeof(change), "pinpool show %s lists them", pool);
+		snprintf(change, sizeof(change), "pinpool show %s lists them", name);
 		return error_line(cli, job->object, change, "no such tensor");
 	}
 	status = check_tensor(cli, job);
 	if (status)
 		return status;
-	err = pinpool_math_new(&job->math, &opts, &diag);
-	if (err)
-		return error_diag(cli, err, &diag);
+	status = math_args_open(cli, &job->args->math, &job->math);
+	if (status)
+		return status;
+	if (!job->args->unpacked)
+		find_packing(job, pool);
 	status = make_x(cli, job);
 	if (!status)
 		status = make_y(cli, job);
@@ -219,13 +235,18 @@ static int run_job(struct cli *cli, struct job *job, const struct pinpool_catalo
 		status = multiply(cli, job);
 	free(job->x.data);
 	free(job->y.data);
+	pinpool_packings_close(job->packings);
 	pinpool_math_free(job->math);
 	return status;
 }
 
 static int run(struct cli *cli, const void *data, char **operands, int count)
 {
-	struct job job = {.args = data, .tensor.size = sizeof(job.tensor)};
+	struct job job = {
+		.args = data,
+		.tensor.size = sizeof(job.tensor),
+		.packing.size = sizeof(job.packing),
+	};
 	struct pinpool_catalog *catalog = NULL;
 	struct pinpool_diag diag = {0};
 	struct pinpool_pool *pool;
@@ -237,7 +258,7 @@ static int run(struct cli *cli, const void *data, char **operands, int count)
 	if (status)
 		return status;
 	err = pinpool_catalog_open(pool, &catalog, &diag);
-	status = err ? error_diag(cli, err, &diag) : run_job(cli, &job, catalog, operands[0], operands[1]);
+	status = err ? error_diag(cli, err, &diag) : run_job(cli, &job, pool, catalog, operands);
 	pinpool_catalog_close(catalog);
 	pinpool_pool_close(pool);
 	return status;

@@ -1,11 +1,34 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
-/* pinpool rm: pools go by name; their pages go with the last user. */
+/* pinpool rm: pools go by name, and what was packed of them; their pages go with the last user. */
 #include "commands.h"
 #include "error.h"
+
+#include <errno.h>
+#include <stdlib.h>
 
 static const struct option_spec options[] = {
 	{0},
 };
+
+/* What was packed of a pool is of no use without it. */
+static int remove_packings(struct cli *cli, const char *base)
+{
+	struct pinpool_diag diag = {0};
+	int err, status = STATUS_OK;
+	size_t count, i;
+	char **names;
+
+	err = pinpool_packings_list(cli->ctx, base, &names, &count);
+	if (err)
+		return error_errno(cli, base, err);
+	for (i = 0; i < count; i++) {
+		err = pinpool_pool_destroy(cli->ctx, names[i], &diag);
+		if (err && err != -ENOENT)
+			status = error_diag(cli, err, &diag);
+	}
+	free(names);
+	return status;
+}
 
 static int run(struct cli *cli, const void *data, char **operands, int count)
 {
@@ -19,9 +42,15 @@ static int run(struct cli *cli, const void *data, char **operands, int count)
 		struct pinpool_diag diag = {0};
 
 		err = pinpool_pool_destroy(cli->ctx, operands[i], &diag);
-		if (err)
-			status = error_diag(cli, err, &diag);
+		if (!err)
+			continue;
+		status = error_diag(cli, err, &diag);
+		operands[i] = NULL;
 	}
+	/* Afterwards, for they may have been named, too. */
+	for (i = 0; i < count; i++)
+		if (operands[i] && remove_packings(cli, operands[i]))
+			status = STATUS_FAILED;
 	return status;
 }
 

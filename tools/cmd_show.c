@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 struct show_args {
 	struct table_args table;
@@ -19,10 +20,14 @@ static const struct option_spec options[] = {
 	{0},
 };
 
-/* A tensor and the catalog that knows its source. */
+/*
+ * A tensor, and the catalog that knows its source; or the packing of one, which comes from another pool. As long as the
+ * row is added.
+ */
 struct tensor_row {
 	struct pinpool_tensor tensor;
-	const struct pinpool_catalog *catalog;
+	const struct pinpool_catalog *catalog; /* NULL for a packing */
+	const char *base;
 };
 
 static void get_name(const void *row, struct cell *cell)
@@ -66,7 +71,9 @@ static void get_source(const void *row, struct cell *cell)
 	struct pinpool_source source = {.size = sizeof(source)};
 	const struct tensor_row *tensor = row;
 
-	if (!pinpool_catalog_source(tensor->catalog, tensor->tensor.source, &source))
+	if (!tensor->catalog)
+		cell_text(cell, tensor->base);
+	else if (!pinpool_catalog_source(tensor->catalog, tensor->tensor.source, &source))
 		cell_text(cell, source.path);
 }
 
@@ -76,8 +83,8 @@ static const struct column tensor_columns[] = {
 	{"SHAPE", "extents, outermost first", .get = get_shape},
 	{"SIZE", "length in bytes", .right = true, .get = get_size},
 	{"OFFSET", "bytes from the start of the pool", .right = true, .get = get_offset},
-	{"DIGEST", "XXH3-128 of its bytes", .extra = true, .get = get_digest},
-	{"SOURCE", "file it came from", .extra = true, .get = get_source},
+	{"DIGEST", "XXH3-128 of its bytes, before it was packed", .extra = true, .get = get_digest},
+	{"SOURCE", "file it came from; the pool, if it is packed", .extra = true, .get = get_source},
 	{0},
 };
 
@@ -129,7 +136,32 @@ static const struct column source_columns[] = {
 	{0},
 };
 
-/* Both return 0 or -ENOMEM. */
+/* These return 0 or -ENOMEM. */
+static int add_packings(struct table *table, const struct pinpool_catalog *catalog)
+{
+	struct pinpool_packed packed = {.size = sizeof(packed)};
+	size_t i;
+	int err = 0;
+
+	for (i = 0; !err && !pinpool_catalog_packing(catalog, i, &packed); i++) {
+		const uint64_t shape[] = {packed.n, packed.k};
+		struct tensor_row row = {
+			.tensor.name = packed.tensor,
+			.tensor.dtype = packed.dtype,
+			.tensor.ndim = 2,
+			.tensor.shape = shape,
+			.tensor.bytes = packed.bytes,
+			.tensor.offset = packed.offset,
+			.tensor.has_digest = packed.has_digest,
+			.base = packed.base,
+		};
+
+		memcpy(row.tensor.digest, packed.digest, sizeof(row.tensor.digest));
+		err = table_add(table, &row);
+	}
+	return err;
+}
+
 static int add_tensors(struct table *table, const struct pinpool_catalog *catalog)
 {
 	struct tensor_row row = {.tensor.size = sizeof(row.tensor), .catalog = catalog};
@@ -138,7 +170,7 @@ static int add_tensors(struct table *table, const struct pinpool_catalog *catalo
 
 	for (i = 0; !err && !pinpool_catalog_tensor(catalog, i, &row.tensor); i++)
 		err = table_add(table, &row);
-	return err;
+	return err ? err : add_packings(table, catalog);
 }
 
 static int add_sources(struct table *table, const struct pinpool_catalog *catalog)

@@ -11,8 +11,9 @@
 #include <string.h>
 
 const struct command *const commands[] = {
-	&command_create, &command_load,	  &command_ls,	      &command_show, &command_stat,    &command_verify,
-	&command_matmul, &command_resize, &command_evictable, &command_rm,   &command_reserve, NULL,
+	&command_create, &command_load,	   &command_ls,	  &command_show,   &command_stat,
+	&command_verify, &command_matmul,  &command_pack, &command_resize, &command_evictable,
+	&command_rm,	 &command_reserve, NULL,
 };
 
 const struct command *command_find(const char *name)

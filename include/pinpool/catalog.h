@@ -2,7 +2,8 @@
 /**
  * DOC: catalogs
  *
- * What a READY pool holds: tensors and the files they came from, found by any process with no parsing of the files.
+ * What a READY pool holds: tensors and the files they came from, found by any process with no parsing of the files; or
+ * packings of another pool's tensors.
  * The catalog lies in the pool behind the content, ends at its capacity (docs/catalog.md gives the layout) and is
  * checked whole before it is used: a damaged one is refused, never believed.
  */
@@ -94,6 +95,57 @@ struct pinpool_source {
 
 PINPOOL_API size_t pinpool_catalog_source_count(const struct pinpool_catalog *catalog);
 PINPOOL_API int pinpool_catalog_source(const struct pinpool_catalog *catalog, size_t index, struct pinpool_source *source);
+
+/**
+ * struct pinpool_packed - one packing of a tensor of another pool, as the catalog tells of it
+ * @size: sizeof(struct pinpool_packed), set by the caller
+ * @tensor: name of the tensor
+ * @base: name of the pool that holds it
+ * @isa: kernels that it is for, as pinpool_isa_name() gives them; a newer library may know more of them
+ * @version: PINPOOL_PACKING_VERSION of the library that made it
+ * @dtype: type of the weights
+ * @n: rows of W
+ * @k: columns of W
+ * @panel_rows: rows of a panel
+ * @offset: bytes from the start of the pool, a multiple of 64
+ * @bytes: length
+ * @data: address in this process
+ * @has_digest: @digest is valid
+ * @digest: of the tensor's bytes
+ * @base_length: bytes that @base held
+ * @base_committed_ns: when @base was committed, 0 if that was not known yet
+ * @base_digest_kind: enum pinpool_digest_kind, of @base
+ * @base_digest: digest that @base was committed with
+ *
+ * Whether it is still true of @base, and for which kernels: <pinpool/pack.h>. Pointers live as long as the catalog.
+ */
+struct pinpool_packed {
+	size_t size;
+	const char *tensor;
+	const char *base;
+	const char *isa;
+	uint32_t version;
+	enum pinpool_dtype dtype;
+	uint64_t n;
+	uint64_t k;
+	uint64_t panel_rows;
+	uint64_t offset;
+	uint64_t bytes;
+	const void *data;
+	bool has_digest;
+	uint8_t digest[PINPOOL_DIGEST_BYTES];
+	uint64_t base_length;
+	uint64_t base_committed_ns;
+	enum pinpool_digest_kind base_digest_kind;
+	uint8_t base_digest[PINPOOL_DIGEST_BYTES];
+};
+
+PINPOOL_API size_t pinpool_catalog_packing_count(const struct pinpool_catalog *catalog);
+/* Packings in order of their tensors' names. Return: 0, -ENOENT (no such index). Since 0.1. */
+PINPOOL_API int pinpool_catalog_packing(const struct pinpool_catalog *catalog, size_t index, struct pinpool_packed *packed);
+/* By the exact name of the tensor, in logarithmic time. Return: 0, -ENOENT. Since 0.1. */
+PINPOOL_API int pinpool_catalog_find_packing(const struct pinpool_catalog *catalog, const char *tensor,
+					     struct pinpool_packed *packed);
 
 #ifdef __cplusplus
 }

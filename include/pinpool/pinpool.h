@@ -9,6 +9,8 @@
 #include <pinpool/dtype.h>
 #include <pinpool/load.h>
 #include <pinpool/math.h>
+#include <pinpool/pack.h>
+#include <pinpool/packing.h>
 #include <pinpool/pool.h>
 
 #endif

@@ -5,6 +5,7 @@
  */
 #include "base/diag.h"
 #include "base/opts.h"
+#include "load/follow.h"
 #include "load/plan.h"
 #include "pool/backend.h"
 #include "pool/module_error.h"
@@ -25,6 +26,7 @@ struct load {
 	struct pinpool_ctx *ctx;
 	const char *name;
 	struct pinpool_load_opts opts;
+	const struct load_follower *follower; /* or NULL */
 	struct plan plan;
 	struct pinpool_pool *pool;
 	bool created;
@@ -111,9 +113,12 @@ static int find_commands(struct load *load, struct pinpool_diag *diag)
 /* The pool, in state LOADING and mapped. */
 static int take_pool(struct load *load, struct pinpool_diag *diag)
 {
+	struct pinpool_diag why = {0};
 	int err;
 
-	err = pinpool_pool_open(load->ctx, load->name, PINPOOL_OPEN_WRITE, &load->pool, diag);
+	err = pinpool_pool_open(load->ctx, load->name, PINPOOL_OPEN_WRITE, &load->pool, &why);
+	if (err && err != -ENOENT && diag)
+		*diag = why;
 	if (err == -ENOENT) {
 		err = create_pool(load, diag);
 		if (!err)
@@ -145,6 +150,8 @@ static int stream_files(struct load *load, struct pinpool_diag *diag)
 		.files = load->plan.files,
 		.count = load->plan.checkpoint.count,
 		.opts = &load->opts,
+		.landed = load->follower ? load->follower->landed : NULL,
+		.landed_arg = load->follower ? load->follower->arg : NULL,
 	};
 	int err;
 
@@ -198,6 +205,11 @@ static int publish(struct load *load, struct pinpool_diag *diag)
 	if (err)
 		return diag_errno(diag, err, load->name);
 	make_commit(load);
+	if (load->follower) {
+		err = load->follower->publish(load->follower->arg, &load->plan, &load->commit, diag);
+		if (err)
+			return err;
+	}
 	start = now_ns();
 	do {
 		err = pinpool_pool_commit(load->pool, &load->commit, diag);
@@ -209,6 +221,8 @@ static int publish(struct load *load, struct pinpool_diag *diag)
 
 static void undo(struct load *load)
 {
+	if (load->follower)
+		load->follower->stop(load->follower->arg);
 	/* Explicitly: a worker of io_uring may keep the file a moment longer than we do. */
 	if (load->pool)
 		pinpool_pool_abort(load->pool);
@@ -241,10 +255,10 @@ static int fill_report(const struct load *load, struct pinpool_load_report *repo
 	return opts_write(report, &result, sizeof(result));
 }
 
-int pinpool_load(struct pinpool_ctx *ctx, const char *name, const char *path, const struct pinpool_load_opts *opts,
-		 struct pinpool_load_report *report, struct pinpool_diag *diag)
+int load_followed(struct pinpool_ctx *ctx, const char *name, const char *path, const struct pinpool_load_opts *opts,
+		  const struct load_follower *follower, struct pinpool_load_report *report, struct pinpool_diag *diag)
 {
-	struct load load = {.ctx = ctx, .name = name};
+	struct load load = {.ctx = ctx, .name = name, .follower = follower};
 	int err;
 
 	err = opts_read(&load.opts, sizeof(load.opts), opts);
@@ -262,6 +276,8 @@ int pinpool_load(struct pinpool_ctx *ctx, const char *name, const char *path, co
 	if (err)
 		return err;
 	err = take_pool(&load, diag);
+	if (!err && follower)
+		err = follower->begin(follower->arg, load.pool, &load.plan, load.base, diag);
 	if (!err)
 		err = stream_files(&load, diag);
 	if (!err)
@@ -274,4 +290,10 @@ int pinpool_load(struct pinpool_ctx *ctx, const char *name, const char *path, co
 		err = fill_report(&load, report);
 	plan_free(&load.plan);
 	return err;
+}
+
+int pinpool_load(struct pinpool_ctx *ctx, const char *name, const char *path, const struct pinpool_load_opts *opts,
+		 struct pinpool_load_report *report, struct pinpool_diag *diag)
+{
+	return load_followed(ctx, name, path, opts, NULL, report, diag);
 }

@@ -133,6 +133,7 @@ static const size_t entry_sizes[CATALOG_SECTION_TYPES] = {
 	[CATALOG_EXTENTS] = sizeof(uint64_t),
 	[CATALOG_SOURCES] = sizeof(struct catalog_source),
 	[CATALOG_STRINGS] = 1,
+	[CATALOG_PACKINGS] = sizeof(struct catalog_packing),
 };
 
 static int check_section(struct pinpool_catalog *catalog, const struct catalog_section *section, size_t table_end,
@@ -195,7 +196,7 @@ static int check_sections(struct pinpool_catalog *catalog, const char *pool, str
 			return err;
 	}
 	for (size_t i = 1; i < CATALOG_SECTION_TYPES; i++)
-		if (!catalog->sections[i].at)
+		if (!catalog->sections[i].at && i != CATALOG_PACKINGS)
 			return refuse(diag, pool, "a section is missing");
 	return 0;
 }
@@ -282,6 +283,73 @@ static int check_tensors(const struct pinpool_catalog *catalog, const char *pool
 	return 0;
 }
 
+/* All that is said of a packing; strings and offsets are good. */
+static struct pinpool_packed read_packing(const struct pinpool_catalog *catalog, const struct catalog_packing *from)
+{
+	struct pinpool_packed result = {
+		.size = sizeof(result),
+		.tensor = string(catalog, &from->tensor),
+		.base = string(catalog, &from->base),
+		.isa = string(catalog, &from->isa),
+		.dtype = (enum pinpool_dtype)from->dtype,
+		.version = from->version,
+		.n = from->n,
+		.k = from->k,
+		.panel_rows = from->panel_rows,
+		.offset = from->offset,
+		.bytes = from->bytes,
+		.data = catalog->content + from->offset,
+		.has_digest = from->flags & CATALOG_HAS_DIGEST,
+		.base_length = from->base_length,
+		.base_committed_ns = from->base_committed_ns,
+		.base_digest_kind = (enum pinpool_digest_kind)from->base_digest_kind,
+	};
+
+	memcpy(result.digest, from->digest, sizeof(result.digest));
+	memcpy(result.base_digest, from->base_digest, sizeof(result.base_digest));
+	return result;
+}
+
+static int check_packing(const struct pinpool_catalog *catalog, const struct catalog_packing *from, const char *pool,
+			 struct pinpool_diag *diag)
+{
+	struct pinpool_packed packed;
+
+	if (!string_is_good(catalog, &from->tensor) ||
+	    !utf8_is_valid(string(catalog, &from->tensor), from->tensor.bytes))
+		return refuse(diag, pool, "the name of a packed tensor is no string of UTF-8");
+	if (!string_is_good(catalog, &from->base) || pinpool_name_check(string(catalog, &from->base)))
+		return refuse(diag, pool, "the pool that a packing was made of has no name");
+	if (!string_is_good(catalog, &from->isa))
+		return refuse(diag, pool, "the kernels of a packing are no string");
+	if (from->dtype >= PINPOOL_DTYPE_COUNT)
+		return newer(diag, pool);
+	if (!catalog_range_within(from->offset, from->bytes, catalog->length))
+		return refuse(diag, pool, "a packing lies outside the content");
+	packed = read_packing(catalog, from);
+	if (!catalog_packing_is_sound(&packed))
+		return refuse(diag, pool, "a packing has impossible numbers");
+	return 0;
+}
+
+static int check_packings(const struct pinpool_catalog *catalog, const char *pool, struct pinpool_diag *diag)
+{
+	const struct catalog_packing *before = NULL;
+	int err;
+
+	for (size_t i = 0; i < catalog->sections[CATALOG_PACKINGS].count; i++) {
+		const struct catalog_packing *packing = entry(catalog, CATALOG_PACKINGS, i);
+
+		err = check_packing(catalog, packing, pool, diag);
+		if (err)
+			return err;
+		if (before && strcmp(string(catalog, &before->tensor), string(catalog, &packing->tensor)) >= 0)
+			return refuse(diag, pool, "packings are not in order, or one is there twice");
+		before = packing;
+	}
+	return 0;
+}
+
 int pinpool_catalog_open(struct pinpool_pool *pool, struct pinpool_catalog **out, struct pinpool_diag *diag)
 {
 	struct pinpool_info info = {.size = sizeof(info)};
@@ -310,6 +378,8 @@ int pinpool_catalog_open(struct pinpool_pool *pool, struct pinpool_catalog **out
 		err = check_sources(catalog, pool->name, diag);
 	if (!err)
 		err = check_tensors(catalog, pool->name, diag);
+	if (!err)
+		err = check_packings(catalog, pool->name, diag);
 	if (err) {
 		pinpool_catalog_close(catalog);
 		return err;
@@ -399,4 +469,39 @@ int pinpool_catalog_source(const struct pinpool_catalog *catalog, size_t index, 
 	result.has_digest = from->flags & CATALOG_HAS_DIGEST;
 	memcpy(result.digest, from->digest, sizeof(result.digest));
 	return opts_write(source, &result, sizeof(result));
+}
+
+size_t pinpool_catalog_packing_count(const struct pinpool_catalog *catalog)
+{
+	return catalog->sections[CATALOG_PACKINGS].count;
+}
+
+int pinpool_catalog_packing(const struct pinpool_catalog *catalog, size_t index, struct pinpool_packed *packed)
+{
+	struct pinpool_packed result;
+
+	if (index >= catalog->sections[CATALOG_PACKINGS].count)
+		return -ENOENT;
+	result = read_packing(catalog, entry(catalog, CATALOG_PACKINGS, index));
+	return opts_write(packed, &result, sizeof(result));
+}
+
+int pinpool_catalog_find_packing(const struct pinpool_catalog *catalog, const char *tensor,
+				 struct pinpool_packed *packed)
+{
+	size_t low = 0, high = catalog->sections[CATALOG_PACKINGS].count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		const struct catalog_packing *at = entry(catalog, CATALOG_PACKINGS, middle);
+		int order = strcmp(tensor, string(catalog, &at->tensor));
+
+		if (!order)
+			return pinpool_catalog_packing(catalog, middle, packed);
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return -ENOENT;
 }

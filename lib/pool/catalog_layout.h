@@ -32,6 +32,7 @@ enum catalog_section_type {
 	CATALOG_EXTENTS = 3, /* uint64_t, the shapes of all tensors */
 	CATALOG_SOURCES = 4, /* struct catalog_source */
 	CATALOG_STRINGS = 5, /* bytes, each string with a NUL behind it */
+	CATALOG_PACKINGS = 6, /* struct catalog_packing, in strict order of the bytes of their names; may be absent */
 	CATALOG_SECTION_TYPES /* one more than the last one known */
 };
 
@@ -60,7 +61,7 @@ struct catalog_string {
 	uint32_t bytes; /* without the NUL */
 };
 
-/* In the flags of tensors and sources. */
+/* In the flags of tensors, sources and packings. */
 #define CATALOG_HAS_DIGEST 1U
 
 struct catalog_tensor {
@@ -87,6 +88,25 @@ struct catalog_source {
 	uint8_t digest[PINPOOL_DIGEST_BYTES];
 };
 
+struct catalog_packing {
+	struct catalog_string tensor; /* UTF-8 */
+	struct catalog_string base; /* name of the pool that holds the tensor */
+	struct catalog_string isa;
+	uint32_t dtype; /* enum pinpool_dtype */
+	uint32_t version;
+	uint64_t n;
+	uint64_t k;
+	uint64_t panel_rows;
+	uint64_t offset; /* from the start of the pool */
+	uint64_t bytes;
+	uint64_t base_length;
+	uint64_t base_committed_ns; /* 0 if it was not known */
+	uint32_t flags; /* CATALOG_HAS_DIGEST is about the tensor's */
+	uint32_t base_digest_kind; /* enum pinpool_digest_kind */
+	uint8_t digest[PINPOOL_DIGEST_BYTES]; /* of the tensor */
+	uint8_t base_digest[PINPOOL_DIGEST_BYTES];
+};
+
 /* At capacity - CATALOG_FOOTER_BYTES; the rest of those bytes is zero. */
 struct catalog_footer {
 	char magic[8];
@@ -102,6 +122,7 @@ _Static_assert(sizeof(struct catalog_header) == 48, "no holes");
 _Static_assert(sizeof(struct catalog_section) == 32, "no holes");
 _Static_assert(sizeof(struct catalog_tensor) == 64, "no holes");
 _Static_assert(sizeof(struct catalog_source) == 72, "no holes");
+_Static_assert(sizeof(struct catalog_packing) == 128, "no holes");
 _Static_assert(sizeof(struct catalog_footer) == 56, "no holes");
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
-/* What must hold of a tensor; see catalog_rules.h. */
+/* What must hold of a tensor and of a packing; see catalog_rules.h. */
 #include "pool/catalog_rules.h"
+#include "pool/catalog_layout.h"
 
 bool catalog_shape_fills(enum pinpool_dtype dtype, uint32_t ndim, const uint64_t *shape, uint64_t bytes)
 {
@@ -22,4 +23,14 @@ bool catalog_shape_fills(enum pinpool_dtype dtype, uint32_t ndim, const uint64_t
 		if (__builtin_mul_overflow(bits, values && i == ndim - 1 ? shape[i] / values : shape[i], &bits))
 			return false;
 	return bits % 8 == 0 && bits / 8 == bytes;
+}
+
+bool catalog_packing_is_sound(const struct pinpool_packed *packed)
+{
+	uint64_t values = pinpool_dtype_block_values(packed->dtype);
+
+	if (!values && !pinpool_dtype_bits(packed->dtype))
+		return false;
+	return packed->n && packed->k && packed->panel_rows && packed->bytes && packed->offset % CATALOG_ALIGN == 0 &&
+	       (!values || packed->k % values == 0);
 }

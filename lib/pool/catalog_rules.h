@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
-/* What must hold of a tensor and a source, asked by the writer of its caller and by the reader of a catalog. */
+/* What must hold of a tensor, a source and a packing, asked by the writer of its caller and by the reader of a catalog.
+ */
 #ifndef PINPOOL_POOL_CATALOG_RULES_H
 #define PINPOOL_POOL_CATALOG_RULES_H
 
@@ -13,5 +14,8 @@ static inline bool catalog_range_within(uint64_t offset, uint64_t bytes, uint64_
 
 /* @bytes is what @ndim extents of @dtype take; elements narrower than a byte must fill whole bytes. */
 bool catalog_shape_fills(enum pinpool_dtype dtype, uint32_t ndim, const uint64_t *shape, uint64_t bytes);
+
+/* Numbers of a packing that do not depend on the pool. Whether they are those of its kernels is theirs to say. */
+bool catalog_packing_is_sound(const struct pinpool_packed *packed);
 
 #endif

@@ -27,6 +27,7 @@ struct catalog_writer {
 	struct table tensors; /* struct catalog_tensor */
 	struct table extents; /* uint64_t */
 	struct table strings; /* char */
+	struct table packings; /* struct catalog_packing */
 	uint32_t *by_offset;
 	uint32_t *by_name;
 };
@@ -69,6 +70,7 @@ void catalog_writer_free(struct catalog_writer *writer)
 	free(writer->tensors.at);
 	free(writer->extents.at);
 	free(writer->strings.at);
+	free(writer->packings.at);
 	free(writer->by_offset);
 	free(writer->by_name);
 	free(writer);
@@ -161,6 +163,38 @@ void catalog_writer_tensor_digest(struct catalog_writer *writer, size_t index,
 	memcpy(entry->digest, digest, sizeof(entry->digest));
 }
 
+int catalog_writer_add_packing(struct catalog_writer *writer, const struct pinpool_packed *packed)
+{
+	struct catalog_packing entry = {
+		.dtype = packed->dtype,
+		.version = packed->version,
+		.n = packed->n,
+		.k = packed->k,
+		.panel_rows = packed->panel_rows,
+		.offset = packed->offset,
+		.bytes = packed->bytes,
+		.base_length = packed->base_length,
+		.base_committed_ns = packed->base_committed_ns,
+		.flags = packed->has_digest ? CATALOG_HAS_DIGEST : 0,
+		.base_digest_kind = packed->base_digest_kind,
+	};
+	int err;
+
+	if (!utf8_is_valid(packed->tensor, strlen(packed->tensor)) || pinpool_name_check(packed->base) ||
+	    !catalog_packing_is_sound(packed) || !catalog_range_within(packed->offset, packed->bytes, UINT64_MAX))
+		return -EINVAL;
+	if (packed->has_digest)
+		memcpy(entry.digest, packed->digest, sizeof(entry.digest));
+	if (packed->base_digest_kind != PINPOOL_DIGEST_NONE)
+		memcpy(entry.base_digest, packed->base_digest, sizeof(entry.base_digest));
+	err = add_string(writer, packed->tensor, &entry.tensor);
+	if (!err)
+		err = add_string(writer, packed->base, &entry.base);
+	if (!err)
+		err = add_string(writer, packed->isa, &entry.isa);
+	return err ? err : table_add(&writer->packings, &entry, 1, sizeof(entry));
+}
+
 static const struct catalog_tensor *tensor_at(const struct catalog_writer *writer, uint32_t index)
 {
 	return (const struct catalog_tensor *)writer->tensors.at + index;
@@ -185,8 +219,19 @@ static int compare_offsets(const void *a, const void *b, void *writer)
 	return x == y ? compare_names(a, b, writer) : x < y ? -1 : 1;
 }
 
+static const char *packing_name(const struct catalog_writer *writer, const struct catalog_packing *packing)
+{
+	return (const char *)writer->strings.at + packing->tensor.offset;
+}
+
+static int compare_packings(const void *a, const void *b, void *writer)
+{
+	return strcmp(packing_name(writer, a), packing_name(writer, b));
+}
+
 struct layout {
 	struct catalog_section sections[CATALOG_SECTION_TYPES - 1];
+	uint32_t count; /* of those that are there */
 	uint64_t bytes;
 };
 
@@ -207,13 +252,15 @@ static struct layout lay_out(const struct catalog_writer *writer)
 		{CATALOG_EXTENTS, sizeof(uint64_t), writer->extents.count},
 		{CATALOG_SOURCES, sizeof(struct catalog_source), writer->sources.count},
 		{CATALOG_STRINGS, 1, writer->strings.count},
+		{CATALOG_PACKINGS, sizeof(struct catalog_packing), writer->packings.count},
 	};
-	struct layout layout;
-	uint64_t at = sizeof(struct catalog_header) + sizeof(layout.sections);
+	/* The last one is only there if it holds something. */
+	struct layout layout = {.count = CATALOG_SECTION_TYPES - 1 - !writer->packings.count};
+	uint64_t at = sizeof(struct catalog_header) + layout.count * sizeof(layout.sections[0]);
 
 	_Static_assert(sizeof(contents) / sizeof(contents[0]) == CATALOG_SECTION_TYPES - 1,
 		       "every section is laid out");
-	for (size_t i = 0; i < CATALOG_SECTION_TYPES - 1; i++) {
+	for (size_t i = 0; i < layout.count; i++) {
 		at = align_up(at, CATALOG_ALIGN);
 		layout.sections[i] = (struct catalog_section){
 			.type = contents[i].type,
@@ -231,6 +278,7 @@ static struct layout lay_out(const struct catalog_writer *writer)
 
 int catalog_writer_seal(struct catalog_writer *writer, const char **duplicate)
 {
+	struct catalog_packing *packings = writer->packings.at;
 	size_t count = writer->tensors.count;
 
 	if (lay_out(writer).bytes > CATALOG_BYTES_MAX)
@@ -246,6 +294,14 @@ int catalog_writer_seal(struct catalog_writer *writer, const char **duplicate)
 	for (size_t i = 1; i < count; i++) {
 		if (!compare_names(&writer->by_name[i - 1], &writer->by_name[i], writer)) {
 			*duplicate = name_at(writer, writer->by_name[i]);
+			return -EEXIST;
+		}
+	}
+	if (writer->packings.count)
+		qsort_r(packings, writer->packings.count, sizeof(*packings), compare_packings, writer);
+	for (size_t i = 1; i < writer->packings.count; i++) {
+		if (!compare_packings(&packings[i - 1], &packings[i], writer)) {
+			*duplicate = packing_name(writer, &packings[i]);
 			return -EEXIST;
 		}
 	}
@@ -289,16 +345,17 @@ static int build(const struct catalog_writer *writer, const struct layout *layou
 		.header_bytes = sizeof(header),
 		.bytes = layout->bytes,
 		.content_bytes = length,
-		.section_count = CATALOG_SECTION_TYPES - 1,
+		.section_count = layout->count,
 		.section_bytes = sizeof(struct catalog_section),
 	};
 
 	memcpy(header.magic, CATALOG_MAGIC, sizeof(header.magic));
 	memcpy(catalog, &header, sizeof(header));
-	memcpy(catalog + sizeof(header), sections, sizeof(layout->sections));
+	memcpy(catalog + sizeof(header), sections, layout->count * sizeof(*sections));
 	copy_section(catalog, &sections[CATALOG_EXTENTS - 1], &writer->extents);
 	copy_section(catalog, &sections[CATALOG_SOURCES - 1], &writer->sources);
 	copy_section(catalog, &sections[CATALOG_STRINGS - 1], &writer->strings);
+	copy_section(catalog, &sections[CATALOG_PACKINGS - 1], &writer->packings);
 	return write_tensors(writer, (struct catalog_tensor *)(catalog + sections[CATALOG_TENSORS - 1].offset),
 			     (uint32_t *)(catalog + sections[CATALOG_NAME_ORDER - 1].offset));
 }
@@ -306,6 +363,7 @@ static int build(const struct catalog_writer *writer, const struct layout *layou
 int catalog_writer_write(const struct catalog_writer *writer, void *base, uint64_t capacity, uint64_t length)
 {
 	const struct catalog_source *sources = writer->sources.at;
+	const struct catalog_packing *packings = writer->packings.at;
 	struct layout layout = lay_out(writer);
 	struct catalog_footer footer = {
 		.version = CATALOG_VERSION,
@@ -318,6 +376,9 @@ int catalog_writer_write(const struct catalog_writer *writer, void *base, uint64
 
 	for (size_t i = 0; i < writer->sources.count; i++)
 		if (!catalog_range_within(sources[i].offset, sources[i].bytes, length))
+			return -EINVAL;
+	for (size_t i = 0; i < writer->packings.count; i++)
+		if (!catalog_range_within(packings[i].offset, packings[i].bytes, length))
 			return -EINVAL;
 	if (length > capacity || capacity < catalog_writer_capacity(writer, length))
 		return -ENOSPC;

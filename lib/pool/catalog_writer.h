@@ -25,8 +25,15 @@ void catalog_writer_tensor_digest(struct catalog_writer *writer, size_t index,
 				  const uint8_t digest[PINPOOL_DIGEST_BYTES]);
 
 /*
- * Orders the tensors by offset and by name; nothing is added afterwards. Returns 0, -ENOMEM, -EOVERFLOW, or -EEXIST and
- * the name in *@duplicate if two have the same (owned by the writer). Indices given by add stay valid.
+ * Copies @packed (its size and data are ignored). Returns 0, -EINVAL (names that are none, impossible numbers),
+ * -ENOMEM, -EOVERFLOW.
+ */
+int catalog_writer_add_packing(struct catalog_writer *writer, const struct pinpool_packed *packed);
+
+/*
+ * Orders the tensors by offset and by name, packings by name; nothing is added afterwards. Returns 0, -ENOMEM,
+ * -EOVERFLOW, or -EEXIST and the name in *@duplicate if two tensors or two packings have the same (owned by the
+ * writer). Indices given by add stay valid.
  */
 int catalog_writer_seal(struct catalog_writer *writer, const char **duplicate);
 
@@ -35,7 +42,7 @@ uint64_t catalog_writer_capacity(const struct catalog_writer *writer, uint64_t l
 
 /*
  * Writes the catalog into the mapping @base of @capacity bytes behind @length bytes of content. Returns 0, -ENOSPC (too
- * small), -EINVAL (a source reaches beyond @length), -ENOMEM.
+ * small), -EINVAL (a source or packing reaches beyond @length), -ENOMEM.
  */
 int catalog_writer_write(const struct catalog_writer *writer, void *base, uint64_t capacity, uint64_t length);
 

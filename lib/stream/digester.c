@@ -96,6 +96,8 @@ static void digest_all(struct digester *digester)
 			if (!wait_for(run, &request))
 				return;
 			feed_request(digester, &request);
+			if (job->landed)
+				job->landed(job->landed_arg, request.memory + request.bytes);
 			pthread_mutex_lock(&run->lock);
 			run->bytes_digested += request.bytes;
 			pthread_mutex_unlock(&run->lock);

@@ -46,6 +46,9 @@ struct stream_file {
  * @files: by ascending offset, without overlap
  * @count: number of @files
  * @opts: how; sizes are checked, zero means the default
+ * @landed: told that everything below @end, from the base, is in its place and digested; by a thread of the engine,
+ *	which it must not hold up. Only if digests are made. NULL for nobody
+ * @landed_arg: its first argument
  */
 struct stream_job {
 	const struct pinpool_ctx *ctx;
@@ -55,6 +58,8 @@ struct stream_job {
 	struct stream_file *files;
 	size_t count;
 	const struct pinpool_load_opts *opts;
+	void (*landed)(void *arg, uint64_t end);
+	void *landed_arg;
 };
 
 /**

@@ -107,6 +107,8 @@ live() {
 	same "no completion of their reserve" "" "$(offers pinpool reserve 0 "")"
 	same "completion of tensors" $'bias\nweight' "$(offers pinpool matmul clitest "")"
 	same "completion of a part of a tensor" weight "$(offers pinpool matmul --m 3 clitest we)"
+	same "completion of more tensors" $'bias\nweight' "$(offers pinpool pack clitest weight "")"
+	same "completion of a pool to pack" $'clitest\nclitest-b' "$(offers pinpool pack --isa avx2 "")"
 	same "no completion for the name of a new pool" "" "$(offers pinpool create "")"
 	check "rm" pinpool rm clitest clitest-b
 }

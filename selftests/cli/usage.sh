@@ -84,6 +84,19 @@ wrong "pinpool: show: --output: 'DTYPE' is no column (see pinpool show --help)" 
 wrong "pinpool: matmul: --m: '0' is not a value it takes (a number from 1 to 1048576)" pinpool matmul a b --m 0
 wrong "pinpool: matmul: --isa: 'sse' is not a value it takes (one of auto, portable, avx2, avx512, avx512-vnni, neon)" pinpool matmul a b --isa sse
 wrong "pinpool: matmul: --x: *--m*" pinpool matmul a b --x f --m 3
+wrong 'pinpool: pack: NAME is missing (see pinpool pack --help)' pinpool pack
+wrong 'pinpool: pack: --list: not together with --drop (leave one of them out)' pinpool pack --list --drop a
+wrong 'pinpool: pack: --all: only with --drop, and without --isa (see pinpool pack --help)' pinpool pack a --all
+wrong 'pinpool: pack: --all: only with --drop, and without --isa (see pinpool pack --help)' \
+	pinpool pack --drop a --all --isa avx2
+wrong 'pinpool: pack: only NAME with --list and --drop*' pinpool pack --drop a b
+wrong 'pinpool: pack: only NAME with --list and --drop*' pinpool pack --list a b
+for option in -J -b -n -O '-o BASE'; do
+	# shellcheck disable=SC2086 # words
+	wrong 'pinpool: pack: options for a table are only for --list (see pinpool pack --help)' pinpool pack a $option
+done
+wrong 'pinpool: load: --pack: needs digests, not together with --no-digest (leave one of them out)' \
+	pinpool load a b --pack --no-digest
 wrong 'pinpool: --list: nonsense: nothing to list (*)' pinpool --list nonsense
 
 prints "--version" "pinpool 0.1.0" pinpool --version

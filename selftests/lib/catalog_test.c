@@ -1,132 +1,6 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
-/*
- * Catalogs: what the writer wrote is what a reader finds, on every backend; and whatever else the bytes say, by
- * accident or by intent with right checksums, is refused or harmless. Damage is done through the data file, behind the
- * library.
- */
-#include <xxhash.h>
-
-#include "harness.h"
-#include "pool/catalog_layout.h"
-#include "pool/catalog_writer.h"
-#include "pool_env.h"
-
-#define LENGTH	       4096
-/* Behind the last byte of the content: the catalog's page and the footer's. */
-#define SMALL_CAPACITY (LENGTH + 8192)
-
-static const uint8_t digest_a[PINPOOL_DIGEST_BYTES] = {0xaa, 1, 2, 3};
-static const uint8_t digest_b[PINPOOL_DIGEST_BYTES] = {0xbb, 9, 8, 7};
-
-static const struct {
-	const char *name;
-	enum pinpool_dtype dtype;
-	uint32_t ndim;
-	uint64_t shape[PINPOOL_NDIM_MAX];
-	uint64_t offset;
-	uint64_t bytes;
-	uint32_t source;
-} tensors[] = {
-	{"z.last", PINPOOL_DTYPE_BF16, 2, {8, 16}, 2048, 256, 1},
-	{"layer.0.weight", PINPOOL_DTYPE_F32, 2, {10, 20}, 101, 800, 0},
-	{"layer.0.bias", PINPOOL_DTYPE_F32, 1, {20}, 901, 80, 0},
-	{"empty", PINPOOL_DTYPE_I64, 3, {3, 0, UINT64_MAX}, 901, 0, 0},
-	{"scalar", PINPOOL_DTYPE_F64, 0, {0}, 2304, 8, 1},
-	{"gr\xc3\xb6\xc3\x9f"
-	 "e",
-	 PINPOOL_DTYPE_F4,
-	 1,
-	 {4},
-	 2312,
-	 2,
-	 1},
-	{"six", PINPOOL_DTYPE_F6_E2M3, 1, {4}, 2314, 3, 1},
-	{"", PINPOOL_DTYPE_BOOL, 16, {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 5}, 2317, 5, 1},
-};
-
-#define TENSORS (sizeof(tensors) / sizeof(tensors[0]))
-
-static int add_tensor(struct catalog_writer *writer, size_t i)
-{
-	struct pinpool_tensor tensor = {
-		.size = sizeof(tensor),
-		.name = tensors[i].name,
-		.dtype = tensors[i].dtype,
-		.ndim = tensors[i].ndim,
-		.shape = tensors[i].shape,
-		.offset = tensors[i].offset,
-		.bytes = tensors[i].bytes,
-		.source = tensors[i].source,
-	};
-
-	return catalog_writer_add_tensor(writer, &tensor);
-}
-
-static struct catalog_writer *make_writer(void)
-{
-	struct pinpool_source first = {
-		.path = "/models/a-1.safetensors",
-		.format = "safetensors",
-		.offset = 0,
-		.bytes = 1000,
-		.inode = 12,
-		.mtime_ns = 1700000000123456789,
-	};
-	struct pinpool_source second = {
-		.path = "/models/\xff no utf8",
-		.format = "safetensors",
-		.offset = 2048,
-		.bytes = 2048,
-		.inode = UINT64_MAX,
-		.has_digest = true,
-	};
-	struct catalog_writer *writer;
-	const char *duplicate;
-
-	memcpy(second.digest, digest_b, sizeof(digest_b));
-	if (catalog_writer_new(&writer) || catalog_writer_add_source(writer, &first) != 0 ||
-	    catalog_writer_add_source(writer, &second) != 1)
-		return NULL;
-	for (size_t i = 0; i < TENSORS; i++)
-		if (add_tensor(writer, i) != (int)i)
-			return NULL;
-	if (catalog_writer_seal(writer, &duplicate))
-		return NULL;
-	/* Digests come after the seal, when the bytes have been read. */
-	catalog_writer_source_digest(writer, 0, digest_a);
-	catalog_writer_tensor_digest(writer, 1, digest_b);
-	return writer;
-}
-
-/* A READY pool "model" with the catalog of make_writer(), opened for reading. */
-static struct pinpool_pool *make_pool(struct pool_env *env)
-{
-	PINPOOL_OPTS(pinpool_create_opts, opts, .capacity = SMALL_CAPACITY);
-	struct catalog_writer *writer = make_writer();
-	struct pinpool_pool *pool = NULL;
-	size_t bytes;
-	void *addr;
-	int err;
-
-	if (!writer || pinpool_pool_create(env->ctx, "model", &opts, NULL) ||
-	    pinpool_pool_open(env->ctx, "model", PINPOOL_OPEN_WRITE, &pool, NULL))
-		return NULL;
-	err = pinpool_pool_begin(pool, NULL);
-	if (!err)
-		err = pinpool_pool_map_writable(pool, &addr, &bytes);
-	if (!err) {
-		for (size_t i = 0; i < LENGTH; i++)
-			((unsigned char *)addr)[i] = (unsigned char)(i * 7);
-		err = catalog_writer_write(writer, addr, bytes, LENGTH);
-	}
-	if (!err)
-		err = env_commit(pool, LENGTH);
-	catalog_writer_free(writer);
-	pinpool_pool_close(pool);
-	if (err || pinpool_pool_open(env->ctx, "model", PINPOOL_OPEN_READ, &pool, NULL))
-		return NULL;
-	return pool;
-}
+/* Catalogs: what the writer wrote is what a reader finds, on every backend, and it writes nothing that a reader refuses. */
+#include "catalog_case.h"
 
 POOL_FIXTURE_ALL(catalog);
 
@@ -139,7 +13,7 @@ TEST_F(catalog, finds_every_tensor_as_it_was_written)
 	const void *content;
 	uint64_t offset = 0;
 
-	pool = make_pool(&self->env);
+	pool = make_pool(&self->env, true);
 	ASSERT_NE(NULL, pool);
 	ASSERT_EQ(0, pinpool_catalog_open(pool, &catalog, NULL));
 	ASSERT_EQ(0, pinpool_pool_map(pool, &content, NULL));
@@ -182,6 +56,50 @@ TEST_F(catalog, finds_every_tensor_as_it_was_written)
 	EXPECT_EQ(2048, source.offset);
 	EXPECT_TRUE(source.has_digest && !memcmp(source.digest, digest_b, sizeof(digest_b)));
 	EXPECT_EQ(-ENOENT, pinpool_catalog_source(catalog, 2, &source));
+	pinpool_catalog_close(catalog);
+	pinpool_pool_close(pool);
+}
+
+static bool same_packing(const struct pinpool_packed *a, const struct pinpool_packed *b)
+{
+	return !strcmp(a->tensor, b->tensor) && !strcmp(a->base, b->base) && !strcmp(a->isa, b->isa) &&
+	       a->version == b->version && a->dtype == b->dtype && a->n == b->n && a->k == b->k &&
+	       a->panel_rows == b->panel_rows && a->offset == b->offset && a->bytes == b->bytes &&
+	       a->has_digest == b->has_digest && !memcmp(a->digest, b->digest, sizeof(a->digest)) &&
+	       a->base_length == b->base_length && a->base_committed_ns == b->base_committed_ns &&
+	       a->base_digest_kind == b->base_digest_kind &&
+	       !memcmp(a->base_digest, b->base_digest, sizeof(a->base_digest));
+}
+
+TEST_F(catalog, finds_every_packing_as_it_was_written)
+{
+	static const size_t order[] = {1, 0, 2};
+	struct pinpool_packed packed = {.size = sizeof(packed)};
+	struct pinpool_catalog *catalog;
+	struct pinpool_pool *pool;
+	const void *content;
+
+	pool = make_pool(&self->env, true);
+	ASSERT_NE(NULL, pool);
+	ASSERT_EQ(0, pinpool_catalog_open(pool, &catalog, NULL));
+	ASSERT_EQ(0, pinpool_pool_map(pool, &content, NULL));
+	ASSERT_EQ(PACKINGS, pinpool_catalog_packing_count(catalog));
+	for (size_t i = 0; i < PACKINGS; i++) {
+		ASSERT_EQ(0, pinpool_catalog_packing(catalog, i, &packed));
+		EXPECT_TRUE(same_packing(&packings[order[i]], &packed))
+		{
+			TH_LOG("\"%s\"", packed.tensor);
+		}
+		EXPECT_EQ((const char *)content + packed.offset, packed.data);
+		memset(&packed, 0, sizeof(packed));
+		packed.size = sizeof(packed);
+		ASSERT_EQ(0, pinpool_catalog_find_packing(catalog, packings[i].tensor, &packed));
+		EXPECT_TRUE(same_packing(&packings[i], &packed));
+	}
+	EXPECT_EQ(-ENOENT, pinpool_catalog_packing(catalog, PACKINGS, &packed));
+	EXPECT_EQ(-ENOENT, pinpool_catalog_find_packing(catalog, "layer.0.weight", &packed));
+	packed.size = 1;
+	EXPECT_EQ(-EINVAL, pinpool_catalog_packing(catalog, 0, &packed));
 	pinpool_catalog_close(catalog);
 	pinpool_pool_close(pool);
 }
@@ -252,19 +170,64 @@ TEST(writer_refuses_what_a_reader_would)
 	EXPECT_STREQ("t", duplicate);
 	catalog_writer_free(writer);
 
-	writer = make_writer();
+	writer = make_writer(true);
 	ASSERT_NE(NULL, writer);
-	/* A source reaches to 4096. */
+	/* A source and a packing reach to 4096. */
 	EXPECT_EQ(-EINVAL, catalog_writer_write(writer, page, sizeof(page), LENGTH - 1));
 	EXPECT_EQ(-ENOSPC, catalog_writer_write(writer, page, catalog_writer_capacity(writer, LENGTH) - 1, LENGTH));
 	EXPECT_EQ(0, catalog_writer_write(writer, page, sizeof(page), LENGTH));
 	catalog_writer_free(writer);
 }
 
+TEST(writer_refuses_packings_that_a_reader_would)
+{
+	const struct pinpool_packed good = packings[0];
+	struct catalog_writer *writer;
+	struct pinpool_packed packed;
+	const char *duplicate = NULL;
+	char page[SMALL_CAPACITY];
+
+	ASSERT_EQ(0, catalog_writer_new(&writer));
+	packed = good, packed.tensor = "\xc0\xaf";
+	EXPECT_EQ(-EINVAL, catalog_writer_add_packing(writer, &packed));
+	packed = good, packed.base = ".hidden";
+	EXPECT_EQ(-EINVAL, catalog_writer_add_packing(writer, &packed));
+	packed = good, packed.dtype = PINPOOL_DTYPE_INVALID;
+	EXPECT_EQ(-EINVAL, catalog_writer_add_packing(writer, &packed));
+	packed = good, packed.n = 0;
+	EXPECT_EQ(-EINVAL, catalog_writer_add_packing(writer, &packed));
+	packed = good, packed.k = 0;
+	EXPECT_EQ(-EINVAL, catalog_writer_add_packing(writer, &packed));
+	packed = good, packed.dtype = PINPOOL_DTYPE_Q8_0;
+	EXPECT_EQ(-EINVAL, catalog_writer_add_packing(writer, &packed));
+	packed = good, packed.panel_rows = 0;
+	EXPECT_EQ(-EINVAL, catalog_writer_add_packing(writer, &packed));
+	packed = good, packed.bytes = 0;
+	EXPECT_EQ(-EINVAL, catalog_writer_add_packing(writer, &packed));
+	packed = good, packed.offset = 32;
+	EXPECT_EQ(-EINVAL, catalog_writer_add_packing(writer, &packed));
+	packed = good, packed.offset = UINT64_MAX - 63;
+	EXPECT_EQ(-EINVAL, catalog_writer_add_packing(writer, &packed));
+	ASSERT_EQ(0, catalog_writer_add_packing(writer, &good));
+	ASSERT_EQ(0, catalog_writer_seal(writer, &duplicate));
+	/* It ends at 320. */
+	EXPECT_EQ(-EINVAL, catalog_writer_write(writer, page, sizeof(page), 319));
+	EXPECT_EQ(0, catalog_writer_write(writer, page, sizeof(page), 320));
+	catalog_writer_free(writer);
+
+	ASSERT_EQ(0, catalog_writer_new(&writer));
+	ASSERT_EQ(0, catalog_writer_add_packing(writer, &good));
+	ASSERT_EQ(0, catalog_writer_add_packing(writer, &packings[1]));
+	ASSERT_EQ(0, catalog_writer_add_packing(writer, &good));
+	EXPECT_EQ(-EEXIST, catalog_writer_seal(writer, &duplicate));
+	EXPECT_STREQ("layer.1", duplicate);
+	catalog_writer_free(writer);
+}
+
 /* Nothing is written into the content or beyond the capacity, at any capacity that is said to do. */
 TEST(writer_stays_behind_the_content)
 {
-	struct catalog_writer *writer = make_writer();
+	struct catalog_writer *writer = make_writer(true);
 	uint64_t capacity = catalog_writer_capacity(writer, LENGTH);
 	char *page = malloc(capacity + 512 + 64);
 
@@ -276,383 +239,6 @@ TEST(writer_stays_behind_the_content)
 	}
 	free(page);
 	catalog_writer_free(writer);
-}
-
-POOL_FIXTURE_FILES(damage);
-
-/* The pool's file from behind: writable, although READY. Needs the owner, who may change its mode. */
-static char *map_behind(struct pool_env *env, uint64_t *capacity)
-{
-	struct stat st;
-	char path[128];
-	char *base;
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/model", env->huge[0] ? env->huge : env->state);
-	if (chmod(path, 0600))
-		return NULL;
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st))
-		return NULL;
-	base = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	close(fd);
-	*capacity = (uint64_t)st.st_size;
-	return base == MAP_FAILED ? NULL : base;
-}
-
-static struct catalog_footer *footer_of(char *base, uint64_t capacity)
-{
-	return (struct catalog_footer *)(base + capacity - CATALOG_FOOTER_BYTES);
-}
-
-TEST_F(damage, every_flipped_bit_is_refused)
-{
-	struct catalog_footer *footer;
-	struct pinpool_catalog *catalog;
-	struct pinpool_pool *pool;
-	uint64_t capacity;
-	char *base;
-
-	pool = make_pool(&self->env);
-	ASSERT_NE(NULL, pool);
-	base = map_behind(&self->env, &capacity);
-	ASSERT_NE(NULL, base);
-	footer = footer_of(base, capacity);
-	for (uint64_t bit = 0; bit < footer->catalog_bytes * 8; bit++) {
-		char *at = base + footer->catalog_offset + bit / 8;
-
-		*at ^= (char)(1 << bit % 8);
-		ASSERT_EQ(-EBADMSG, pinpool_catalog_open(pool, &catalog, NULL))
-		{
-			TH_LOG("catalog bit %llu", (unsigned long long)bit);
-		}
-		*at ^= (char)(1 << bit % 8);
-	}
-	for (uint64_t bit = 0; bit < CATALOG_FOOTER_BYTES * 8; bit += bit < 8 * sizeof(*footer) ? 1 : 7) {
-		char *at = (char *)footer + bit / 8;
-
-		*at ^= (char)(1 << bit % 8);
-		ASSERT_EQ(-EBADMSG, pinpool_catalog_open(pool, &catalog, NULL))
-		{
-			TH_LOG("footer bit %llu", (unsigned long long)bit);
-		}
-		*at ^= (char)(1 << bit % 8);
-	}
-	ASSERT_EQ(0, pinpool_catalog_open(pool, &catalog, NULL));
-	pinpool_catalog_close(catalog);
-	pinpool_pool_close(pool);
-}
-
-/* What somebody does who wants the reader to believe it. */
-static void sum(char *base, uint64_t capacity)
-{
-	struct catalog_footer *footer = footer_of(base, capacity);
-	XXH128_canonical_t digest;
-
-	XXH128_canonicalFromHash(&digest, XXH3_128bits(base + footer->catalog_offset, footer->catalog_bytes));
-	memcpy(footer->digest, digest.digest, sizeof(footer->digest));
-	footer->checksum = XXH3_64bits(footer, offsetof(struct catalog_footer, checksum));
-}
-
-/* Reads all that an accepted catalog leads to. False if any of it is outside. */
-static bool use(const struct pinpool_catalog *catalog)
-{
-	struct pinpool_tensor tensor = {.size = sizeof(tensor)}, found = tensor;
-	struct pinpool_source source = {.size = sizeof(source)};
-	uint64_t extents = 0;
-
-	for (size_t i = 0; i < pinpool_catalog_tensor_count(catalog); i++) {
-		if (pinpool_catalog_tensor(catalog, i, &tensor) || pinpool_catalog_find(catalog, tensor.name, &found) ||
-		    found.name != tensor.name || tensor.offset + tensor.bytes > LENGTH || tensor.bytes > LENGTH ||
-		    tensor.ndim > PINPOOL_NDIM_MAX || pinpool_catalog_source(catalog, tensor.source, &source))
-			return false;
-		for (uint32_t dim = 0; dim < tensor.ndim; dim++)
-			extents += tensor.shape[dim];
-	}
-	for (size_t i = 0; i < pinpool_catalog_source_count(catalog); i++)
-		if (pinpool_catalog_source(catalog, i, &source) || source.offset + source.bytes > LENGTH ||
-		    strlen(source.path) + strlen(source.format) > LENGTH)
-			return false;
-	/* Keeps the reads of shapes. */
-	return extents || true;
-}
-
-TEST_F_TIMEOUT(damage, every_word_set_to_a_bad_value_is_refused_or_harmless, 120)
-{
-	static const uint64_t values[] = {
-		0,	    1,		2,	    7,		 63,	    64,		4095,
-		0x7fffffff, 0x80000000, 0xffffffff, 0x100000000, INT64_MAX, 1ULL << 63, UINT64_MAX - 63,
-		UINT64_MAX};
-	unsigned int accepted = 0, refused = 0;
-	struct catalog_footer *footer, whole;
-	struct pinpool_catalog *catalog;
-	struct pinpool_pool *pool;
-	char saved[SMALL_CAPACITY];
-	uint64_t capacity;
-	char *base, *at;
-	int err;
-
-	pool = make_pool(&self->env);
-	ASSERT_NE(NULL, pool);
-	base = map_behind(&self->env, &capacity);
-	ASSERT_NE(NULL, base);
-	footer = footer_of(base, capacity);
-	whole = *footer;
-	at = base + whole.catalog_offset;
-	ASSERT_LE(whole.catalog_bytes, sizeof(saved));
-	memcpy(saved, at, whole.catalog_bytes);
-	for (uint64_t word = 0; word + 4 <= whole.catalog_bytes + sizeof(whole); word += 4) {
-		for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
-			size_t width = word % 8 ? 4 : 8;
-
-			/* Behind the catalog's words come the footer's; its sums are made anew either way. */
-			if (word + width <= whole.catalog_bytes)
-				memcpy(at + word, &values[i], width);
-			else if (word >= whole.catalog_bytes)
-				memcpy((char *)footer + (word - whole.catalog_bytes), &values[i], 4);
-			if (footer->catalog_offset == whole.catalog_offset && footer->catalog_bytes <= sizeof(saved))
-				sum(base, capacity);
-			else
-				footer->checksum = XXH3_64bits(footer, offsetof(struct catalog_footer, checksum));
-			err = pinpool_catalog_open(pool, &catalog, NULL);
-			ASSERT_TRUE(!err || err == -EBADMSG || err == -EOPNOTSUPP)
-			{
-				TH_LOG("word %llu value %llx: %d", (unsigned long long)word,
-				       (unsigned long long)values[i], err);
-			}
-			if (!err) {
-				ASSERT_TRUE(use(catalog))
-				{
-					TH_LOG("word %llu value %llx", (unsigned long long)word,
-					       (unsigned long long)values[i]);
-				}
-				pinpool_catalog_close(catalog);
-				accepted++;
-			} else {
-				refused++;
-			}
-			memcpy(at, saved, whole.catalog_bytes);
-			*footer = whole;
-		}
-	}
-	TH_LOG("%u accepted, %u refused", accepted, refused);
-	EXPECT_LT(accepted, refused);
-	pinpool_pool_close(pool);
-}
-
-struct parts {
-	struct catalog_header *header;
-	struct catalog_section *sections; /* by type - 1 */
-	struct catalog_tensor *tensors;
-	uint32_t *names;
-	uint64_t *extents;
-	struct catalog_source *sources;
-	char *strings;
-};
-
-static struct parts parts_of(char *base, uint64_t capacity)
-{
-	char *at = base + footer_of(base, capacity)->catalog_offset;
-	struct parts parts = {.header = (void *)at};
-
-	parts.sections = (void *)(at + parts.header->header_bytes);
-	parts.tensors = (void *)(at + parts.sections[CATALOG_TENSORS - 1].offset);
-	parts.names = (void *)(at + parts.sections[CATALOG_NAME_ORDER - 1].offset);
-	parts.extents = (void *)(at + parts.sections[CATALOG_EXTENTS - 1].offset);
-	parts.sources = (void *)(at + parts.sections[CATALOG_SOURCES - 1].offset);
-	parts.strings = at + parts.sections[CATALOG_STRINGS - 1].offset;
-	return parts;
-}
-
-static void swap_names(struct parts p)
-{
-	uint32_t first = p.names[0];
-
-	p.names[0] = p.names[1];
-	p.names[1] = first;
-}
-
-/* One lie each, otherwise true, with right sums. */
-/* clang-format off */
-static void lie_version(struct parts p) { p.header->version++; }
-static void lie_version_zero(struct parts p) { p.header->version = 0; }
-static void lie_length(struct parts p) { p.header->content_bytes--; }
-static void lie_bytes(struct parts p) { p.header->bytes -= 64; }
-static void lie_header_bytes(struct parts p) { p.header->header_bytes = UINT32_MAX; }
-static void lie_section_count(struct parts p) { p.header->section_count = 1025; }
-static void lie_section_missing(struct parts p) { p.header->section_count--; }
-static void lie_section_twice(struct parts p) { p.sections[1] = p.sections[0]; }
-static void lie_section_unknown(struct parts p) { p.sections[1].type = 99; }
-static void lie_section_outside(struct parts p) { p.sections[0].offset = p.header->bytes / 64 * 64 + 64; }
-static void lie_section_wraps(struct parts p) { p.sections[0].offset = UINT64_MAX - 63; }
-static void lie_section_on_table(struct parts p) { p.sections[0].offset = 0; }
-static void lie_section_short(struct parts p) { p.sections[0].bytes -= 8; }
-static void lie_section_count_wraps(struct parts p) { p.sections[2].entry_count = 1U << 31; }
-static void lie_entry_zero(struct parts p) { p.sections[0].entry_bytes = 0, p.sections[0].bytes = 0; }
-static void lie_name_outside(struct parts p) { p.tensors[0].name.offset = UINT32_MAX; }
-static void lie_name_long(struct parts p) { p.tensors[0].name.bytes++; }
-static void lie_name_with_nul(struct parts p) { p.strings[p.tensors[0].name.offset + 2] = '\0'; }
-static void lie_name_unended(struct parts p) { p.strings[p.tensors[0].name.offset + p.tensors[0].name.bytes] = 'x'; }
-static void lie_name_no_utf8(struct parts p) { p.strings[p.tensors[0].name.offset] = '\xff'; }
-static void lie_names_swapped(struct parts p) { swap_names(p); }
-static void lie_name_twice(struct parts p) { p.names[1] = p.names[0]; }
-static void lie_name_of_nothing(struct parts p) { p.names[0] = TENSORS; }
-static void lie_two_same_names(struct parts p) { p.tensors[1].name = p.tensors[0].name; }
-static void lie_dtype_none(struct parts p) { p.tensors[0].dtype = PINPOOL_DTYPE_INVALID; }
-static void lie_dtype_new(struct parts p) { p.tensors[0].dtype = PINPOOL_DTYPE_COUNT; }
-static void lie_dtype_wide(struct parts p) { p.tensors[0].dtype = PINPOOL_DTYPE_F64; }
-static void lie_ndim(struct parts p) { p.tensors[0].ndim = PINPOOL_NDIM_MAX + 1; }
-static void lie_extents_outside(struct parts p) { p.tensors[0].extents = UINT64_MAX; }
-static void lie_extent(struct parts p) { p.extents[p.tensors[0].extents]++; }
-static void lie_product_overflows(struct parts p) { p.extents[p.tensors[0].extents] = 1ULL << 62; }
-static void lie_tensor_outside(struct parts p) { p.tensors[0].offset = LENGTH; }
-static void lie_tensor_wraps(struct parts p) { p.tensors[0].offset = UINT64_MAX; }
-static void lie_tensors_unordered(struct parts p) { p.tensors[0].offset = 100, p.tensors[1].offset = 50; }
-static void lie_tensor_before_source(struct parts p) { p.tensors[TENSORS - 1].offset = 2047; }
-static void lie_source_none(struct parts p) { p.tensors[0].source = 2; }
-static void lie_source_outside(struct parts p) { p.sources[1].bytes = LENGTH; }
-static void lie_source_wraps(struct parts p) { p.sources[0].offset = UINT64_MAX; }
-static void lie_path_outside(struct parts p) { p.sources[0].path.offset = UINT32_MAX - 1; }
-/* clang-format on */
-
-#define LIE(name, err)                                                                                                 \
-	{                                                                                                              \
-#name, lie_##name, err                                                                                 \
-	}
-
-TEST_F(damage, lies_with_right_sums_are_refused)
-{
-	static const struct {
-		const char *name;
-		void (*lie)(struct parts parts);
-		int err;
-	} lies[] = {
-		LIE(version, -EOPNOTSUPP),
-		LIE(version_zero, -EBADMSG),
-		LIE(length, -EBADMSG),
-		LIE(bytes, -EBADMSG),
-		LIE(header_bytes, -EBADMSG),
-		LIE(section_count, -EBADMSG),
-		LIE(section_missing, -EBADMSG),
-		LIE(section_twice, -EBADMSG),
-		LIE(section_unknown, -EOPNOTSUPP),
-		LIE(section_outside, -EBADMSG),
-		LIE(section_wraps, -EBADMSG),
-		LIE(section_on_table, -EBADMSG),
-		LIE(section_short, -EBADMSG),
-		LIE(section_count_wraps, -EBADMSG),
-		LIE(entry_zero, -EBADMSG),
-		LIE(name_outside, -EBADMSG),
-		LIE(name_long, -EBADMSG),
-		LIE(name_with_nul, -EBADMSG),
-		LIE(name_unended, -EBADMSG),
-		LIE(name_no_utf8, -EBADMSG),
-		LIE(names_swapped, -EBADMSG),
-		LIE(name_twice, -EBADMSG),
-		LIE(name_of_nothing, -EBADMSG),
-		LIE(two_same_names, -EBADMSG),
-		LIE(dtype_none, -EBADMSG),
-		LIE(dtype_new, -EOPNOTSUPP),
-		LIE(dtype_wide, -EBADMSG),
-		LIE(ndim, -EBADMSG),
-		LIE(extents_outside, -EBADMSG),
-		LIE(extent, -EBADMSG),
-		LIE(product_overflows, -EBADMSG),
-		LIE(tensor_outside, -EBADMSG),
-		LIE(tensor_wraps, -EBADMSG),
-		LIE(tensors_unordered, -EBADMSG),
-		LIE(tensor_before_source, -EBADMSG),
-		LIE(source_none, -EBADMSG),
-		LIE(source_outside, -EBADMSG),
-		LIE(source_wraps, -EBADMSG),
-		LIE(path_outside, -EBADMSG),
-	};
-	struct catalog_footer *footer, whole;
-	struct pinpool_catalog *catalog;
-	struct pinpool_pool *pool;
-	char saved[SMALL_CAPACITY];
-	struct pinpool_diag diag;
-	uint64_t capacity;
-	char *base;
-
-	pool = make_pool(&self->env);
-	ASSERT_NE(NULL, pool);
-	base = map_behind(&self->env, &capacity);
-	ASSERT_NE(NULL, base);
-	footer = footer_of(base, capacity);
-	whole = *footer;
-	memcpy(saved, base + whole.catalog_offset, whole.catalog_bytes);
-	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
-		lies[i].lie(parts_of(base, capacity));
-		sum(base, capacity);
-		memset(&diag, 0, sizeof(diag));
-		EXPECT_EQ(lies[i].err, pinpool_catalog_open(pool, &catalog, &diag))
-		{
-			TH_LOG("%s: %s", lies[i].name, diag.cause);
-		}
-		EXPECT_NE('\0', diag.cause[0]);
-		memcpy(base + whole.catalog_offset, saved, whole.catalog_bytes);
-		*footer = whole;
-	}
-	ASSERT_EQ(0, pinpool_catalog_open(pool, &catalog, NULL));
-	pinpool_catalog_close(catalog);
-	pinpool_pool_close(pool);
-}
-
-/* A later version may add a section, which this one skips, and lengthen the entries of the section table. */
-TEST_F(damage, unknown_section_is_skipped_unless_required)
-{
-	struct pinpool_catalog *catalog;
-	struct pinpool_pool *pool;
-	struct parts parts;
-	uint64_t capacity;
-	char *base;
-
-	pool = make_pool(&self->env);
-	ASSERT_NE(NULL, pool);
-	base = map_behind(&self->env, &capacity);
-	ASSERT_NE(NULL, base);
-	parts = parts_of(base, capacity);
-	/* The table has room up to the first section. */
-	ASSERT_LE(sizeof(*parts.header) + 6 * sizeof(*parts.sections), parts.sections[0].offset);
-	parts.header->section_count = 6;
-	parts.sections[5] = (struct catalog_section){.type = 77, .offset = parts.sections[4].offset, .bytes = 1};
-	sum(base, capacity);
-	ASSERT_EQ(0, pinpool_catalog_open(pool, &catalog, NULL));
-	EXPECT_TRUE(use(catalog));
-	pinpool_catalog_close(catalog);
-	parts.sections[5].flags = CATALOG_SECTION_REQUIRED;
-	sum(base, capacity);
-	EXPECT_EQ(-EOPNOTSUPP, pinpool_catalog_open(pool, &catalog, NULL));
-	/* Skipped or not, it lies behind the table; and a known one is there once. */
-	parts.sections[5].flags = 0;
-	parts.sections[5].offset = 0;
-	sum(base, capacity);
-	EXPECT_EQ(-EBADMSG, pinpool_catalog_open(pool, &catalog, NULL));
-	parts.sections[5] = parts.sections[0];
-	sum(base, capacity);
-	EXPECT_EQ(-EBADMSG, pinpool_catalog_open(pool, &catalog, NULL));
-	pinpool_pool_close(pool);
-}
-
-/* Whoever owns the file can change it at any time; a catalog that is open does not notice. */
-TEST_F(damage, open_catalog_does_not_depend_on_the_file)
-{
-	struct pinpool_catalog *catalog;
-	struct pinpool_pool *pool;
-	uint64_t capacity;
-	char *base;
-
-	pool = make_pool(&self->env);
-	ASSERT_NE(NULL, pool);
-	ASSERT_EQ(0, pinpool_catalog_open(pool, &catalog, NULL));
-	base = map_behind(&self->env, &capacity);
-	ASSERT_NE(NULL, base);
-	memset(base + LENGTH, 0xff, capacity - LENGTH);
-	EXPECT_EQ(TENSORS, pinpool_catalog_tensor_count(catalog));
-	EXPECT_TRUE(use(catalog));
-	pinpool_catalog_close(catalog);
-	pinpool_pool_close(pool);
 }
 
 TEST_HARNESS_MAIN
