@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /* pinpool matmul: Y = X * W^T with a tensor of a pool as W, timed and checked against the reference. */
+#include "bench/figures.h"
 #include "commands.h"
 #include "error.h"
+#include "isa_args.h"
 #include "matmul_check.h"
 #include "npy.h"
 #include "random.h"
@@ -10,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct matmul_args {
 	int64_t m; /* 0: not given */
@@ -26,12 +27,6 @@ enum {
 	DEFAULT_M = 64,
 };
 
-static const char *const isa_words[] = {"auto", "portable", "avx2", "avx512", "avx512-vnni", "neon", NULL};
-
-_Static_assert(PINPOOL_ISA_AUTO == 0 && PINPOOL_ISA_PORTABLE == 1 && PINPOOL_ISA_AVX2 == 2 && PINPOOL_ISA_AVX512 == 3 &&
-		       PINPOOL_ISA_AVX512_VNNI == 4 && PINPOOL_ISA_NEON == 5 && PINPOOL_ISA_COUNT == 6,
-	       "isa_words follows enum pinpool_isa");
-
 static const struct option_spec options[] = {
 	OPTION('m', "m", "M", "rows of random activations; 64 if not given", OPTION_NUMBER, struct matmul_args, m,
 	       .min = 1, .max = 1 << 20),
@@ -39,8 +34,7 @@ static const struct option_spec options[] = {
 	OPTION(0, "out", "FILE", "write the product to a .npy file", OPTION_TEXT, struct matmul_args, out),
 	OPTION('t', "threads", "N", "threads; as many as processors if not given", OPTION_NUMBER, struct matmul_args,
 	       threads, .min = 1, .max = 4096),
-	OPTION(0, "isa", "ISA", "instruction set (auto takes the best that this processor has)", OPTION_CHOICE,
-	       struct matmul_args, isa, .choices = isa_words),
+	ISA_OPTION(struct matmul_args, isa),
 	OPTION(0, "seed", "N", "of the random activations and of the sample that is checked; 1 if not given",
 	       OPTION_NUMBER, struct matmul_args, seed, .min = 0, .max = INT64_MAX),
 	OPTION(0, "repeat", "N", "times to compute it, the fastest counts; 5 if not given", OPTION_NUMBER,
@@ -120,14 +114,6 @@ static int make_y(struct cli *cli, struct job *job)
 	return STATUS_OK;
 }
 
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
-}
-
 static int compute(struct job *job, const struct pinpool_matmul_args *product, struct pinpool_diag *diag)
 {
 	double start, seconds;
@@ -135,9 +121,9 @@ static int compute(struct job *job, const struct pinpool_matmul_args *product, s
 	int err;
 
 	for (i = 0; i < job->args->repeat; i++) {
-		start = now();
+		start = bench_now();
 		err = pinpool_matmul(job->math, product, diag);
-		seconds = now() - start;
+		seconds = bench_now() - start;
 		if (err)
 			return err;
 		if (!i || seconds < job->seconds)
@@ -166,6 +152,7 @@ static int multiply(struct cli *cli, struct job *job)
 	PINPOOL_OPTS(pinpool_matmul_args, product, .m = job->x.rows, .n = job->y.columns, .k = job->x.columns,
 		     .x = job->x.data, .w = job->tensor.data, .w_dtype = job->tensor.dtype, .y = job->y.data);
 	struct pinpool_diag diag = {0};
+	struct matmul_check_how how = matmul_check_how(&product, job->args->seed);
 	struct matmul_check check;
 	int err;
 
@@ -173,7 +160,7 @@ static int multiply(struct cli *cli, struct job *job)
 	if (err)
 		return error_diag(cli, err, &diag);
 	print_job(job);
-	err = matmul_check(&product, job->args->seed, &check, &diag);
+	err = matmul_check(&product, &how, &check, &diag);
 	if (err)
 		return error_diag(cli, err, &diag);
 	if (!check.within)
@@ -183,8 +170,7 @@ static int multiply(struct cli *cli, struct job *job)
 				  (double)check.should);
 	printf("checked %llu of %llu columns against the reference: error at most %.2g of the sum of magnitudes, "
 	       "budget %.2g\n",
-	       (unsigned long long)check.columns, (unsigned long long)product.n, check.largest,
-	       matmul_check_budget(&product));
+	       (unsigned long long)check.columns, (unsigned long long)product.n, check.largest, how.budget);
 	if (job->args->out) {
 		err = npy_write(job->args->out, &job->y, &diag);
 		if (err)

@@ -24,7 +24,11 @@ wrong 'pinpool: ver: no such command (did you mean verify? pinpool --help lists 
 wrong 'pinpool: s: no such command (did you mean ls or show or stat? pinpool --help lists the commands)' pinpool s
 wrong 'pinpool: frobnicate: no such command (pinpool --help lists the commands)' pinpool frobnicate
 wrong "pinpool: '': no such command (pinpool --help lists the commands)" pinpool ''
-wrong 'pinpool: help: lod: no such command (pinpool --help lists the commands)' pinpool help lod
+wrong 'pinpool: help: lod: no such command (did you mean load? pinpool --help lists the commands)' pinpool help lod
+wrong 'pinpool: bench: a command of it is missing (one of matmul*)' pinpool bench
+wrong "pinpool: bench: 'frob' is no command of it (one of matmul*)" pinpool bench frob
+wrong "pinpool: help: bench: a command of it is missing (one of matmul*)" pinpool help bench
+wrong "pinpool: --list: bench: 'frob' is no command of it (one of matmul*)" pinpool --list options bench frob
 
 wrong 'pinpool: create: NAME is missing (see pinpool create --help)' pinpool create
 wrong 'pinpool: create: SIZE is missing (see pinpool create --help)' pinpool create a
@@ -82,7 +86,7 @@ wrong "pinpool: show: --output: 'PATH' is no column (see pinpool show --help)" p
 wrong "pinpool: show: --output: 'DTYPE' is no column (see pinpool show --help)" pinpool show a --sources -o DTYPE
 
 wrong "pinpool: matmul: --m: '0' is not a value it takes (a number from 1 to 1048576)" pinpool matmul a b --m 0
-wrong "pinpool: matmul: --isa: 'sse' is not a value it takes (one of auto, portable, avx2, avx512)" pinpool matmul a b --isa sse
+wrong "pinpool: matmul: --isa: 'sse' is not a value it takes (one of auto, portable, avx2, avx512*)" pinpool matmul a b --isa sse
 wrong "pinpool: matmul: --x: *--m*" pinpool matmul a b --x f --m 3
 wrong 'pinpool: --list: nonsense: nothing to list (*)' pinpool --list nonsense
 
