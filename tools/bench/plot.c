@@ -74,7 +74,8 @@ static void print_share(FILE *to, double share)
 		fprintf(to, " NaN");
 }
 
-static void print_cells(FILE *to, const struct bench_cell *cells, size_t count)
+/* Each by its name or, in a text, where there is no room, by its line in the table. */
+static void print_cells(FILE *to, bool png, const struct bench_cell *cells, size_t count)
 {
 	char type[16];
 	size_t i;
@@ -84,9 +85,12 @@ static void print_cells(FILE *to, const struct bench_cell *cells, size_t count)
 	for (i = 0; i < count; i++) {
 		const struct bench_cell *cell = &cells[i];
 
-		fprintf(to, "\"%s %llux%llu m%llu t%u%s\"", bench_type_name(cell->dtype, type),
-			(unsigned long long)cell->shape.n, (unsigned long long)cell->shape.k,
-			(unsigned long long)cell->m, cell->threads, cell->packed ? " packed" : "");
+		if (png)
+			fprintf(to, "\"%s %llux%llu m%llu t%u%s\"", bench_type_name(cell->dtype, type),
+				(unsigned long long)cell->shape.n, (unsigned long long)cell->shape.k,
+				(unsigned long long)cell->m, cell->threads, cell->packed ? " packed" : "");
+		else
+			fprintf(to, "%zu", i + 1);
 		print_share(to, cell->share);
 		for (who = 0; who < BENCH_RIVALS; who++)
 			print_share(to, cell->share / cell->rivals[who].ratio);
@@ -107,12 +111,15 @@ static void print_script(FILE *to, bool png, const struct bench_cell *cells, siz
 			"set terminal png size %zu,800 noenhanced\nset style data histograms\nset style fill solid\n",
 			400 + 60 * count);
 	else
-		fprintf(to, "set terminal dumb size %zu,40 noenhanced\nset style data points\n", 60 + 6 * count);
+		fprintf(to,
+			"set terminal dumb size %zu,40 noenhanced\nset style data points\n"
+			"set xlabel 'row of the table'\n",
+			60 + 3 * count);
 	fprintf(to,
-		"set title 'share of what the machine can do (%s)'\nset yrange [0:1.1]\nset xtics rotate by -90\n"
-		"set key outside top\n",
-		pinpool_isa_name(cells[0].isa));
-	print_cells(to, cells, count);
+		"set title 'share of what the machine can do (%s)'\nset yrange [0:1.1]\nset xrange [-0.6:%zu.6]\n"
+		"set xtics rotate by -90\nset key outside bottom center horizontal\n",
+		pinpool_isa_name(cells[0].isa), count - 1);
+	print_cells(to, png, cells, count);
 	fprintf(to, "plot $cells using 2:xtic(1) title 'pinpool'");
 	for (who = 0; who < BENCH_RIVALS; who++) {
 		for (i = 0, shown = false; i < count; i++)
