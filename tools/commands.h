@@ -5,6 +5,7 @@
 
 #include "cli.h"
 
+extern const struct command command_bench_decode;
 extern const struct command command_bench_matmul;
 extern const struct command command_create;
 extern const struct command command_evictable;

@@ -19,6 +19,7 @@ const struct command *const commands[] = {
 	&command_verify,
 	&command_matmul,
 	&command_bench_matmul,
+	&command_bench_decode,
 	&command_resize,
 	&command_evictable,
 	&command_rm,

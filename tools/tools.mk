@@ -4,7 +4,7 @@
 TOOL_PACKAGES := smartcols jansson
 TOOL_SOURCES := $(sort $(wildcard tools/*.c tools/*/*.c))
 TOOL_OBJECTS := $(TOOL_SOURCES:%.c=$(BUILD)/obj/%.o)
-TOOL_CFLAGS = -Itools $(shell $(PKG_CONFIG) --cflags $(TOOL_PACKAGES) 2>/dev/null)
+TOOL_CFLAGS = -iquote tools $(shell $(PKG_CONFIG) --cflags $(TOOL_PACKAGES) 2>/dev/null)
 TOOL_LIBS = $(shell $(PKG_CONFIG) --libs $(TOOL_PACKAGES) 2>/dev/null)
 
 .PHONY: tools

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
  * Models; see model.h. A config.json that lacks what most models leave to a default gets that default: as many heads of
- * keys as of queries, and heads that share the hidden dimension. Whether embeddings are tied does not matter here: of
- * those, one row is read for a token; the head is read whole either way.
+ * keys as of queries, heads that share the hidden dimension, and a head of its own.
  */
 #include "bench/model.h"
 
@@ -20,8 +19,8 @@ static const struct {
 	const char *name;
 	struct bench_model model;
 } known[] = {
-	{"openpangu-embedded-1b", {1536, 26, 12, 6, 128, 6144, 153376}},
-	{"openpangu-embedded-7b", {4096, 34, 32, 8, 128, 12800, 153376}},
+	{"openpangu-embedded-1b", {1536, 26, 12, 6, 128, 6144, 153376, false}},
+	{"openpangu-embedded-7b", {4096, 34, 32, 8, 128, 12800, 153376, false}},
 };
 
 static int fail(struct pinpool_diag *diag, int err, const char *object, const char *change)
@@ -49,6 +48,18 @@ static int take(const json_t *top, const char *key, uint64_t otherwise, uint64_t
 	return *diag->cause ? -EINVAL : 0;
 }
 
+static int take_tied(const json_t *top, bool *tied, struct pinpool_diag *diag)
+{
+	const json_t *value = json_object_get(top, "tie_word_embeddings");
+
+	if (value && !json_is_boolean(value)) {
+		snprintf(diag->cause, sizeof(diag->cause), "tie_word_embeddings is neither true nor false");
+		return -EINVAL;
+	}
+	*tied = json_is_true(value);
+	return 0;
+}
+
 static int take_all(const json_t *top, struct bench_model *model, struct pinpool_diag *diag)
 {
 	int err = take(top, "hidden_size", 0, &model->hidden, diag);
@@ -66,6 +77,8 @@ static int take_all(const json_t *top, struct bench_model *model, struct pinpool
 		err = take(top, "intermediate_size", 0, &model->intermediate, diag);
 	if (!err)
 		err = take(top, "vocab_size", 0, &model->vocabulary, diag);
+	if (!err)
+		err = take_tied(top, &model->tied, diag);
 	return err;
 }
 

@@ -13,6 +13,7 @@ struct bench_model {
 	uint64_t head_dim;
 	uint64_t intermediate;
 	uint64_t vocabulary;
+	bool tied; /* the head is the embeddings */
 };
 
 /* A known model by its name, else the config.json at that path. Returns 0, -ENOENT, -EINVAL or what reading gave. */
