@@ -191,6 +191,7 @@ q8_0 1 7 $((bytes / 32 * 34))" \
 start() {
 	local tries
 
+	rm -f "$work/out" "$work/err"
 	# With job control a job does not ignore SIGINT.
 	set -m
 	"$PINPOOL" "${decode[@]}" --type f32 --rounds 100000 -v >"$work/out" 2>"$work/err" &
