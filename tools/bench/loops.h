@@ -12,7 +12,6 @@ struct bench_loops {
 	/* Returns operations: each multiplication and each addition. */
 	double (*fma)(void); /* f32 */
 	double (*int8)(void); /* products of 8 bits, summed to 32 bits without loss */
-	const char *int8_name; /* the instructions of it */
 };
 
 /* Of a family, those of @isa; NULL if it has none. */

@@ -15,7 +15,7 @@ enum {
 	ROUNDS = 500000,
 };
 
-static double fma_neon(void)
+__attribute__((noinline)) static double fma_neon(void)
 {
 	float32x4_t chain[CHAINS], half = vdupq_n_f32(0.5f);
 
@@ -32,7 +32,7 @@ static double fma_neon(void)
 	return 2.0 * CHAINS * ROUNDS * 4;
 }
 
-__attribute__((target("+dotprod"))) static double int8_neon(void)
+__attribute__((target("arch=armv8.2-a+dotprod"), noinline)) static double int8_neon(void)
 {
 	int8x16_t a = vdupq_n_s8(3), b = vdupq_n_s8(5);
 	int32x4_t chain[CHAINS];
@@ -52,7 +52,7 @@ __attribute__((target("+dotprod"))) static double int8_neon(void)
 
 const struct bench_loops *bench_loops_neon(enum pinpool_isa isa)
 {
-	static const struct bench_loops neon = {fma_neon, int8_neon, "sdot"};
+	static const struct bench_loops neon = {fma_neon, int8_neon};
 
 	return isa == PINPOOL_ISA_NEON ? &neon : NULL;
 }

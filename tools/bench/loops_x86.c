@@ -62,9 +62,9 @@ INT8_LOOP(int8_vnni, "avx512f,avx512bw,avx512vnni", __m512i, _mm512_set1_epi8, _
 
 const struct bench_loops *bench_loops_x86(enum pinpool_isa isa)
 {
-	static const struct bench_loops avx2 = {fma_avx2, int8_avx2, "maddubs + maddwd + addd"};
-	static const struct bench_loops avx512 = {fma_avx512, int8_avx512, "maddubs + maddwd + addd"};
-	static const struct bench_loops vnni = {fma_avx512, int8_vnni, "dpbusd"};
+	static const struct bench_loops avx2 = {fma_avx2, int8_avx2};
+	static const struct bench_loops avx512 = {fma_avx512, int8_avx512};
+	static const struct bench_loops vnni = {fma_avx512, int8_vnni};
 
 	return isa == PINPOOL_ISA_AVX2		? &avx2
 	       : isa == PINPOOL_ISA_AVX512	? &avx512
