@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
 # libpinpool: every lib/*/*.c, one set of position-independent objects for the archive and the shared object.
-# A file that needs an instruction set says so by its name: *_avx2.c, *_avx512.c.
+# A file that needs an instruction set says so by its name: *_avx2.c, *_avx512.c, *_avx512_vnni.c.
 
 LIB_PACKAGES := liburing jansson libxxhash
 LIB_SOURCES := $(sort $(wildcard lib/*/*.c))
@@ -10,7 +10,8 @@ LIB_LIBS = $(shell $(PKG_CONFIG) --libs $(LIB_PACKAGES) 2>/dev/null) -lm
 # Vectors wider than the registers have no ABI of their own: those of the portable kernels are never passed, but inlined.
 ISA_CFLAGS = $(if $(filter %_portable.o,$@),-Wno-psabi) \
 	     $(if $(filter %_avx2.o,$@),-mavx2 -mfma -mf16c) \
-	     $(if $(filter %_avx512.o,$@),-mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512)
+	     $(if $(filter %_avx512.o %_avx512_vnni.o,$@),-mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512) \
+	     $(if $(filter %_avx512_vnni.o,$@),-mavx512vnni)
 
 LIB_A := $(BUILD)/lib/libpinpool.a
 LIB_SO := $(BUILD)/lib/libpinpool.so.$(VERSION)

@@ -84,6 +84,12 @@ PINPOOL_API bool pinpool_matmul_takes(enum pinpool_dtype dtype);
  */
 PINPOOL_API int pinpool_matmul_weights(enum pinpool_dtype dtype, const void *row, float *values, uint64_t k);
 
+/*
+ * Activations that share a scale where they meet weights of that type as integers (see PINPOOL_MATMUL_QUANT); 0 for types
+ * that meet activations as they are. Since 0.1.
+ */
+PINPOOL_API uint64_t pinpool_matmul_run(enum pinpool_dtype dtype);
+
 /**
  * struct pinpool_matmul_args - one product
  * @size: sizeof(struct pinpool_matmul_args)
@@ -93,7 +99,7 @@ PINPOOL_API int pinpool_matmul_weights(enum pinpool_dtype dtype, const void *row
  * @x: activations, of @x_dtype, aligned to the size of one
  * @ldx: elements from one row of X to the next, at least @k; 0 for @k
  * @w: weights; any alignment
- * @w_dtype: PINPOOL_DTYPE_F32, _BF16, _F16, _F8_E4M3, _F8_E5M2, or _Q8_0, _Q4_0, _Q4_K or _Q6_K, for which @k is a
+ * @w_dtype: PINPOOL_DTYPE_F32, _BF16, _F16, _F8_E4M3, _F8_E5M2, _I8 (times @w_scales), or _Q8_0, _Q4_0, _Q4_K or _Q6_K, for which @k is a
  *     multiple of the values in a block
  * @ldw: elements from one row of W to the next, at least @k; 0 for @k. Whole blocks
  * @y: results, of @y_dtype, aligned to the size of one; what it held before does not matter, elements between @n and

@@ -16,21 +16,27 @@
 #define Q6_K_SCALES 192
 #define Q6_K_D	    208
 
-/* Scale and minimum of a group of Q4_K. */
-static inline void q4_k_scales(const unsigned char *block, size_t group, float *scale, float *minimum)
+/* The codes of the scale and the minimum of a group of Q4_K. */
+static inline void q4_k_codes(const unsigned char *block, size_t group, uint8_t *scale, uint8_t *minimum)
 {
 	const unsigned char *s = block + Q4_K_SCALES;
-	uint32_t scale_bits, minimum_bits;
 
 	if (group < 4) {
-		scale_bits = s[group] & 63;
-		minimum_bits = s[group + 4] & 63;
+		*scale = s[group] & 63;
+		*minimum = s[group + 4] & 63;
 	} else {
-		scale_bits = (s[group + 4] & 15u) | (s[group - 4] & 0xc0u) >> 2;
-		minimum_bits = s[group + 4] >> 4 | (s[group] & 0xc0u) >> 2;
+		*scale = (uint8_t)((s[group + 4] & 15u) | (s[group - 4] & 0xc0u) >> 2);
+		*minimum = (uint8_t)(s[group + 4] >> 4 | (s[group] & 0xc0u) >> 2);
 	}
-	*scale = f16_load(block) * (float)scale_bits;
-	*minimum = f16_load(block + 2) * (float)minimum_bits;
+}
+
+static inline void q4_k_scales(const unsigned char *block, size_t group, float *scale, float *minimum)
+{
+	uint8_t scale_code, minimum_code;
+
+	q4_k_codes(block, group, &scale_code, &minimum_code);
+	*scale = f16_load(block) * (float)scale_code;
+	*minimum = f16_load(block + 2) * (float)minimum_code;
 }
 
 static inline float q6_k_scale(const unsigned char *block, size_t value)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
-/* What a context owns, and the ways to make a product with it. */
+/* What a context owns, and what is done with it. */
 #ifndef PINPOOL_MATH_CONTEXT_H
 #define PINPOOL_MATH_CONTEXT_H
 
@@ -15,7 +15,7 @@ static inline size_t min(size_t a, size_t b)
 
 /* Memory that grows to what the largest product so far took. */
 struct scratch {
-	float *memory;
+	void *memory;
 	size_t size;
 };
 
@@ -23,26 +23,17 @@ struct pinpool_math {
 	const struct math_kernels *kernels;
 	struct team *team;
 	struct cache cache;
-	struct scratch packed; /* panels */
+	struct scratch packed; /* panels, X in integers */
 	struct scratch staged; /* X and Y in f32 */
-	struct scratch quantised; /* X in integers */
 };
 
-/* At least @floats floats on a cache line, their contents undefined; belongs to @scratch. NULL: no memory. */
-float *scratch_get(struct scratch *scratch, size_t floats);
+/* At least @bytes on a cache line, their contents undefined; belongs to @scratch. NULL: no memory. */
+void *scratch_get(struct scratch *scratch, size_t bytes);
 
-/* math.c: the faster way for a product in f32. Returns 0 or -ENOMEM. */
-int product_run(struct pinpool_math *math, const struct product *product);
+/* staging.c: any products. Returns 0 or -ENOMEM. */
+int staged_run(struct pinpool_math *math, const struct product *products, size_t count);
 
-/* staging.c: any product. Returns 0 or -ENOMEM. */
-int staged_run(struct pinpool_math *math, const struct product *product);
-
-/* gemm.c: packs both factors and works in the caches. Returns 0 or -ENOMEM. */
-int gemm_run(struct pinpool_math *math, const struct product *product);
-
-/* gemv.c: streams the rows of W once for every few rows of X. Returns 0 or -ENOMEM. */
-int gemv_run(struct pinpool_math *math, const struct product *product);
-/* True if gemv_run() is the faster one. */
-bool gemv_fits(const struct pinpool_math *math, const struct product *product);
+/* batch.c: products in f32, each in the faster way. Returns 0 or -ENOMEM. */
+int batch_run(struct pinpool_math *math, const struct product *products, size_t count);
 
 #endif

@@ -115,4 +115,9 @@ static inline float f8_e4m3_load(const void *src)
 	return F8_E4M3_SCALE * f16_from_bits((byte & 0x80) << 8 | magnitude << 7);
 }
 
+static inline float i8_load(const void *src)
+{
+	return *(const int8_t *)src;
+}
+
 #endif

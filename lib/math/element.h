@@ -12,6 +12,7 @@ enum element {
 	ELEMENT_ACTIVATIONS,
 	ELEMENT_F8_E4M3 = ELEMENT_ACTIVATIONS,
 	ELEMENT_F8_E5M2,
+	ELEMENT_I8, /* times a scale for each row */
 	ELEMENT_Q8_0,
 	ELEMENT_Q4_0,
 	ELEMENT_Q4_K,
@@ -27,6 +28,7 @@ struct element_type {
 	enum pinpool_dtype dtype;
 	size_t block; /* values that are stored as a whole: 1, or those of a block type */
 	size_t size; /* bytes of them */
+	size_t run; /* activations that share a scale where they meet codes, 0 for floats */
 	void (*widen)(float *dst, const void *src); /* one block */
 	void (*store)(void *dst, float value); /* of activations */
 };

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
- * Products in which both factors are used often: the loops of Goto and van de Geijn, "Anatomy of High-Performance
- * Matrix Multiplication". From the outside in:
+ * Products in which both factors are used often, and all products with a packing: the loops of Goto and van de Geijn,
+ * "Anatomy of High-Performance Matrix Multiplication". From the outside in:
  *
- *   block of N, block of M     packed factors of one step fit into a share of the last cache
- *     step of K                a panel of X and one of W fit into the first cache; both are packed, widened to f32
- *       tile of Y              a unit of a thread's work: its parts of packed W and X fit into the second cache
+ *   block of N, block of M     panels of one step fit into a share of the last cache
+ *     step of K                a panel of X and one of W fit into the first cache
+ *       tile of Y              a unit of a thread's work: its panels of W and X fit into the second cache
  *         panel of X           at most mr rows
  *           panel of W         nr columns: one call of the kernel, Y in registers
  *
@@ -15,42 +15,17 @@
  * Every element is the sum of its steps in order and within a step the sum along k in order, so the bits depend on the
  * size of a step only, which depends on the kernels, K and the first cache, never on threads or tiles.
  *
- * Packing is shared among the threads. Where one tile spans all rows of X, nobody else needs its part of W: then each
- * thread packs what it uses, next to its use.
+ * Panels of W lie in a packing, or are made: shared among the threads, or, where one tile spans all rows of X and so
+ * nobody else needs its part of W, by the thread that uses them next. A single panel of X against a packing is one step
+ * and one block: W is read once and straight through.
  */
 #include <errno.h>
 
-#include "math/context.h"
+#include "math/packing.h"
+#include "math/ways.h"
 
 /* Units a thread should find, so that the last ones to finish hold the rest for a short time. */
 #define UNITS_A_THREAD 6
-
-struct gemm {
-	const struct math_kernels *kernels;
-	const struct product *product;
-
-	/* Most rows of a panel of X. Panels are equally high but for the last. */
-	size_t panel_m;
-	/* Rows and columns of Y in a block and in a tile; multiples of panel_m and nr. */
-	size_t block_m;
-	size_t block_n;
-	size_t tile_m;
-	size_t tile_n;
-	size_t step;
-	bool shared_w;
-
-	/* Packed panels of the current block and step: of X, of W or, for each thread, of a tile's W. */
-	float *x;
-	float *w;
-
-	/* Current block: first row, column and k, and how many. */
-	size_t m0;
-	size_t n0;
-	size_t k0;
-	size_t m;
-	size_t n;
-	size_t k;
-};
 
 static size_t ceil_div(size_t a, size_t b)
 {
@@ -73,114 +48,191 @@ static size_t even(size_t total, size_t most, size_t multiple)
 	return round_up(ceil_div(total, parts), multiple);
 }
 
-static void pack_x_panel(struct gemm *g, size_t panel)
+/* Bytes of a row of a panel of X. */
+static size_t x_bytes(const struct panel_type *type, size_t k)
+{
+	if (!type->run)
+		return k * type->x_bytes;
+	return round_up(k, 4) * type->x_bytes + ceil_div(k, type->run) * (1 + type->x_sums) * sizeof(float);
+}
+
+static void pack_x_panel(const struct gemm *g, size_t panel)
 {
 	const struct product *p = g->product;
 	size_t row = panel * g->panel_m;
 
-	g->kernels->pack_x(g->x + row * g->k, (const float *)p->x + (g->m0 + row) * p->ldx + g->k0, p->ldx,
-			   min(g->panel_m, g->m - row), g->k);
+	g->type->pack_x(g->x + row * x_bytes(g->type, g->k), (const float *)p->x + (g->m0 + row) * p->ldx + g->k0,
+			p->ldx, min(g->panel_m, g->m - row), g->panel_m, g->k);
 }
 
 /* @column counts from the block's first. */
-static void pack_w_panel(struct gemm *g, float *dst, size_t column)
+static void pack_w_panel(const struct gemm *g, unsigned char *dst, size_t column)
 {
 	const struct product *p = g->product;
 
-	g->kernels->pack_w[p->weight](dst, p->w + (g->n0 + column) * p->ldw + product_w_bytes(p, g->k0), p->ldw,
-				      min(g->kernels->nr, g->n - column), g->k);
+	g->type->pack_w(dst, p->w + (g->n0 + column) * p->ldw + product_w_bytes(p, g->k0), p->ldw,
+			min(g->type->nr, g->n - column), g->k);
 }
 
-static void pack_unit(void *arg, size_t unit, unsigned int thread)
+void gemm_prepare_unit(const struct gemm *g, size_t unit)
 {
-	struct gemm *g = arg;
 	size_t x_panels = ceil_div(g->m, g->panel_m);
 
 	if (unit < x_panels) {
 		pack_x_panel(g, unit);
 	} else {
-		size_t column = (unit - x_panels) * g->kernels->nr;
+		size_t panel = unit - x_panels;
 
-		pack_w_panel(g, g->w + column * g->k, column);
+		pack_w_panel(g, g->w + panel * g->w_stride, panel * g->type->nr);
 	}
+}
+
+void gemm_tile_unit(const struct gemm *g, size_t unit, unsigned int thread)
+{
+	const struct product *p = g->product;
+	const size_t nr = g->type->nr;
+	size_t tiles_m = ceil_div(g->m, g->tile_m);
+	size_t row0 = unit % tiles_m * g->tile_m, row1 = min(row0 + g->tile_m, g->m);
+	size_t column0 = unit / tiles_m * g->tile_n, column1 = min(column0 + g->tile_n, g->n);
+	struct tile_args args = {
+		.height = g->panel_m,
+		.n = column1 - column0,
+		.k = g->k,
+		.w_stride = g->w_stride,
+		.w_scales = p->w_scales ? p->w_scales + g->n0 + column0 : NULL,
+		.ldy = p->ldy,
+		.add = g->k0 > 0,
+	};
+	unsigned char *own = NULL;
+
+	switch (g->panels) {
+	case PANELS_PACKED:
+		args.w = packing_panel(p->packing, g->type, (g->n0 + column0) / nr) + g->k0 / g->type->values * g->type->bytes;
+		break;
+	case PANELS_SHARED:
+		args.w = g->w + column0 / nr * g->w_stride;
+		break;
+	case PANELS_OWN:
+		own = g->w + thread * (g->tile_n / nr) * g->w_stride;
+		for (size_t column = column0; column < column1; column += nr)
+			pack_w_panel(g, own + (column - column0) / nr * g->w_stride, column);
+		args.w = own;
+		break;
+	}
+	for (size_t row = row0; row < row1; row += g->panel_m) {
+		args.x = g->x + row * x_bytes(g->type, g->k);
+		args.y = (float *)p->y + (g->m0 + row) * p->ldy + g->n0 + column0;
+		args.m = min(g->panel_m, row1 - row);
+		g->type->tile(&args);
+	}
+}
+
+/* Values of k in a step. */
+static size_t plan_step(const struct gemm *g, const struct cache *cache)
+{
+	const struct panel_type *type = g->type;
+	const struct product *p = g->product;
+	size_t block = type->run > 32 ? type->run : 32;
+	size_t row = x_bytes(type, block) / block + 1;
+	size_t both = type->mr * row + type->bytes / type->values + 1;
+
+	if (g->panels == PANELS_PACKED && p->m <= type->mr && p->m * x_bytes(type, p->k) <= cache->l2 / 2)
+		return p->k;
+	return even(p->k, cache->l1 / both, block);
+}
+
+/* Equal panels, as high as there are kernels for. */
+static size_t plan_height(const struct panel_type *type, size_t m)
+{
+	return type->heights[ceil_div(m, ceil_div(m, type->mr))];
+}
+
+void gemm_plan(struct gemm *g, const struct pinpool_math *math, const struct product *p)
+{
+	const struct cache *cache = &math->cache;
+	unsigned int threads = team_threads(math->team);
+	const struct panel_type *type = p->packing ? &math->kernels->packed[p->weight] : &math->kernels->fresh[p->weight];
+	size_t x_step, w_step;
+
+	*g = (struct gemm){ .product = p, .type = type, .panels = p->packing ? PANELS_PACKED : PANELS_SHARED };
+	g->panel_m = plan_height(type, p->m);
+	g->step = plan_step(g, cache);
+	x_step = x_bytes(type, g->step);
+	w_step = ceil_div(ceil_div(g->step, type->values) * type->bytes, type->nr);
+
+	g->block_m = even(p->m, cache->l3 / 8 / x_step, g->panel_m);
+	g->block_n = even(p->n, cache->l3 / 8 / w_step, type->nr);
+	if (g->step == p->k && g->panels == PANELS_PACKED)
+		g->block_n = round_up(p->n, type->nr);
+
+	g->tile_m = even(min(g->block_m, p->m), cache->l2 / 8 / x_step, g->panel_m);
+	g->tile_n = even(min(g->block_n, p->n), cache->l2 / 8 / w_step, type->nr);
+	while (threads > 1 && g->tile_n > type->nr &&
+	       ceil_div(g->block_m, g->tile_m) * ceil_div(g->block_n, g->tile_n) < UNITS_A_THREAD * threads)
+		g->tile_n = round_up(g->tile_n / 2, type->nr);
+	if (g->panels != PANELS_PACKED && p->m <= g->tile_m)
+		g->panels = PANELS_OWN;
+	g->x_size = round_up(round_up(g->block_m, g->panel_m) * x_step, 64) + 64;
+	if (g->panels == PANELS_PACKED) {
+		g->w_stride = packing_panel_bytes(type, p->k);
+		return;
+	}
+	g->w_stride = round_up(ceil_div(g->step, type->values) * type->bytes, 64);
+	g->w_size = (g->panels == PANELS_SHARED ? g->block_n : threads * g->tile_n) / type->nr * g->w_stride;
+}
+
+static void prepare_unit(void *arg, size_t unit, unsigned int thread)
+{
+	gemm_prepare_unit(arg, unit);
 }
 
 static void tile_unit(void *arg, size_t unit, unsigned int thread)
 {
-	struct gemm *g = arg;
+	gemm_tile_unit(arg, unit, thread);
+}
+
+size_t gemm_prepare_units(const struct gemm *g)
+{
+	size_t units = ceil_div(g->m, g->panel_m);
+
+	return g->panels == PANELS_SHARED ? units + ceil_div(g->n, g->type->nr) : units;
+}
+
+size_t gemm_tile_units(const struct gemm *g)
+{
+	return ceil_div(g->m, g->tile_m) * ceil_div(g->n, g->tile_n);
+}
+
+bool gemm_is_single(const struct gemm *g)
+{
 	const struct product *p = g->product;
-	const size_t nr = g->kernels->nr;
-	size_t tiles_m = ceil_div(g->m, g->tile_m);
-	size_t row0 = unit % tiles_m * g->tile_m, row1 = min(row0 + g->tile_m, g->m);
-	size_t column0 = unit / tiles_m * g->tile_n, column1 = min(column0 + g->tile_n, g->n);
-	float *w = g->w + (g->shared_w ? column0 * g->k : thread * g->step * g->tile_n);
 
-	if (!g->shared_w)
-		for (size_t column = column0; column < column1; column += nr)
-			pack_w_panel(g, w + (column - column0) * g->k, column);
-	for (size_t row = row0; row < row1; row += g->panel_m) {
-		const float *x = g->x + row * g->k;
-		float *y = (float *)p->y + (g->m0 + row) * p->ldy + g->n0;
-
-		for (size_t column = column0; column < column1; column += nr)
-			g->kernels->tile(g->k, x, w + (column - column0) * g->k, y + column, p->ldy,
-					 min(g->panel_m, row1 - row), min(nr, column1 - column), g->k0 > 0);
-	}
+	return g->panels == PANELS_PACKED && g->step >= p->k && g->block_m >= p->m && g->block_n >= p->n;
 }
 
-static void plan(struct gemm *g, const struct cache *cache, unsigned int threads)
+void gemm_select_all(struct gemm *g)
 {
-	const struct math_kernels *kernels = g->kernels;
+	g->m = g->product->m;
+	g->n = g->product->n;
+	g->k = g->product->k;
+}
+
+int gemm_run(struct pinpool_math *math, struct gemm *g)
+{
 	const struct product *p = g->product;
-	size_t most;
 
-	g->panel_m = ceil_div(p->m, ceil_div(p->m, kernels->mr));
-	g->step = even(p->k, cache->l1 / ((kernels->mr + kernels->nr) * sizeof(float)), elements[p->weight].block);
-
-	most = cache->l3 / 8 / (g->step * sizeof(float));
-	g->block_m = even(p->m, most, g->panel_m);
-	g->block_n = even(p->n, most, kernels->nr);
-
-	most = cache->l2 / 8 / (g->step * sizeof(float));
-	g->tile_m = even(min(g->block_m, p->m), most, g->panel_m);
-	g->tile_n = even(min(g->block_n, p->n), most, kernels->nr);
-	while (threads > 1 && g->tile_n > kernels->nr &&
-	       ceil_div(g->block_m, g->tile_m) * ceil_div(g->block_n, g->tile_n) < UNITS_A_THREAD * threads)
-		g->tile_n = round_up(g->tile_n / 2, kernels->nr);
-	g->shared_w = p->m > g->tile_m;
-}
-
-static void run_step(struct pinpool_math *math, struct gemm *g)
-{
-	size_t panels = ceil_div(g->m, g->panel_m);
-
-	if (g->shared_w)
-		panels += ceil_div(g->n, g->kernels->nr);
-	team_run(math->team, pack_unit, g, panels);
-	team_run(math->team, tile_unit, g, ceil_div(g->m, g->tile_m) * ceil_div(g->n, g->tile_n));
-}
-
-int gemm_run(struct pinpool_math *math, const struct product *p)
-{
-	struct gemm g = { .kernels = math->kernels, .product = p };
-	unsigned int threads = team_threads(math->team);
-	size_t x_floats, w_floats;
-
-	plan(&g, &math->cache, threads);
-	/* A cache line more between the two, whose packing may be another thread's. */
-	x_floats = round_up(g.block_m * g.step, 16) + 16;
-	w_floats = g.step * (g.shared_w ? g.block_n : threads * g.tile_n);
-	g.x = scratch_get(&math->packed, x_floats + w_floats);
-	if (!g.x)
+	g->x = scratch_get(&math->packed, g->x_size + g->w_size);
+	if (!g->x)
 		return -ENOMEM;
-	g.w = g.x + x_floats;
-	for (g.n0 = 0; g.n0 < p->n; g.n0 += g.block_n) {
-		g.n = min(g.block_n, p->n - g.n0);
-		for (g.m0 = 0; g.m0 < p->m; g.m0 += g.block_m) {
-			g.m = min(g.block_m, p->m - g.m0);
-			for (g.k0 = 0; g.k0 < p->k; g.k0 += g.step) {
-				g.k = min(g.step, p->k - g.k0);
-				run_step(math, &g);
+	g->w = g->x + g->x_size;
+	for (g->n0 = 0; g->n0 < p->n; g->n0 += g->block_n) {
+		g->n = min(g->block_n, p->n - g->n0);
+		for (g->m0 = 0; g->m0 < p->m; g->m0 += g->block_m) {
+			g->m = min(g->block_m, p->m - g->m0);
+			for (g->k0 = 0; g->k0 < p->k; g->k0 += g->step) {
+				g->k = min(g->step, p->k - g->k0);
+				team_run(math->team, prepare_unit, g, gemm_prepare_units(g));
+				team_run(math->team, tile_unit, g, gemm_tile_units(g));
 			}
 		}
 	}

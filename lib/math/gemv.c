@@ -3,9 +3,7 @@
  * Few rows of X, or few of W: nothing is used often enough to pay for packing. The longer factor's rows are streamed
  * from memory, several side by side, against the shorter one's, which stay in the caches.
  */
-#include <errno.h>
-
-#include "math/context.h"
+#include "math/ways.h"
 
 /*
  * Rows of X up to which streaming wins: always, and as long as X stays in half of the second cache. Measured with
@@ -16,20 +14,6 @@
 
 /* Bytes of W in one unit when it is read once. Less and a unit's start shows; more and the last one holds the rest. */
 #define UNIT_BYTES ((size_t)1 << 20)
-/* Products of less work than this many multiplications stay on the caller's thread: waking another takes as long. */
-#define ALONE ((size_t)1 << 16)
-
-struct gemv {
-	const struct math_kernels *kernels;
-	const struct product *product;
-	/* X, for weights in blocks. */
-	struct quantised x;
-	/* Rows of X and of W in a unit. */
-	size_t unit_m;
-	size_t unit_n;
-	size_t units_n;
-};
-
 static size_t sums_a_run(const struct product *p)
 {
 	return elements[p->weight].block == 256 ? QUANTISED_SUMS : 0;
@@ -78,9 +62,8 @@ static void dot(const struct gemv *gemv, size_t m0, size_t m, size_t n0, size_t 
 		});
 }
 
-static void gemv_unit(void *arg, size_t unit, unsigned int thread)
+void gemv_unit(const struct gemv *gemv, size_t unit)
 {
-	const struct gemv *gemv = arg;
 	const struct product *p = gemv->product;
 	size_t m0 = unit / gemv->units_n * gemv->unit_m;
 	size_t n0 = unit % gemv->units_n * gemv->unit_n;
@@ -90,66 +73,66 @@ static void gemv_unit(void *arg, size_t unit, unsigned int thread)
 		dot(gemv, m, min(m1 - m, gemv->kernels->dot_m), n0, min(gemv->unit_n, p->n - n0));
 }
 
-static void quantise_unit(void *arg, size_t unit, unsigned int thread)
+size_t gemv_units(const struct gemv *gemv)
 {
-	const struct gemv *gemv = arg;
+	return gemv->units_m * gemv->units_n;
+}
+
+void gemv_prepare_unit(const struct gemv *gemv, size_t unit)
+{
 	const struct product *p = gemv->product;
 	struct quantised row = quantised_row(p, &gemv->x, unit);
 
 	gemv->kernels->quantise(&row, (const float *)p->x + unit * p->ldx, p->k, elements[p->weight].block);
 }
 
-/* Returns 0 or -ENOMEM. */
-static int quantise(struct pinpool_math *math, struct gemv *gemv)
+size_t gemv_prepare_units(const struct gemv *gemv)
+{
+	return gemv->x_size ? gemv->product->m : 0;
+}
+
+void gemv_place_x(struct gemv *gemv, void *memory)
 {
 	const struct product *p = gemv->product;
-	size_t values = p->m * p->k, runs = values / elements[p->weight].block;
-	float *memory = scratch_get(&math->quantised, values / sizeof(float) + runs * (1 + sums_a_run(p)));
+	size_t runs = p->m * p->k / elements[p->weight].block;
 
-	if (!memory)
-		return -ENOMEM;
 	gemv->x.scales = memory;
-	gemv->x.sums = (int32_t *)(memory + runs);
-	gemv->x.codes = (int8_t *)(memory + runs * (1 + sums_a_run(p)));
-	if (values <= ALONE)
-		for (size_t row = 0; row < p->m; row++)
-			quantise_unit(gemv, row, 0);
-	else
-		team_run(math->team, quantise_unit, gemv, p->m);
-	return 0;
+	gemv->x.sums = (int32_t *)(gemv->x.scales + runs);
+	gemv->x.codes = (int8_t *)(gemv->x.sums + runs * sums_a_run(p));
 }
 
 bool gemv_fits(const struct pinpool_math *math, const struct product *p)
 {
-	return p->m <= ROWS_ALWAYS || p->n < math->kernels->nr / 2 ||
+	const struct panel_type *type = &math->kernels->fresh[p->weight];
+
+	if (p->packing || p->weight == ELEMENT_I8)
+		return false;
+	return p->m <= ROWS_ALWAYS || p->n < type->nr / 2 ||
 	       (p->m <= ROWS_IN_CACHE && p->k <= math->cache.l2 / 2 / sizeof(float) / p->m);
 }
 
-int gemv_run(struct pinpool_math *math, const struct product *p)
+void gemv_plan(struct gemv *gemv, const struct pinpool_math *math, const struct product *p)
 {
 	const struct math_kernels *kernels = math->kernels;
-	struct gemv gemv = { .kernels = kernels, .product = p };
+	size_t block = elements[p->weight].block;
 	size_t row_bytes = product_w_bytes(p, p->k);
 	/* What is read again for the next rows of X should still be near. */
 	size_t bytes = p->m <= kernels->dot_m ? UNIT_BYTES : math->cache.l2 / 4;
 	size_t rows = bytes / row_bytes;
-	size_t units_m;
 
+	*gemv = (struct gemv){ .kernels = kernels, .product = p };
+	if (block > 1)
+		gemv->x_size = p->m * p->k + p->m * p->k / block * (1 + sums_a_run(p)) * sizeof(float);
 	if (rows > p->n / (4 * team_threads(math->team)))
 		rows = p->n / (4 * team_threads(math->team));
 	rows -= rows % kernels->dot_rows;
-	gemv.unit_n = rows ? rows : kernels->dot_rows;
-	gemv.units_n = (p->n - 1) / gemv.unit_n + 1;
+	gemv->unit_n = rows ? rows : kernels->dot_rows;
 	/* One unit of X where W has rows enough to share out. */
-	gemv.unit_m = p->m <= ROWS_IN_CACHE ? p->m : 16 * kernels->dot_m;
-	units_m = (p->m - 1) / gemv.unit_m + 1;
+	gemv->unit_m = p->m <= ROWS_IN_CACHE ? p->m : 16 * kernels->dot_m;
 	if (p->m * p->n <= ALONE / p->k) {
-		gemv.unit_m = p->m;
-		gemv.unit_n = p->n;
-		gemv.units_n = units_m = 1;
+		gemv->unit_m = p->m;
+		gemv->unit_n = p->n;
 	}
-	if (elements[p->weight].block > 1 && quantise(math, &gemv))
-		return -ENOMEM;
-	team_run(math->team, gemv_unit, &gemv, units_m * gemv.units_n);
-	return 0;
+	gemv->units_n = (p->n - 1) / gemv->unit_n + 1;
+	gemv->units_m = (p->m - 1) / gemv->unit_m + 1;
 }

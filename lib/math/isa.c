@@ -21,6 +21,7 @@ static const struct math_kernels *const tables[PINPOOL_ISA_COUNT] = {
 	[PINPOOL_ISA_PORTABLE] = &kernels_portable,
 	[PINPOOL_ISA_AVX2] = &kernels_avx2,
 	[PINPOOL_ISA_AVX512] = &kernels_avx512,
+	[PINPOOL_ISA_AVX512_VNNI] = &kernels_avx512_vnni,
 };
 
 const char *pinpool_isa_name(enum pinpool_isa isa)
@@ -43,6 +44,8 @@ bool pinpool_isa_available(enum pinpool_isa isa)
 		return pinpool_isa_available(PINPOOL_ISA_AVX2) && __builtin_cpu_supports("avx512f") &&
 		       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
 		       __builtin_cpu_supports("avx512vl");
+	case PINPOOL_ISA_AVX512_VNNI:
+		return pinpool_isa_available(PINPOOL_ISA_AVX512) && __builtin_cpu_supports("avx512vnni");
 	default:
 		return false;
 	}

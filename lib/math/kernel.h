@@ -54,25 +54,61 @@ struct dot_blocks_args {
 	size_t ldy;
 };
 
-struct math_kernels {
-	enum pinpool_isa isa;
-	/* Most rows of X and columns of Y that one call of tile() makes; a packed panel of W has nr columns. */
+/*
+ * One product of panels: Y[m, n] = or += X[m, k] * W[n, k]^T. X is one panel as pack_x() of the type left it, of @height
+ * rows; W is as many panels as n takes, w_stride bytes from one to the next.
+ */
+struct tile_args {
+	size_t m;
+	size_t height;
+	size_t n;
+	size_t k;
+	const void *x;
+	const unsigned char *w;
+	size_t w_stride;
+	/* Of the n rows of W, or NULL for ones. */
+	const float *w_scales;
+	float *y;
+	size_t ldy;
+	bool add;
+};
+
+/*
+ * How a table works on panels of a type: of W, at most nr rows side by side, in units of so many values of k, each of so many
+ * bytes; of X, at most mr rows. What is behind the last row or value of a panel is zero. Rows of W begin ldw bytes apart.
+ */
+struct panel_type {
 	size_t mr;
 	size_t nr;
+	size_t values;
+	size_t bytes;
+	/* Of so many rows of X, how high a panel to make; the rest of it is zero. */
+	const uint8_t *heights;
+	/* Of activations: values that share a scale, 0 for f32; bytes of one value; sums of codes kept for each run. */
+	size_t run;
+	size_t x_bytes;
+	size_t x_sums;
+	/* X[rows, k] to a panel. */
+	void (*pack_x)(void *dst, const float *x, size_t ldx, size_t rows, size_t height, size_t k);
+	/* W[rows, k] to a panel, rows at most nr, k whole blocks. */
+	void (*pack_w)(unsigned char *dst, const unsigned char *w, size_t ldw, size_t rows, size_t k);
+	void (*tile)(const struct tile_args *args);
+};
+
+struct math_kernels {
+	enum pinpool_isa isa;
 	/* Most rows of X in one call of dot[]; rows of W it reads side by side. */
 	size_t dot_m;
 	size_t dot_rows;
-	/* X[rows, k] to dst[k][rows], rows at most mr. */
-	void (*pack_x)(float *dst, const float *x, size_t ldx, size_t rows, size_t k);
-	/* W[rows, k] to f32 dst[k][nr], rows at most nr, columns from rows to nr zero. ldw in bytes. */
-	void (*pack_w[ELEMENT_COUNT])(float *dst, const unsigned char *w, size_t ldw, size_t rows, size_t k);
-	/* Y[m, n] = or += the product of a panel of m rows of X and a panel of W. */
-	void (*tile)(size_t k, const float *x, const float *w, float *y, size_t ldy, size_t m, size_t n, bool add);
-	/* Of the types whose elements stand alone. */
+	/* Panels that keep the type, which packings are made of. */
+	struct panel_type packed[ELEMENT_COUNT];
+	/* Panels for use at once: f32 of types whose elements stand alone, else the same. */
+	struct panel_type fresh[ELEMENT_COUNT];
+	/* Straight from memory, of the types whose elements stand alone. */
 	void (*dot[ELEMENT_COUNT])(const struct dot_args *args);
 	/* One row of k activations, in runs of 32 or 256. */
 	void (*quantise)(const struct quantised *dst, const float *x, size_t k, size_t run);
-	/* Of the others, m at most the table's dot_m. */
+	/* Of block types, m at most the table's dot_m. */
 	void (*dot_blocks[ELEMENT_COUNT])(const struct dot_blocks_args *args);
 	/* n values to f32; n of f32, plus those at bias if it is not NULL, to a type. dst may be src for f32. */
 	void (*widen[ELEMENT_ACTIVATIONS])(float *dst, const void *src, size_t n);
@@ -82,5 +118,6 @@ struct math_kernels {
 extern const struct math_kernels kernels_portable;
 extern const struct math_kernels kernels_avx2;
 extern const struct math_kernels kernels_avx512;
+extern const struct math_kernels kernels_avx512_vnni;
 
 #endif

@@ -16,6 +16,9 @@
 #define VL 8
 #define MR 6
 #define NV 2
+#define TILE_PANELS(m) ((m) == 1 ? 4 : (m) <= 3 ? 2 : 1)
+#define QUANT_ROWS 6
+#define QUANT_PANELS(m) ((m) == 1 ? 4 : (m) <= 2 ? 2 : 1)
 #define DOT_ROWS(m) ((m) <= 2 ? 6 : (m) == 3 ? 4 : 3)
 
 typedef __m256 vec;
@@ -38,11 +41,6 @@ static inline vec v_add(vec a, vec b)
 static inline vec v_mul(vec a, vec b)
 {
 	return _mm256_mul_ps(a, b);
-}
-
-static inline vec v_load_i8(const void *src)
-{
-	return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(src)));
 }
 
 static inline vec v_fma(vec a, vec b, vec c)
@@ -230,6 +228,158 @@ static inline __attribute__((always_inline)) void v_transpose(vec r[VL])
 		r[i] = _mm256_permute2f128_ps(u[i], u[i + 4], 0x20);
 		r[i + 4] = _mm256_permute2f128_ps(u[i], u[i + 4], 0x31);
 	}
+}
+
+static inline vec v_load_lower(const void *src)
+{
+	return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_loadu_si256(src), 16));
+}
+
+static inline vec v_load_upper(const void *src)
+{
+	return _mm256_castsi256_ps(_mm256_and_si256(_mm256_loadu_si256(src), _mm256_set1_epi32(-65536)));
+}
+
+static inline __m128i lower_halves(vec v, int bit)
+{
+	__m256i word = _mm256_and_si256(_mm256_srli_epi32(_mm256_castps_si256(v), bit), _mm256_set1_epi32(65535));
+
+	return _mm_packus_epi32(_mm256_castsi256_si128(word), _mm256_extracti128_si256(word, 1));
+}
+
+static inline void v_store_halves(void *dst, vec v, int bit)
+{
+	_mm_storeu_si128(dst, lower_halves(v, bit));
+}
+
+static inline void v_store_bytes(void *dst, vec v, int bit)
+{
+	__m128i halves = _mm_and_si128(lower_halves(v, bit), _mm_set1_epi16(255));
+
+	_mm_storel_epi64(dst, _mm_packus_epi16(halves, halves));
+}
+
+typedef __m256i ivec;
+
+static inline ivec q_zero(void)
+{
+	return _mm256_setzero_si256();
+}
+
+static inline ivec q_load(const void *src)
+{
+	return _mm256_loadu_si256(src);
+}
+
+static inline ivec q_word(const void *src)
+{
+	int32_t word;
+
+	memcpy(&word, src, sizeof(word));
+	return _mm256_set1_epi32(word);
+}
+
+static inline ivec q_add(ivec a, ivec b)
+{
+	return _mm256_add_epi32(a, b);
+}
+
+static inline ivec q_sub(ivec a, ivec b)
+{
+	return _mm256_sub_epi32(a, b);
+}
+
+static inline ivec q_or(ivec a, ivec b)
+{
+	return _mm256_or_si256(a, b);
+}
+
+static inline ivec q_shift5(ivec a)
+{
+	return _mm256_slli_epi32(a, 5);
+}
+
+static inline ivec q_low(ivec a)
+{
+	return _mm256_and_si256(a, _mm256_set1_epi8(15));
+}
+
+static inline ivec q_high(ivec a)
+{
+	return _mm256_and_si256(_mm256_srli_epi16(a, 4), _mm256_set1_epi8(15));
+}
+
+/* What a shift of words takes across bytes is masked. */
+static inline __attribute__((always_inline)) ivec q_two(ivec a, size_t n)
+{
+	return _mm256_and_si256(n < 2 ? _mm256_slli_epi16(a, 4 - 2 * n) : _mm256_srli_epi16(a, 2 * n - 4),
+				_mm256_set1_epi8(0x30));
+}
+
+static inline vec q_float(ivec a)
+{
+	return _mm256_cvtepi32_ps(a);
+}
+
+static inline ivec p_load(const void *src)
+{
+	return _mm256_cvtepi8_epi16(_mm_loadu_si128(src));
+}
+
+static inline ivec p_dot(ivec a, ivec b)
+{
+	return _mm256_madd_epi16(a, b);
+}
+
+/* Sums of pairs in 16 bits: of 4 bits, 8 words have at most 8 * 2 * 15 * 127 < 2^15; of 6 bits, 2 words. */
+typedef __m256i u_vec;
+#define U_WORDS_6 2
+
+static inline u_vec u_zero(void)
+{
+	return _mm256_setzero_si256();
+}
+
+static inline u_vec u_start(const int32_t *sum)
+{
+	return u_zero();
+}
+
+static inline u_vec u_dot(u_vec u, ivec w, ivec x)
+{
+	return _mm256_add_epi16(u, _mm256_maddubs_epi16(w, x));
+}
+
+static inline ivec u_end(u_vec u, const int32_t *sum)
+{
+	return _mm256_add_epi32(_mm256_madd_epi16(u, _mm256_set1_epi16(1)), q_word(sum));
+}
+
+static inline __attribute__((always_inline)) ivec u_scaled(ivec acc, u_vec u, ivec pairs, size_t odd)
+{
+	const __m128i both = odd ? _mm_setr_epi32(0x03020302, 0x07060706, 0x0b0a0b0a, 0x0f0e0f0e) :
+				   _mm_setr_epi32(0x01000100, 0x05040504, 0x09080908, 0x0d0c0d0c);
+
+	return _mm256_add_epi32(
+		acc, _mm256_madd_epi16(u, _mm256_shuffle_epi8(pairs, _mm256_broadcastsi128_si256(both))));
+}
+
+#define S_VALUES 2
+#define S_BIASED 0
+
+static inline ivec s_load(const void *src)
+{
+	return _mm256_cvtepi8_epi16(_mm_loadu_si128(src));
+}
+
+static inline ivec s_start(const int32_t *sum)
+{
+	return _mm256_setzero_si256();
+}
+
+static inline ivec s_dot(ivec acc, ivec w, ivec x)
+{
+	return _mm256_add_epi32(acc, _mm256_madd_epi16(w, x));
 }
 
 #include "math/kernel_template.h"

@@ -9,6 +9,9 @@
 #define VL 4
 #define MR 4
 #define NV 2
+#define TILE_PANELS(m) 1
+#define QUANT_ROWS 4
+#define QUANT_PANELS(m) 1
 #define DOT_ROWS(m) ((m) <= 2 ? 4 : 2)
 
 typedef float vec __attribute__((vector_size(16)));
@@ -31,13 +34,6 @@ static inline vec v_add(vec a, vec b)
 static inline vec v_mul(vec a, vec b)
 {
 	return a * b;
-}
-
-static inline vec v_load_i8(const void *src)
-{
-	const int8_t *p = src;
-
-	return (vec){ p[0], p[1], p[2], p[3] };
 }
 
 static inline vec v_fma(vec a, vec b, vec c)
@@ -183,6 +179,171 @@ static inline weights16 i_spread(weights16 weights, int g)
 static inline floats8 f_fma(floats8 a, floats8 b, floats8 c)
 {
 	return a * b + c;
+}
+
+static inline vec v_load_lower(const void *src)
+{
+	const unsigned char *p = src;
+
+	return (vec){ bf16_load(p), bf16_load(p + 4), bf16_load(p + 8), bf16_load(p + 12) };
+}
+
+static inline vec v_load_upper(const void *src)
+{
+	return v_load_lower((const unsigned char *)src + 2);
+}
+
+typedef int32_t ivec __attribute__((vector_size(16)));
+typedef uint32_t words4 __attribute__((vector_size(16)));
+
+static inline void v_store_halves(void *dst, vec v, int bit)
+{
+	words4 words = (words4)v >> bit;
+
+	for (size_t i = 0; i < VL; i++) {
+		uint16_t half = (uint16_t)words[i];
+
+		memcpy((unsigned char *)dst + 2 * i, &half, sizeof(half));
+	}
+}
+
+static inline void v_store_bytes(void *dst, vec v, int bit)
+{
+	words4 words = (words4)v >> bit;
+
+	for (size_t i = 0; i < VL; i++)
+		((unsigned char *)dst)[i] = (unsigned char)words[i];
+}
+
+static inline ivec q_zero(void)
+{
+	return (ivec){ 0 };
+}
+
+static inline ivec q_load(const void *src)
+{
+	ivec v;
+
+	memcpy(&v, src, sizeof(v));
+	return v;
+}
+
+static inline ivec q_word(const void *src)
+{
+	int32_t word;
+
+	memcpy(&word, src, sizeof(word));
+	return (ivec){ word, word, word, word };
+}
+
+static inline ivec q_add(ivec a, ivec b)
+{
+	return a + b;
+}
+
+static inline ivec q_sub(ivec a, ivec b)
+{
+	return a - b;
+}
+
+static inline ivec q_or(ivec a, ivec b)
+{
+	return a | b;
+}
+
+static inline ivec q_shift5(ivec a)
+{
+	return a << 5;
+}
+
+static inline ivec q_low(ivec a)
+{
+	return a & 0x0f0f0f0f;
+}
+
+static inline ivec q_high(ivec a)
+{
+	return a >> 4 & 0x0f0f0f0f;
+}
+
+static inline ivec q_two(ivec a, size_t n)
+{
+	return (n < 2 ? a << (int)(4 - 2 * n) : a >> (int)(2 * n - 4)) & 0x30303030;
+}
+
+static inline vec q_float(ivec a)
+{
+	return (vec){ (float)a[0], (float)a[1], (float)a[2], (float)a[3] };
+}
+
+static inline ivec p_load(const void *src)
+{
+	const int8_t *p = src;
+	ivec pairs;
+
+	for (size_t i = 0; i < VL; i++)
+		pairs[i] = (int32_t)((uint32_t)p[2 * i + 1] << 16 | ((uint32_t)p[2 * i] & 0xffff));
+	return pairs;
+}
+
+static inline ivec p_dot(ivec a, ivec b)
+{
+	return (a >> 16) * (b >> 16) + ((a << 16) >> 16) * ((b << 16) >> 16);
+}
+
+/* Byte @n of each lane of signed codes. */
+static inline ivec byte_of(ivec v, int n)
+{
+	return (v << (24 - 8 * n)) >> 24;
+}
+
+typedef ivec u_vec;
+#define U_WORDS_6 4
+
+static inline u_vec u_zero(void)
+{
+	return q_zero();
+}
+
+static inline u_vec u_start(const int32_t *sum)
+{
+	return q_word(sum);
+}
+
+/* Unsigned codes are less than 128: as signed ones they are the same. */
+static inline u_vec u_dot(u_vec u, ivec w, ivec x)
+{
+	for (int n = 0; n < 4; n++)
+		u += byte_of(w, n) * byte_of(x, n);
+	return u;
+}
+
+static inline ivec u_end(u_vec u, const int32_t *sum)
+{
+	return u;
+}
+
+static inline ivec u_scaled(ivec acc, u_vec u, ivec pairs, size_t odd)
+{
+	return acc + u * (odd ? pairs >> 16 : (pairs << 16) >> 16);
+}
+
+#define S_VALUES 4
+#define S_BIASED 0
+
+static inline ivec s_load(const void *src)
+{
+	return q_load(src);
+}
+
+static inline ivec s_start(const int32_t *sum)
+{
+	return q_zero();
+}
+
+static inline ivec s_dot(ivec acc, ivec w, ivec x)
+{
+	return u_dot(acc, w, x);
 }
 
 #include "math/kernel_template.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
-/* Contexts, and the choice between the two ways to make a product. */
+/* Contexts and their products. */
 #include <errno.h>
 #include <fenv.h>
 #include <stdlib.h>
@@ -57,7 +57,6 @@ void pinpool_math_free(struct pinpool_math *math)
 	team_free(math->team);
 	free(math->packed.memory);
 	free(math->staged.memory);
-	free(math->quantised.memory);
 	free(math);
 }
 
@@ -71,17 +70,15 @@ uint32_t pinpool_math_threads(const struct pinpool_math *math)
 	return team_threads(math->team);
 }
 
-float *scratch_get(struct scratch *scratch, size_t floats)
+void *scratch_get(struct scratch *scratch, size_t bytes)
 {
 	const size_t huge = (size_t)2 << 20;
 	size_t size;
 	void *memory;
 
-	if (__builtin_mul_overflow(floats, sizeof(float), &size))
-		return NULL;
-	if (size <= scratch->size)
+	if (bytes <= scratch->size)
 		return scratch->memory;
-	if (__builtin_add_overflow(size, huge - 1, &size))
+	if (__builtin_add_overflow(bytes, huge - 1, &size))
 		return NULL;
 	size &= ~(huge - 1);
 	if (posix_memalign(&memory, huge, size))
@@ -94,28 +91,36 @@ float *scratch_get(struct scratch *scratch, size_t floats)
 	return memory;
 }
 
-int product_run(struct pinpool_math *math, const struct product *product)
+int pinpool_matmul_many(struct pinpool_math *math, const struct pinpool_matmul_args *const *args, size_t count,
+			struct pinpool_diag *diag)
 {
-	return gemv_fits(math, product) ? gemv_run(math, product) : gemm_run(math, product);
+	struct product *products;
+	fenv_t caller;
+	int ret = 0;
+
+	if (!math || (count && !args))
+		return diag_set(diag, -EINVAL, math ? "args" : "math", NULL, "null pointer");
+	if (count > PTRDIFF_MAX / sizeof(*products))
+		return diag_set(diag, -EINVAL, "count", NULL, "%zu products", count);
+	products = malloc((count + 1) * sizeof(*products));
+	if (!products)
+		return diag_errno(diag, -ENOMEM, "products");
+	for (size_t i = 0; i < count && !ret; i++)
+		ret = product_check(&products[i], args[i], math->kernels, diag);
+	if (!ret) {
+		/* As in the workers: the caller's rounding mode, or subnormals flushed, would show in the bits. */
+		fegetenv(&caller);
+		fesetenv(FE_DFL_ENV);
+		ret = staged_run(math, products, count);
+		fesetenv(&caller);
+		if (ret)
+			diag_errno(diag, ret, "packing buffers");
+	}
+	free(products);
+	return ret;
 }
 
 int pinpool_matmul(struct pinpool_math *math, const struct pinpool_matmul_args *args, struct pinpool_diag *diag)
 {
-	struct product product;
-	fenv_t caller;
-	int ret;
-
-	if (!math)
-		return diag_set(diag, -EINVAL, "math", NULL, "null pointer");
-	ret = product_check(&product, args, diag);
-	if (ret)
-		return ret;
-	/* As in the workers: the caller's rounding mode, or subnormals flushed, would show in the bits. */
-	fegetenv(&caller);
-	fesetenv(FE_DFL_ENV);
-	ret = staged_run(math, &product);
-	fesetenv(&caller);
-	if (ret)
-		return diag_errno(diag, ret, "packing buffers");
-	return 0;
+	return pinpool_matmul_many(math, &args, 1, diag);
 }

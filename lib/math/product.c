@@ -7,6 +7,7 @@
 
 #include "base/diag.h"
 #include "base/opts.h"
+#include "math/packing.h"
 
 /* Lengths are in elements, of which @block each have @element bytes. */
 struct matrix {
@@ -74,7 +75,7 @@ static int check_dimension(const char *name, uint64_t value, struct pinpool_diag
 
 static int check_weight(struct product *product, enum pinpool_dtype dtype, struct pinpool_diag *diag)
 {
-	const char *change = "use F32, BF16, F16, F8_E4M3, F8_E5M2, Q8_0, Q4_0, Q4_K or Q6_K weights";
+	const char *change = "use F32, BF16, F16, F8_E4M3, F8_E5M2, I8, Q8_0, Q4_0, Q4_K or Q6_K weights";
 	const char *name = pinpool_dtype_name(dtype);
 
 	product->weight = element_of(dtype);
@@ -98,11 +99,83 @@ static int check_activations(enum element *out, const char *name, enum pinpool_d
 	return diag_set(diag, -EOPNOTSUPP, name, change, "%s is no type of activations", type);
 }
 
-int product_check(struct product *out, const struct pinpool_matmul_args *args, struct pinpool_diag *diag)
+int product_check_scales(const float *scales, enum pinpool_dtype dtype, struct pinpool_diag *diag)
+{
+	if (dtype == PINPOOL_DTYPE_I8 && !scales)
+		return diag_set(diag, -EINVAL, "w_scales", "give a scale for each row of W", "null pointer");
+	if (dtype != PINPOOL_DTYPE_I8 && scales)
+		return diag_set(diag, -EINVAL, "w_scales", "only I8 has them", "scales for weights of type %s",
+				pinpool_dtype_name(dtype));
+	return 0;
+}
+
+/* The matrices of a product, as check_matrix() takes them. */
+struct matrices {
+	struct matrix x;
+	struct matrix w;
+	struct matrix y;
+	struct matrix bias;
+	struct matrix scales;
+};
+
+static int check_weights(struct matrices *all, const struct pinpool_matmul_args *a, const struct math_kernels *kernels,
+			 struct pinpool_diag *diag)
+{
+	const struct pinpool_packing *packing = a->packing;
+	int ret;
+
+	if (!packing) {
+		ret = product_check_scales(a->w_scales, a->w_dtype, diag);
+		if (!ret && a->w_scales)
+			ret = check_matrix(&all->scales, diag);
+		if (!ret && a->w_scales)
+			ret = check_aligned(&all->scales, diag);
+		return ret ? ret : check_matrix(&all->w, diag);
+	}
+	if (!kernels)
+		return diag_set(diag, -EOPNOTSUPP, "packing", "give W as it is", "no packing can be used here");
+	ret = packing_check(packing, kernels, diag);
+	if (ret)
+		return ret;
+	if (a->w || a->w_scales || a->ldw)
+		return diag_set(diag, -EINVAL, "w", "leave w, w_scales and ldw empty", "weights beside a packing of them");
+	if (packing->dtype != a->w_dtype || packing->n != a->n || packing->k != a->k)
+		return diag_set(diag, -EINVAL, "packing", NULL,
+				"a packing of %" PRIu64 " rows of %" PRIu64 " of type %s is not one of these weights",
+				packing->n, packing->k, pinpool_dtype_name(packing->dtype));
+	all->w = (struct matrix){ "packing", (uintptr_t)packing->data, 1, packing->bytes, 0, 1, 1, 0 };
+	ret = check_matrix(&all->w, diag);
+	if (ret)
+		return ret;
+	if (all->w.start % PINPOOL_PACKING_ALIGN)
+		return diag_set(diag, -EINVAL, "packing", NULL, "address is not a multiple of %u", PINPOOL_PACKING_ALIGN);
+	return 0;
+}
+
+static int check_matrices(struct matrices *all, const struct pinpool_matmul_args *a, const struct math_kernels *kernels,
+			  struct pinpool_diag *diag)
+{
+	int ret;
+
+	if ((ret = check_matrix(&all->x, diag)) || (ret = check_weights(all, a, kernels, diag)) ||
+	    (ret = check_matrix(&all->y, diag)) || (ret = check_aligned(&all->x, diag)) ||
+	    (ret = check_aligned(&all->y, diag)) || (ret = check_apart(&all->y, &all->x, diag)) ||
+	    (ret = check_apart(&all->y, &all->w, diag)))
+		return ret;
+	if (a->w_scales && (ret = check_apart(&all->y, &all->scales, diag)))
+		return ret;
+	if (a->bias && ((ret = check_matrix(&all->bias, diag)) || (ret = check_aligned(&all->bias, diag)) ||
+			(ret = check_apart(&all->y, &all->bias, diag))))
+		return ret;
+	return 0;
+}
+
+int product_check(struct product *out, const struct pinpool_matmul_args *args, const struct math_kernels *kernels,
+		  struct pinpool_diag *diag)
 {
 	struct pinpool_matmul_args a;
 	struct product product = { 0 };
-	struct matrix x, w, y, bias;
+	struct matrices all;
 	int ret;
 
 	if (!args)
@@ -120,28 +193,31 @@ int product_check(struct product *out, const struct pinpool_matmul_args *args, s
 	if ((ret = check_dimension("m", a.m, diag)) || (ret = check_dimension("n", a.n, diag)) ||
 	    (ret = check_dimension("k", a.k, diag)))
 		return ret;
-	x = (struct matrix){ "x", (uintptr_t)a.x, a.m, a.k, a.ldx, 1, elements[product.x_element].size, 0 };
-	w = (struct matrix){ "w", (uintptr_t)a.w, a.n, a.k, a.ldw, elements[product.weight].block,
-			     elements[product.weight].size, 0 };
-	y = (struct matrix){ "y", (uintptr_t)a.y, a.m, a.n, a.ldy, 1, elements[product.y_element].size, 0 };
-	bias = (struct matrix){ "bias", (uintptr_t)a.bias, 1, a.n, 0, 1, sizeof(float), 0 };
-	if ((ret = check_matrix(&x, diag)) || (ret = check_matrix(&w, diag)) || (ret = check_matrix(&y, diag)) ||
-	    (ret = check_aligned(&x, diag)) || (ret = check_aligned(&y, diag)) || (ret = check_apart(&y, &x, diag)) ||
-	    (ret = check_apart(&y, &w, diag)))
-		return ret;
-	if (a.bias && ((ret = check_matrix(&bias, diag)) || (ret = check_aligned(&bias, diag)) ||
-		       (ret = check_apart(&y, &bias, diag))))
+	all = (struct matrices){
+		.x = { "x", (uintptr_t)a.x, a.m, a.k, a.ldx, 1, elements[product.x_element].size, 0 },
+		.w = { "w", (uintptr_t)a.w, a.n, a.k, a.ldw, elements[product.weight].block,
+		       elements[product.weight].size, 0 },
+		.y = { "y", (uintptr_t)a.y, a.m, a.n, a.ldy, 1, elements[product.y_element].size, 0 },
+		.bias = { "bias", (uintptr_t)a.bias, 1, a.n, 0, 1, sizeof(float), 0 },
+		.scales = { "w_scales", (uintptr_t)a.w_scales, 1, a.n, 0, 1, sizeof(float), 0 },
+	};
+	ret = check_matrices(&all, &a, kernels, diag);
+	if (ret)
 		return ret;
 	product.m = a.m;
 	product.n = a.n;
 	product.k = a.k;
 	product.x = a.x;
-	product.ldx = x.stride;
+	product.ldx = all.x.stride;
 	product.w = a.w;
-	product.ldw = product_w_bytes(&product, w.stride);
+	product.ldw = a.packing ? 0 : product_w_bytes(&product, all.w.stride);
 	product.y = a.y;
-	product.ldy = y.stride;
+	product.ldy = all.y.stride;
 	product.bias = a.bias;
+	product.packing = a.packing;
+	product.w_scales = a.w_scales;
+	if (a.packing && a.w_dtype == PINPOOL_DTYPE_I8)
+		product.w_scales = a.packing->data;
 	*out = product;
 	return 0;
 }

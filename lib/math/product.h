@@ -24,6 +24,10 @@ struct product {
 	enum element y_element;
 	/* n values, or NULL. */
 	const float *bias;
+	/* Of the rows of W, for i8, else NULL. */
+	const float *w_scales;
+	/* Instead of W, or NULL. */
+	const struct pinpool_packing *packing;
 };
 
 /* Bytes of the first @k weights of a row, whole blocks. */
@@ -32,7 +36,10 @@ static inline size_t product_w_bytes(const struct product *product, size_t k)
 	return k / elements[product->weight].block * elements[product->weight].size;
 }
 
-/* Returns 0, -EINVAL, -E2BIG, -EOPNOTSUPP as pinpool_matmul(). */
-int product_check(struct product *out, const struct pinpool_matmul_args *args, struct pinpool_diag *diag);
+/* Returns 0, -EINVAL, -E2BIG, -EOPNOTSUPP as pinpool_matmul(). @kernels: NULL if there can be no packing. */
+int product_check(struct product *out, const struct pinpool_matmul_args *args, const struct math_kernels *kernels,
+		  struct pinpool_diag *diag);
+/* Whether there are scales for rows exactly where the type needs them. */
+int product_check_scales(const float *scales, enum pinpool_dtype dtype, struct pinpool_diag *diag);
 
 #endif

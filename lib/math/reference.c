@@ -9,7 +9,7 @@ static double dot(const struct product *p, size_t row_x, size_t row_w)
 	const struct element_type *x = &elements[p->x_element], *w = &elements[p->weight];
 	const unsigned char *src_x = (const unsigned char *)p->x + row_x * p->ldx * x->size;
 	const unsigned char *src_w = p->w + row_w * p->ldw;
-	double sum = p->bias ? p->bias[row_w] : 0;
+	double sum = 0;
 	float values[ELEMENT_BLOCK_MAX], activation;
 
 	for (size_t l = 0; l < p->k; l += w->block, src_w += w->size) {
@@ -19,7 +19,9 @@ static double dot(const struct product *p, size_t row_x, size_t row_w)
 			sum += (double)activation * (double)values[i];
 		}
 	}
-	return sum;
+	if (p->w_scales)
+		sum *= p->w_scales[row_w];
+	return p->bias ? sum + p->bias[row_w] : sum;
 }
 
 int pinpool_matmul_reference(const struct pinpool_matmul_args *args, struct pinpool_diag *diag)
@@ -29,7 +31,7 @@ int pinpool_matmul_reference(const struct pinpool_matmul_args *args, struct pinp
 	fenv_t caller;
 	int ret;
 
-	ret = product_check(&p, args, diag);
+	ret = product_check(&p, args, NULL, diag);
 	if (ret)
 		return ret;
 	y = &elements[p.y_element];

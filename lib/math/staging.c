@@ -6,6 +6,7 @@
  * Both passes touch each element once; a row is cut into parts, so that one long row is many threads' work, too.
  */
 #include <errno.h>
+#include <stdlib.h>
 
 #include "math/context.h"
 
@@ -57,39 +58,89 @@ static void run_pass(struct pinpool_math *math, struct pass *pass, team_fn fn, s
 		team_run(math->team, fn, pass, rows * pass->parts);
 }
 
-int staged_run(struct pinpool_math *math, const struct product *p)
+/* A product in f32, with memory for what is not, which it takes from *@memory on; NULL only counts, in *@floats. */
+static struct product in_f32(const struct product *p, float *memory, size_t *floats)
 {
-	bool widens = p->x_element != ELEMENT_F32, narrows = p->y_element != ELEMENT_F32;
 	struct product f32 = *p;
-	struct pass pass = { .kernels = math->kernels, .from = p, .to = &f32 };
-	size_t x_floats = 0, y_floats = 0, floats;
-	float *memory;
-	int ret;
 
-	/* Each has as many elements as lie in memory already, so neither product overflows, but the sum of both may. */
-	if (widens)
-		x_floats = p->m * p->k;
-	if (narrows)
-		y_floats = p->m * p->n;
-	if (widens || narrows) {
-		if (__builtin_add_overflow(x_floats, y_floats, &floats))
-			return -ENOMEM;
-		memory = scratch_get(&math->staged, floats);
-		if (!memory)
-			return -ENOMEM;
-		if (widens) {
-			f32.x = memory;
-			f32.ldx = p->k;
-		}
-		if (narrows) {
-			f32.y = memory + x_floats;
-			f32.ldy = p->n;
-		}
+	if (p->x_element != ELEMENT_F32) {
+		f32.x = memory ? memory + *floats : NULL;
+		f32.ldx = p->k;
+		*floats += p->m * p->k;
 	}
-	if (widens)
-		run_pass(math, &pass, widen_part, p->m, p->k);
-	ret = product_run(math, &f32);
-	if (!ret && (narrows || p->bias))
-		run_pass(math, &pass, narrow_part, p->m, p->n);
+	if (p->y_element != ELEMENT_F32) {
+		f32.y = memory ? memory + *floats : NULL;
+		f32.ldy = p->n;
+		*floats += p->m * p->n;
+	}
+	return f32;
+}
+
+/* Does @products[i] have the same X as one before it, which has been widened? Returns which, or i. */
+static size_t same_x(const struct product *products, size_t i)
+{
+	const struct product *p = &products[i];
+	size_t j = 0;
+
+	while (j < i && (products[j].x != p->x || products[j].x_element != p->x_element ||
+			 products[j].ldx != p->ldx || products[j].m != p->m || products[j].k != p->k))
+		j++;
+	return j;
+}
+
+static void widen(struct pinpool_math *math, const struct product *products, struct product *f32, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct pass pass = { .kernels = math->kernels, .from = &products[i], .to = &f32[i] };
+		size_t first;
+
+		if (products[i].x_element == ELEMENT_F32)
+			continue;
+		first = same_x(products, i);
+		if (first == i)
+			run_pass(math, &pass, widen_part, products[i].m, products[i].k);
+		else
+			f32[i].x = f32[first].x;
+	}
+}
+
+static void narrow(struct pinpool_math *math, const struct product *products, const struct product *f32, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct pass pass = { .kernels = math->kernels, .from = &products[i], .to = &f32[i] };
+
+		if (products[i].y_element != ELEMENT_F32 || products[i].bias)
+			run_pass(math, &pass, narrow_part, products[i].m, products[i].n);
+	}
+}
+
+int staged_run(struct pinpool_math *math, const struct product *products, size_t count)
+{
+	struct product one, *f32 = count > 1 ? malloc(count * sizeof(*f32)) : &one;
+	size_t floats = 0, taken = 0;
+	float *memory = NULL;
+	int ret = -ENOMEM;
+
+	if (!f32)
+		return ret;
+	/* Each has as many elements as lie in memory already; the sum of a few such does not overflow. */
+	for (size_t i = 0; i < count && floats <= PTRDIFF_MAX / sizeof(float); i++)
+		in_f32(&products[i], NULL, &floats);
+	if (floats > PTRDIFF_MAX / sizeof(float))
+		goto out;
+	if (floats) {
+		memory = scratch_get(&math->staged, floats * sizeof(float));
+		if (!memory)
+			goto out;
+	}
+	for (size_t i = 0; i < count; i++)
+		f32[i] = in_f32(&products[i], memory, &taken);
+	widen(math, products, f32, count);
+	ret = batch_run(math, f32, count);
+	if (!ret)
+		narrow(math, products, f32, count);
+out:
+	if (f32 != &one)
+		free(f32);
 	return ret;
 }

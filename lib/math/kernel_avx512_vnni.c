@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/* Kernels for AVX-512 with VNNI: products of codes in one instruction, unsigned with signed, added up in 32 bits. */
+#include "math/kernel_avx512.h"
+
+#if !defined(__AVX512VNNI__)
+#error "compile with -mavx512vnni"
+#endif
+
+#define NAME(op) op##_avx512_vnni
+#define KERNELS_ISA PINPOOL_ISA_AVX512_VNNI
+
+typedef __m512i u_vec;
+#define U_WORDS_6 4
+
+static inline u_vec u_zero(void)
+{
+	return _mm512_setzero_si512();
+}
+
+static inline u_vec u_start(const int32_t *sum)
+{
+	return q_word(sum);
+}
+
+static inline u_vec u_dot(u_vec u, ivec w, ivec x)
+{
+	return _mm512_dpbusd_epi32(u, w, x);
+}
+
+static inline ivec u_end(u_vec u, const int32_t *sum)
+{
+	return u;
+}
+
+static inline __attribute__((always_inline)) ivec u_scaled(ivec acc, u_vec u, ivec pairs, size_t odd)
+{
+	ivec scale = _mm512_srai_epi32(odd ? pairs : _mm512_slli_epi32(pairs, 16), 16);
+
+	return _mm512_add_epi32(acc, _mm512_mullo_epi32(u, scale));
+}
+
+/* Codes of W are stored as unsigned ones, 128 higher. */
+#define S_VALUES 4
+#define S_BIASED 1
+
+static inline ivec s_load(const void *src)
+{
+	return q_load(src);
+}
+
+static inline ivec s_start(const int32_t *sum)
+{
+	return q_word(sum);
+}
+
+static inline ivec s_dot(ivec acc, ivec w, ivec x)
+{
+	return _mm512_dpbusd_epi32(acc, w, x);
+}
+
+#include "math/kernel_template.h"

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/* Making the panels of kernel_panel.h, of W and of X. A part of kernel_template.h. */
+
+/* Words of 32 bits from as many places of each row to a vector for each place; rows that there are not are zero. */
+INLINE void copy_words(unsigned char *dst, const unsigned char *w, size_t ldw, size_t rows, size_t words)
+{
+	for (size_t row = 0; row < VL; row++)
+		for (size_t i = 0; i < words; i++) {
+			uint32_t word = 0;
+
+			if (row < rows)
+				memcpy(&word, w + row * ldw + i * 4, 4);
+			memcpy(dst + (i * VL + row) * 4, &word, 4);
+		}
+}
+
+/* Signed codes, of which a row has @count: those behind the last are zero up to a multiple of 4. */
+INLINE void copy_signed(unsigned char *dst, const unsigned char *w, size_t ldw, size_t rows, size_t count)
+{
+	for (size_t row = 0; row < VL; row++)
+		for (size_t i = 0; i < count; i += 4) {
+			size_t left = count - i < 4 ? count - i : 4;
+			uint32_t word = 0;
+
+			if (row < rows && left == 4)
+				memcpy(&word, w + row * ldw + i, 4);
+			else if (row < rows)
+				memcpy(&word, w + row * ldw + i, left);
+			if (S_BIASED)
+				word ^= 0x80808080;
+			for (size_t part = 0; part < 4; part += S_VALUES)
+				memcpy(dst + (i + part) * VL + row * S_VALUES, (unsigned char *)&word + part, S_VALUES);
+		}
+}
+
+/* The two bytes at @at of each row's block: an f16. */
+INLINE void copy_half(unsigned char *dst, const unsigned char *w, size_t ldw, size_t rows)
+{
+	for (size_t row = 0; row < VL; row++) {
+		memset(dst + row * 2, 0, 2);
+		if (row < rows)
+			memcpy(dst + row * 2, w + row * ldw, 2);
+	}
+}
+
+/* Bytes in pairs: pair p of row r behind pair p of row r - 1. */
+INLINE void place_pairs(unsigned char *dst, const uint8_t *bytes, size_t row, size_t pairs)
+{
+	for (size_t p = 0; p < pairs; p++)
+		memcpy(dst + (p * VL + row) * 2, bytes + 2 * p, 2);
+}
+
+INLINE void unit_to_q8_0(unsigned char *dst, const unsigned char *block, size_t ldw, size_t rows)
+{
+	copy_half(dst, block, ldw, rows);
+	copy_signed(dst + 2 * VL, block + Q8_0_CODES, ldw, rows, GROUP);
+}
+
+INLINE void unit_to_q4_0(unsigned char *dst, const unsigned char *block, size_t ldw, size_t rows)
+{
+	copy_half(dst, block, ldw, rows);
+	copy_words(dst + 2 * VL, block + Q4_0_CODES, ldw, rows, 4);
+}
+
+INLINE void unit_to_q4_k(unsigned char *dst, const unsigned char *block, size_t ldw, size_t rows)
+{
+	copy_half(dst, block, ldw, rows);
+	copy_half(dst + 2 * VL, block + 2, ldw, rows);
+	for (size_t row = 0; row < VL; row++) {
+		uint8_t scales[8] = { 0 }, minima[8] = { 0 };
+
+		if (row < rows)
+			for (size_t group = 0; group < 8; group++)
+				q4_k_codes(block + row * ldw, group, &scales[group], &minima[group]);
+		place_pairs(dst + 4 * VL, scales, row, 4);
+		place_pairs(dst + 12 * VL, minima, row, 4);
+	}
+	copy_words(dst + 20 * VL, block + Q4_K_CODES, ldw, rows, 32);
+}
+
+INLINE void unit_to_q6_k(unsigned char *dst, const unsigned char *block, size_t ldw, size_t rows)
+{
+	copy_half(dst, block + Q6_K_D, ldw, rows);
+	for (size_t row = 0; row < VL; row++) {
+		uint8_t scales[16] = { 0 };
+
+		if (row < rows)
+			memcpy(scales, block + row * ldw + Q6_K_SCALES, sizeof(scales));
+		place_pairs(dst + 2 * VL, scales, row, 8);
+	}
+	copy_words(dst + 18 * VL, block, ldw, rows, 32);
+	copy_words(dst + 146 * VL, block + Q6_K_HIGH, ldw, rows, 16);
+}
+
+#define PACK_UNITS_OF(type, values_, block)                                                                             \
+	static void NAME(pack_##type)(unsigned char *dst, const unsigned char *w, size_t ldw, size_t rows, size_t k)    \
+	{                                                                                                               \
+		for (; k; k -= (values_), dst += UNIT_##type, w += (block))                                             \
+			unit_to_##type(dst, w, ldw, rows);                                                              \
+	}
+
+#define UNIT_q8_0 (34 * VL)
+#define UNIT_q4_0 (18 * VL)
+#define UNIT_q4_k (148 * VL)
+#define UNIT_q6_k (210 * VL)
+
+PACK_UNITS_OF(q8_0, 32, 34)
+PACK_UNITS_OF(q4_0, 32, 18)
+PACK_UNITS_OF(q4_k, 256, 144)
+PACK_UNITS_OF(q6_k, 256, 210)
+
+static void NAME(pack_i8)(unsigned char *dst, const unsigned char *w, size_t ldw, size_t rows, size_t k)
+{
+	copy_signed(dst, w, ldw, rows, k);
+}
+
+/* The sum of so many codes. */
+INLINE int32_t codes_sum(const int8_t *codes, size_t count)
+{
+	int32_t sum = 0;
+
+	for (size_t i = 0; i < count; i++)
+		sum += codes[i];
+	return sum;
+}
+
+/* What a run of codes adds to the sums of a panel of X: see kernel_panel.h. */
+typedef void (*sums_fn)(int32_t *dst, const int8_t *codes, size_t run);
+
+INLINE void sums_signed(int32_t *dst, const int8_t *codes, size_t run)
+{
+	dst[0] = S_BIASED ? -128 * codes_sum(codes, run) : 0;
+}
+
+INLINE void sums_q4_0(int32_t *dst, const int8_t *codes, size_t run)
+{
+	dst[0] = -8 * codes_sum(codes, run);
+}
+
+/* Pairs of sums of @each codes. */
+INLINE void sums_pairs(int32_t *dst, const int8_t *codes, size_t run, size_t each)
+{
+	for (size_t i = 0; i < run / each / 2; i++) {
+		int32_t first = codes_sum(codes + 2 * i * each, each);
+		int32_t second = codes_sum(codes + (2 * i + 1) * each, each);
+
+		dst[i] = (int32_t)((uint32_t)second << 16 | ((uint32_t)first & 0xffff));
+	}
+}
+
+INLINE void sums_q4_k(int32_t *dst, const int8_t *codes, size_t run)
+{
+	sums_pairs(dst, codes, run, 32);
+}
+
+INLINE void sums_q6_k(int32_t *dst, const int8_t *codes, size_t run)
+{
+	sums_pairs(dst, codes, run, 16);
+}
+
+INLINE void x_words(unsigned char *dst, const int8_t *codes, size_t count, size_t height, size_t row, size_t bytes)
+{
+	size_t values = 4 / bytes;
+
+	for (size_t i = 0; i < count; i += values) {
+		unsigned char *word = dst + (i / values * height + row) * 4;
+		int16_t wide[2] = { codes[i], codes[i + 1] };
+
+		memcpy(word, bytes == 1 ? (const void *)(codes + i) : wide, 4);
+	}
+}
+
+/* Rows behind the last are zero. */
+INLINE void quant_x(void *panel, const float *x, size_t ldx, size_t rows, size_t height, size_t k, size_t run,
+		    size_t bytes, size_t sums_a_run, sums_fn sums)
+{
+	size_t padded = (k + 3) / 4 * 4, runs = (k + run - 1) / run;
+	unsigned char *words = panel;
+	float *scales = (float *)(words + height * padded * bytes);
+	int32_t *all = (int32_t *)(scales + height * runs);
+
+	if (rows < height)
+		memset(panel, 0, height * (padded * bytes + runs * (1 + sums_a_run) * 4));
+	for (size_t row = 0; row < rows; row++, x += ldx) {
+		for (size_t r = 0; r < runs; r++) {
+			size_t first = r * run, left = k - first < run ? k - first : run;
+			float part[ELEMENT_BLOCK_MAX] = { 0 };
+			int8_t codes[ELEMENT_BLOCK_MAX];
+			int32_t own[QUANTISED_SUMS];
+
+			if (left < run)
+				memcpy(part, x + first, left * sizeof(float));
+			scales[r * height + row] = quantise_run(codes, left < run ? part : x + first, run);
+			x_words(words + first * height * bytes, codes, (left + 3) / 4 * 4, height, row, bytes);
+			sums(own, codes, run);
+			for (size_t s = 0; s < sums_a_run; s++)
+				all[(r * sums_a_run + s) * height + row] = own[s];
+		}
+	}
+}
+
+#define QUANT_X_OF(type, run, bytes, count, sums)                                                               \
+	static void NAME(pack_x_##type)(void *panel, const float *x, size_t ldx, size_t rows, size_t height,   \
+					size_t k)                                                               \
+	{                                                                                                       \
+		quant_x(panel, x, ldx, rows, height, k, run, bytes, count, sums);                                       \
+	}
+
+QUANT_X_OF(i8, QUANT_RUN_I8, S_BYTES, 1, sums_signed)
+QUANT_X_OF(q8_0, 32, S_BYTES, 1, sums_signed)
+QUANT_X_OF(q4_0, 32, 1, 1, sums_q4_0)
+QUANT_X_OF(q4_k, 256, 1, 4, sums_q4_k)
+QUANT_X_OF(q6_k, 256, 1, 8, sums_q6_k)
+
+#define QUANT(type, values_, unit_bytes, run_, bytes_, sums)                                                            \
+	{                                                                                                               \
+		.mr = QUANT_ROWS, .nr = VL, .values = (values_), .bytes = (unit_bytes), .run = (run_),                  \
+		.x_bytes = (bytes_), .x_sums = (sums), .heights = NAME(quant_heights), .pack_x = NAME(pack_x_##type), .pack_w = NAME(pack_##type),      \
+		.tile = NAME(tile_##type),                                                                              \
+	}
+#define QUANT_PANELS_OF_ALL                                                             \
+	[ELEMENT_I8] = QUANT(i8, 4, 4 * VL, QUANT_RUN_I8, S_BYTES, 1),                  \
+	[ELEMENT_Q8_0] = QUANT(q8_0, 32, UNIT_q8_0, 32, S_BYTES, 1),                    \
+	[ELEMENT_Q4_0] = QUANT(q4_0, 32, UNIT_q4_0, 32, 1, 1),                          \
+	[ELEMENT_Q4_K] = QUANT(q4_k, 256, UNIT_q4_k, 256, 1, 4),                        \
+	[ELEMENT_Q6_K] = QUANT(q6_k, 256, UNIT_q6_k, 256, 1, 8)

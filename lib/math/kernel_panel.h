@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/*
+ * Products of panels in integers, for types whose values are codes times scales. A part of kernel_template.h. VL rows of W
+ * are a panel's lanes: a vector holds 4 codes of each, and a word of X, 4 codes of one row, meets all of them at once.
+ *
+ * A unit of a panel, for VL rows:
+ *
+ *   q8_0    d, then the 32 codes
+ *   q4_0    d, then 4 vectors; word i of a block has code 4 i and the next in the lower halves of its bytes, 16 + 4 i in
+ *           the upper ones
+ *   q4_k    d, dmin, s and m (each 4 times a pair for every row), then 32 vectors as the block's 32 words
+ *   q6_k    d, s (8 pairs for every row), then 32 vectors of the lower bits and 16 of the upper ones, as the block's words
+ *   i8      codes only; the scale of a row is the caller's
+ *
+ * Signed codes lie in pairs or quadruples of k, as S_VALUES says, and with their highest bit turned where S_BIASED is
+ * set. A panel of X holds for each run the words of its rows side by side, their scales, and the sums that a block of W
+ * needs: of what is subtracted from every code of a block, the sum over the run is one multiplication. Per run and row
+ *
+ *   q8_0, i8    -128 times the sum of codes, where S_BIASED is set
+ *   q4_0        -8 times the sum
+ *   q4_k        4 pairs of sums of 32 codes
+ *   q6_k        8 pairs of sums of 16 codes
+ *
+ * A kernel file defines before
+ *
+ *   ivec                          VL integers of 32 bits
+ *   q_load(src), q_word(src)      VL words; one word for all lanes
+ *   q_add(a, b), q_sub(a, b), q_or(a, b), q_shift5(a)    a << 5
+ *   q_low(a), q_high(a)           lower and upper halves of bytes
+ *   q_two(a, n)                   two bits of each byte from bit 2 n on, at bits 4 and 5
+ *   q_float(a)                    as f32
+ *   p_load(src), p_dot(a, b)      VL pairs of signed bytes as 16 bits; sums of their products with pairs of b
+ *   u_vec, u_start(sum), u_dot(u, w, x), u_end(u, sum)    sum + products of unsigned codes w and signed ones x, in
+ *                                 between in U_CODES(bits) words at most
+ *   u_zero(), u_scaled(acc, u, pairs, odd)    acc + the products in u, times one of a pair
+ *   s_load(src), s_start(sum), s_dot(acc, w, x)    the same for signed codes, which have no limit
+ *
+ * Loops over words are unrolled where a block is short; longer ones would only make the code larger than its cache.
+ */
+#define QUANT_RUN_I8 256
+
+/* Rows of X in a panel, and panels of W side by side for m of them. */
+#define MQ QUANT_ROWS
+
+/* One run of a panel of X. */
+struct x_run {
+	const unsigned char *words;
+	const float *scales;
+	const int32_t *sums;
+};
+
+/* What a product of a type is made of, all known when it is compiled. */
+struct quant_shape {
+	size_t m;
+	size_t panels;
+	size_t run; /* of X, and a unit of W unless it is i8 */
+	size_t bytes; /* of VL rows and a run of W */
+	size_t x_bytes; /* of a code of X */
+	size_t sums;
+};
+
+/* Adds to f[0], f[step], ... of m rows the product of one run. */
+typedef void (*run_fn)(vec *f, size_t step, const unsigned char *w, const struct x_run *x, size_t m, size_t words);
+
+INLINE ivec x_word(const struct x_run *x, size_t word, size_t m, size_t row)
+{
+	return q_word(x->words + (word * m + row) * 4);
+}
+
+INLINE void add_scaled(vec *f, ivec sum, vec scale, const struct x_run *x, size_t row)
+{
+	*f = v_fma(v_mul(scale, q_float(sum)), v_set1(x->scales[row]), *f);
+}
+
+INLINE void run_q8_0(vec *f, size_t step, const unsigned char *w, const struct x_run *x, size_t m, size_t words)
+{
+	vec scale = v_load_f16(w);
+	ivec acc[MQ];
+
+	UNROLL
+	for (size_t i = 0; i < m; i++)
+		acc[i] = s_start(x->sums + i);
+	UNROLL
+	for (size_t word = 0; word < GROUP / S_VALUES; word++) {
+		ivec codes = s_load(w + 2 * VL + word * S_VALUES * VL);
+
+		UNROLL
+		for (size_t i = 0; i < m; i++)
+			acc[i] = s_dot(acc[i], codes, x_word(x, word, m, i));
+	}
+	UNROLL
+	for (size_t i = 0; i < m; i++)
+		add_scaled(f + i * step, acc[i], scale, x, i);
+}
+
+INLINE void run_i8(vec *f, size_t step, const unsigned char *w, const struct x_run *x, size_t m, size_t words)
+{
+	ivec acc[MQ];
+
+	UNROLL
+	for (size_t i = 0; i < m; i++)
+		acc[i] = s_start(x->sums + i);
+	_Pragma("GCC unroll 4") for (size_t word = 0; word < words; word++)
+	{
+		ivec codes = s_load(w + word * S_VALUES * VL);
+
+		UNROLL
+		for (size_t i = 0; i < m; i++)
+			acc[i] = s_dot(acc[i], codes, x_word(x, word, m, i));
+	}
+	UNROLL
+	for (size_t i = 0; i < m; i++)
+		f[i * step] = v_fma(q_float(acc[i]), v_set1(x->scales[i]), f[i * step]);
+}
+
+INLINE void run_q4_0(vec *f, size_t step, const unsigned char *w, const struct x_run *x, size_t m, size_t words)
+{
+	vec scale = v_load_f16(w);
+	u_vec u[MQ];
+
+	UNROLL
+	for (size_t i = 0; i < m; i++)
+		u[i] = u_start(x->sums + i);
+	UNROLL
+	for (size_t word = 0; word < 4; word++) {
+		ivec pairs = q_load(w + 2 * VL + word * 4 * VL);
+		ivec low = q_low(pairs), high = q_high(pairs);
+
+		UNROLL
+		for (size_t i = 0; i < m; i++)
+			u[i] = u_dot(u_dot(u[i], low, x_word(x, word, m, i)), high, x_word(x, word + 4, m, i));
+	}
+	UNROLL
+	for (size_t i = 0; i < m; i++)
+		add_scaled(f + i * step, u_end(u[i], x->sums + i), scale, x, i);
+}
+
+/* One group of 32 codes of Q4_K, in the lower or the upper halves of 8 vectors. */
+INLINE void group_q4_k(ivec *acc, const unsigned char *w, const struct x_run *x, size_t m, ivec scales, size_t group)
+{
+	u_vec u[MQ];
+
+	UNROLL
+	for (size_t i = 0; i < m; i++)
+		u[i] = u_zero();
+	UNROLL
+	for (size_t word = 0; word < 8; word++) {
+		ivec pairs = q_load(w + word * 4 * VL);
+		ivec codes = group % 2 ? q_high(pairs) : q_low(pairs);
+
+		UNROLL
+		for (size_t i = 0; i < m; i++)
+			u[i] = u_dot(u[i], codes, x_word(x, group * 8 + word, m, i));
+	}
+	UNROLL
+	for (size_t i = 0; i < m; i++)
+		acc[i] = u_scaled(acc[i], u[i], scales, group % 2);
+}
+
+INLINE void run_q4_k(vec *f, size_t step, const unsigned char *w, const struct x_run *x, size_t m, size_t words)
+{
+	const unsigned char *scales = w + 4 * VL, *minima = scales + 8 * VL, *codes = minima + 8 * VL;
+	vec scale = v_load_f16(w), minimum = v_load_f16(w + 2 * VL);
+	ivec acc[MQ], low[MQ];
+
+	UNROLL
+	for (size_t i = 0; i < m; i++)
+		acc[i] = low[i] = q_zero();
+	for (size_t pair = 0; pair < 4; pair++) {
+		ivec s = p_load(scales + pair * 2 * VL);
+
+		group_q4_k(acc, codes + pair * 32 * VL, x, m, s, 2 * pair);
+		group_q4_k(acc, codes + pair * 32 * VL, x, m, s, 2 * pair + 1);
+	}
+	for (size_t pair = 0; pair < 4; pair++) {
+		ivec least = p_load(minima + pair * 2 * VL);
+
+		UNROLL
+		for (size_t i = 0; i < m; i++)
+			low[i] = q_add(low[i], p_dot(least, q_word(x->sums + pair * m + i)));
+	}
+	UNROLL
+	for (size_t i = 0; i < m; i++) {
+		add_scaled(f + i * step, acc[i], scale, x, i);
+		f[i * step] = v_fma(v_mul(minimum, q_float(low[i])), v_set1(-x->scales[i]), f[i * step]);
+	}
+}
+
+/* 16 codes of Q6_K, half of a group of 32, which is part @part of a half of a block. */
+INLINE void half_q6_k(ivec *acc, const unsigned char *low, const unsigned char *high, const struct x_run *x, size_t m,
+		      ivec scales, size_t part, size_t word0, size_t half)
+{
+	u_vec u[MQ];
+
+	UNROLL
+	for (size_t word = 0; word < 4; word++) {
+		ivec pairs = q_load(low + (part % 2 * 8 + half * 4 + word) * 4 * VL);
+		ivec bits = q_two(q_load(high + (half * 4 + word) * 4 * VL), part);
+		ivec codes = q_or(part < 2 ? q_low(pairs) : q_high(pairs), bits);
+
+		UNROLL
+		for (size_t i = 0; i < m; i++) {
+			u[i] = u_dot(word % U_WORDS_6 ? u[i] : u_zero(), codes, x_word(x, word0 + half * 4 + word, m, i));
+			if (word % U_WORDS_6 == U_WORDS_6 - 1)
+				acc[i] = u_scaled(acc[i], u[i], scales, half);
+		}
+	}
+}
+
+INLINE void run_q6_k(vec *f, size_t step, const unsigned char *w, const struct x_run *x, size_t m, size_t words)
+{
+	const unsigned char *scales = w + 2 * VL, *low = scales + 16 * VL, *high = low + 128 * VL;
+	vec scale = v_load_f16(w);
+	ivec acc[MQ], sums[MQ];
+
+	UNROLL
+	for (size_t i = 0; i < m; i++)
+		acc[i] = sums[i] = q_zero();
+	for (size_t group = 0; group < 8; group += 4, low += 64 * VL, high += 32 * VL) {
+		UNROLL
+		for (size_t part = 0; part < 4; part++) {
+			ivec s = p_load(scales + (group + part) * 2 * VL);
+
+			UNROLL
+			for (size_t i = 0; i < m; i++)
+				sums[i] = q_add(sums[i], p_dot(s, q_word(x->sums + (group + part) * m + i)));
+			half_q6_k(acc, low, high, x, m, s, part, (group + part) * 8, 0);
+			half_q6_k(acc, low, high, x, m, s, part, (group + part) * 8, 1);
+		}
+	}
+	/* Codes are 32 too high. */
+	UNROLL
+	for (size_t i = 0; i < m; i++)
+		add_scaled(f + i * step, q_sub(acc[i], q_shift5(sums[i])), scale, x, i);
+}
+
+INLINE void quant_store(const struct tile_args *a, const vec *f, size_t column, size_t height, size_t panels)
+{
+	UNROLL
+	for (size_t p = 0; p < panels; p++) {
+		size_t at = column + p * VL, left = at < a->n ? a->n - at : 0;
+		vec scale = v_set1(1);
+
+		if (!left)
+			break;
+		if (a->w_scales)
+			scale = left < VL ? v_load_part(a->w_scales + at, left) : v_load(a->w_scales + at);
+		UNROLL
+		for (size_t i = 0; i < height; i++) {
+			float *y = a->y + i * a->ldy + at;
+			vec sum = a->w_scales ? v_mul(f[i * panels + p], scale) : f[i * panels + p];
+
+			if (i == a->m)
+				break;
+			if (left >= VL)
+				v_store(y, a->add ? v_add(v_load(y), sum) : sum);
+			else
+				v_store_part(y, a->add ? v_add(v_load_part(y, left), sum) : sum, left);
+		}
+	}
+}
+
+INLINE void quant_body(const struct tile_args *a, size_t column, struct quant_shape s, run_fn run)
+{
+	size_t k = (a->k + 3) / 4 * 4, runs = (a->k + s.run - 1) / s.run;
+	const unsigned char *w[TILE_MOST];
+	vec f[MQ > TILE_MOST ? MQ : TILE_MOST];
+	struct x_run x = { .words = a->x };
+
+	x.scales = (const float *)(x.words + s.m * k * s.x_bytes);
+	x.sums = (const int32_t *)(x.scales + s.m * runs);
+	UNROLL
+	for (size_t p = 0; p < s.panels; p++)
+		w[p] = a->w + (column / VL + p) * a->w_stride;
+	UNROLL
+	for (size_t i = 0; i < s.m * s.panels; i++)
+		f[i] = v_zero();
+	for (; runs; runs--) {
+		size_t values = k < s.run ? k : s.run;
+
+		UNROLL
+		for (size_t p = 0; p < s.panels; p++) {
+			run(f + p, s.panels, w[p], &x, s.m, values * s.x_bytes / 4);
+			if (s.panels > 1) {
+				UNROLL
+				for (size_t line = 0; line < s.bytes; line += 64)
+					__builtin_prefetch(w[p] + line + PREFETCH_PANEL);
+			}
+			w[p] += s.bytes;
+		}
+		k -= values;
+		x.words += values * s.m * s.x_bytes;
+		x.scales += s.m;
+		x.sums += s.m * s.sums;
+	}
+	quant_store(a, f, column, s.m, s.panels);
+}
+
+INLINE void quant_columns(const struct tile_args *a, struct quant_shape s, run_fn run)
+{
+	size_t column = 0;
+
+	for (; column + (s.panels - 1) * VL < a->n; column += s.panels * VL)
+		quant_body(a, column, s, run);
+	s.panels = 1;
+	for (; column < a->n; column += VL)
+		quant_body(a, column, s, run);
+}
+
+#define QUANT_CASE(rows, type, run, bytes, x_bytes, sums)                                                       \
+	case rows:                                                                                              \
+		quant_columns(a, (struct quant_shape){ rows, QUANT_PANELS(rows), run, bytes, x_bytes, sums },   \
+			      run_##type);                                                                      \
+		break;
+#if QUANT_ROWS >= 6
+#define QUANT_CASES_6(...) QUANT_CASE(6, __VA_ARGS__)
+#else
+#define QUANT_CASES_6(...)
+#endif
+#if QUANT_ROWS >= 12
+#define QUANT_CASES_12(...) QUANT_CASE(8, __VA_ARGS__) QUANT_CASE(12, __VA_ARGS__)
+#else
+#define QUANT_CASES_12(...)
+#endif
+
+static const uint8_t NAME(quant_heights)[] = { 0, 1, 2, 4, 4, 6, 6, 8, 8, 12, 12, 12, 12 };
+
+#define QUANT_OF(type, run, bytes, x_bytes, sums)                                       \
+	static void NAME(tile_##type)(const struct tile_args *a)                        \
+	{                                                                               \
+		switch (a->height) {                                                    \
+			QUANT_CASE(1, type, run, bytes, x_bytes, sums)                  \
+			QUANT_CASE(2, type, run, bytes, x_bytes, sums)                  \
+			QUANT_CASE(4, type, run, bytes, x_bytes, sums)                  \
+			QUANT_CASES_6(type, run, bytes, x_bytes, sums)                  \
+			QUANT_CASES_12(type, run, bytes, x_bytes, sums)                 \
+		}                                                                       \
+	}
+
+/* Bytes of a code of X where codes of W are signed. */
+#define S_BYTES (4 / S_VALUES)
+
+QUANT_OF(i8, QUANT_RUN_I8, QUANT_RUN_I8 *VL, S_BYTES, 1)
+QUANT_OF(q8_0, 32, 34 * VL, S_BYTES, 1)
+QUANT_OF(q4_0, 32, 18 * VL, 1, 1)
+QUANT_OF(q4_k, 256, 148 * VL, 1, 4)
+QUANT_OF(q6_k, 256, 210 * VL, 1, 8)
