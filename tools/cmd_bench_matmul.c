@@ -23,6 +23,8 @@ struct bench_args {
 	const char *threads; /* NULL: one, and all */
 	const char *rivals; /* NULL: all that are there */
 	const char *plot;
+	bool packed;
+	bool unpacked;
 	int64_t rounds;
 	uint64_t rotate;
 	int isa; /* enum pinpool_isa */
@@ -46,6 +48,10 @@ static const struct option_spec options[] = {
 	       OPTION_TEXT, struct bench_args, types),
 	OPTION('t', "threads", "N,...", "threads; one, and as many as processors, if not given", OPTION_TEXT,
 	       struct bench_args, threads),
+	OPTION(0, "packed", NULL, "with weights packed for the kernels; this is the default", OPTION_FLAG,
+	       struct bench_args, packed),
+	OPTION(0, "unpacked", NULL, "with weights as they lie in a checkpoint; with --packed, both", OPTION_FLAG,
+	       struct bench_args, unpacked),
 	OPTION(0, "rival", "NAME,...", "beside these: " RIVAL_WORDS ", or none; those that are installed if not given",
 	       OPTION_TEXT, struct bench_args, rivals),
 	OPTION(0, "rounds", "N", "rounds of a measurement, of which medians are taken; 11 if not given", OPTION_NUMBER,
@@ -95,6 +101,11 @@ static void get_rival(const void *row, struct cell *cell)
 	const struct bench_cell *is = row;
 
 	cell_text(cell, is->best_rival < 0 ? NULL : bench_rival_names[is->best_rival]);
+}
+
+static void get_packed(const void *row, struct cell *cell)
+{
+	cell_flag(cell, ((const struct bench_cell *)row)->packed);
 }
 
 static void get_beside(const void *row, struct cell *cell)
@@ -163,6 +174,7 @@ static const struct column columns[] = {
 	{"K", "columns of W and of X", true, false, get_k},
 	{"M", "rows of X and of Y", true, false, get_m},
 	{"THREADS", "threads", true, false, get_threads},
+	{"PACKED", "weights were packed before", false, false, get_packed},
 	{"GFLOPS", "1e9 operations a second: multiplications and additions", true, false, get_gflops},
 	{"GBS", "weights read, 1e9 bytes a second", true, false, get_gbs},
 	{"LIMIT", "1e9 operations a second that the machine allows", true, false, get_limit},
@@ -294,22 +306,23 @@ static void tell(struct cli *cli, const struct bench_cell *cell)
 
 	if (!cli->verbose && !isatty(STDERR_FILENO))
 		return;
-	snprintf(line, sizeof(line), "%s %llux%llu m %llu, %u thread%s: %.1f GFLOP/s, %.2f of %s%s%s",
+	snprintf(line, sizeof(line), "%s %llux%llu m %llu, %s, %u thread%s: %.1f GFLOP/s, %.2f of %s%s%s",
 		 bench_type_name(cell->dtype, type), (unsigned long long)cell->shape.n,
-		 (unsigned long long)cell->shape.k, (unsigned long long)cell->m, cell->threads,
-		 cell->threads == 1 ? "" : "s", cell->gflops, cell->share, bench_limit_name(cell->bound),
+		 (unsigned long long)cell->shape.k, (unsigned long long)cell->m, cell->packed ? "packed" : "unpacked",
+		 cell->threads, cell->threads == 1 ? "" : "s", cell->gflops, cell->share, bench_limit_name(cell->bound),
 		 cell->repeated ? ", canary was low" : "", cell->canary < 0.93 ? " to the end" : "");
 	error_log(cli, PINPOOL_LOG_INFO, line);
 }
 
 static int measure_cell(struct cli *cli, struct plan *plan, const struct bench_matrix *matrix, struct bench_team *team,
-			uint64_t m)
+			uint64_t m, bool packed)
 {
 	struct bench_cell *cell = &plan->cells[plan->count];
 	struct pinpool_diag diag = {0};
 	int err, i;
 
 	cell->m = m;
+	cell->packed = packed;
 	err = bench_cell_measure(cell, &plan->cell_args, team, matrix, &diag);
 	if (err == -ECANCELED)
 		return STATUS_INTERRUPTED;
@@ -330,19 +343,34 @@ static int measure_cell(struct cli *cli, struct plan *plan, const struct bench_m
 	return STATUS_OK;
 }
 
+static int measure_rows(struct cli *cli, struct plan *plan, const struct bench_matrix *matrix, bool packed)
+{
+	unsigned int i, j;
+	int status = STATUS_OK;
+
+	for (i = 0; i < plan->thread_count && !status; i++)
+		for (j = 0; j < plan->row_count && !status; j++)
+			status = measure_cell(cli, plan, matrix, &plan->teams[i], plan->rows[j], packed);
+	return status;
+}
+
 static int measure_matrix(struct cli *cli, struct plan *plan, enum pinpool_dtype dtype, const struct bench_shape *shape)
 {
+	bool packed = plan->args->packed || !plan->args->unpacked;
 	struct bench_matrix matrix;
 	struct pinpool_diag diag;
-	unsigned int i, j;
 	int err, status = STATUS_OK;
 
 	err = bench_matrix_new(&matrix, dtype, shape, plan->args->rotate, &diag);
 	if (err)
 		return error_diag(cli, err, &diag);
-	for (i = 0; i < plan->thread_count && !status; i++)
-		for (j = 0; j < plan->row_count && !status; j++)
-			status = measure_cell(cli, plan, &matrix, &plan->teams[i], plan->rows[j]);
+	if (plan->args->unpacked)
+		status = measure_rows(cli, plan, &matrix, false);
+	/* Kernels are those of any of the teams. */
+	if (packed && !status) {
+		err = bench_matrix_pack(&matrix, plan->teams[0].math, &diag);
+		status = err ? error_diag(cli, err, &diag) : measure_rows(cli, plan, &matrix, true);
+	}
 	bench_matrix_free(&matrix);
 	return status;
 }
@@ -352,7 +380,7 @@ static int measure(struct cli *cli, struct plan *plan)
 	unsigned int i, j;
 	int status = STATUS_OK;
 
-	plan->cells = calloc((size_t)plan->type_count * plan->shape_count * plan->thread_count * plan->row_count,
+	plan->cells = calloc((size_t)2 * plan->type_count * plan->shape_count * plan->thread_count * plan->row_count,
 			     sizeof(*plan->cells));
 	if (!plan->cells)
 		return error_errno(cli, NULL, ENOMEM);

@@ -14,8 +14,6 @@
 
 /* Multiplications that a check may cost, about a second of the reference's. */
 #define WORK	      (1ULL << 28)
-/* Activations that share a scale where weights are I8. */
-#define RUN_I8	      256
 #define LEAST_COLUMNS 4
 
 static void magnitudes(float *values, uint64_t count)
@@ -44,7 +42,7 @@ static void spread_largest(float *values, uint64_t count, uint64_t run)
 
 struct matmul_check_how matmul_check_how(const struct pinpool_matmul_args *args, uint64_t seed)
 {
-	uint64_t run = args->w_dtype == PINPOOL_DTYPE_I8 ? RUN_I8 : pinpool_dtype_block_values(args->w_dtype);
+	uint64_t run = pinpool_matmul_run(args->w_dtype);
 
 	return (struct matmul_check_how){
 		.budget = PINPOOL_MATMUL_BUDGET(args->k) + (run ? PINPOOL_MATMUL_QUANT : 0),

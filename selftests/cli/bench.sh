@@ -24,17 +24,17 @@ keys() {
 lists() {
 	local text
 
-	for text in '' 4096 4096x 0x64 64x0 64x64, 64x64x64 4294967296x1; do
+	for text in '' 4096 4096x 0x64 64x0 '64x64,' 64x64x64 4294967296x1; do
 		wrong "pinpool: bench matmul: --shape: '$text' is not a list it takes (*)" pinpool bench matmul --shape "$text"
 	done
-	for text in '' 0 -1 x 1, 1048577; do
+	for text in '' 0 -1 x '1,' 1048577; do
 		wrong "pinpool: bench matmul: --m: '$text' is not a list it takes (*)" pinpool bench matmul --m "$text"
 	done
-	for text in '' f64 f32, f32,,bf16 i32; do
+	for text in '' f64 'f32,' f32,,bf16 i32; do
 		wrong "pinpool: bench matmul: --type: '$text' is not a list it takes (*)" pinpool bench matmul --type "$text"
 		wrong "pinpool: bench decode: --type: '$text' is not a list it takes (*)" pinpool bench decode --type "$text"
 	done
-	for text in '' 0 1025 1,; do
+	for text in '' 0 1025 '1,'; do
 		wrong "pinpool: bench matmul: --threads: '$text' is not a list it takes (*)" pinpool bench matmul -t "$text"
 		wrong "pinpool: bench decode: --threads: '$text' is not a list it takes (*)" pinpool bench decode -t "$text"
 	done

@@ -80,7 +80,14 @@ static struct pinpool_matmul_args product_args(const struct measurement *is, uin
 static int run_ours(const struct measurement *is, uint64_t copy, struct pinpool_diag *diag)
 {
 	struct pinpool_matmul_args args = product_args(is, copy);
+	struct pinpool_packing packing;
 
+	if (is->cell->packed) {
+		packing = bench_matrix_packing(is->matrix, copy);
+		args.w = NULL;
+		args.w_scales = NULL;
+		args.packing = &packing;
+	}
 	return pinpool_matmul(is->team->math, &args, diag);
 }
 
@@ -414,7 +421,7 @@ int bench_cell_measure(struct bench_cell *cell, const struct bench_cell_args *ar
 	cell->shape = matrix->shape;
 	cell->threads = team->threads;
 	cell->isa = pinpool_math_isa(team->math);
-	cell->pages = bench_memory_pages(&matrix->memory);
+	cell->pages = bench_memory_pages(cell->packed ? &matrix->packed_memory : &matrix->memory);
 	cell->repeated = 0;
 	err = begin(&is, diag);
 	if (!err)

@@ -56,7 +56,7 @@ struct bench_cell_args {
 };
 
 /*
- * Fills @cell, of which the first block is given, for @matrix of its type and shape. Returns 0, -ECANCELED
+ * Fills @cell, of which @m and @packed are given, for @matrix, packed before if it is to be. Returns 0, -ECANCELED
  * (interrupted), -EBADMSG (our result is wrong), or what a product gave.
  */
 int bench_cell_measure(struct bench_cell *cell, const struct bench_cell_args *args, struct bench_team *team,

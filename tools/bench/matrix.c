@@ -14,9 +14,28 @@ enum {
 	ALIGNMENT = 64,
 };
 
+static uint64_t round_up(uint64_t bytes)
+{
+	return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
 static uint64_t stride(const struct bench_matrix *matrix)
 {
-	return (matrix->bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+	return round_up(matrix->bytes);
+}
+
+static uint64_t packed_stride(const struct bench_matrix *matrix)
+{
+	return round_up(matrix->packing.bytes);
+}
+
+static void no_memory(const struct bench_matrix *matrix, struct pinpool_diag *diag)
+{
+	snprintf(diag->object, sizeof(diag->object), "%s %llux%llu", pinpool_dtype_name(matrix->dtype),
+		 (unsigned long long)matrix->shape.n, (unsigned long long)matrix->shape.k);
+	snprintf(diag->cause, sizeof(diag->cause), "no memory for %llu copies of %llu bytes",
+		 (unsigned long long)matrix->copies, (unsigned long long)matrix->bytes);
+	snprintf(diag->change, sizeof(diag->change), "choose a smaller --rotate or smaller shapes");
 }
 
 /* Fills the first copy, and the others from it. */
@@ -69,17 +88,40 @@ int bench_matrix_new(struct bench_matrix *matrix, enum pinpool_dtype dtype, cons
 	if (!err)
 		err = fill(matrix);
 	if (err) {
-		snprintf(diag->cause, sizeof(diag->cause), "no memory for %llu copies of %llu bytes",
-			 (unsigned long long)matrix->copies, (unsigned long long)matrix->bytes);
-		snprintf(diag->change, sizeof(diag->change), "choose a smaller --rotate or smaller shapes");
+		no_memory(matrix, diag);
 		bench_matrix_free(matrix);
 	}
 	return err;
 }
 
+int bench_matrix_pack(struct bench_matrix *matrix, struct pinpool_math *math, struct pinpool_diag *diag)
+{
+	struct pinpool_packing *packing = &matrix->packing;
+	uint64_t i;
+	int err;
+
+	packing->size = sizeof(*packing);
+	err = pinpool_packing_describe(math, matrix->dtype, matrix->shape.n, matrix->shape.k, packing, diag);
+	if (err)
+		return err;
+	if (bench_memory_new(&matrix->packed_memory, packed_stride(matrix) * matrix->copies)) {
+		no_memory(matrix, diag);
+		return -ENOMEM;
+	}
+	err = pinpool_packing_rows(math, packing, 0, matrix->shape.n, matrix->memory.data, 0, matrix->scales,
+				   matrix->packed_memory.data, diag);
+	if (err)
+		return err;
+	for (i = 1; i < matrix->copies; i++)
+		memcpy((char *)matrix->packed_memory.data + i * packed_stride(matrix), matrix->packed_memory.data,
+		       packing->bytes);
+	return 0;
+}
+
 void bench_matrix_free(struct bench_matrix *matrix)
 {
 	bench_memory_free(&matrix->memory);
+	bench_memory_free(&matrix->packed_memory);
 	free(matrix->scales);
 	*matrix = (struct bench_matrix){0};
 }
@@ -87,4 +129,12 @@ void bench_matrix_free(struct bench_matrix *matrix)
 const void *bench_matrix_copy(const struct bench_matrix *matrix, uint64_t index)
 {
 	return (const char *)matrix->memory.data + index % matrix->copies * stride(matrix);
+}
+
+struct pinpool_packing bench_matrix_packing(const struct bench_matrix *matrix, uint64_t index)
+{
+	struct pinpool_packing packing = matrix->packing;
+
+	packing.data = (const char *)matrix->packed_memory.data + index % matrix->copies * packed_stride(matrix);
+	return packing;
 }

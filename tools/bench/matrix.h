@@ -9,7 +9,7 @@
 #include "bench/memory.h"
 #include "bench/shapes.h"
 
-#include <pinpool/math.h>
+#include <pinpool/packing.h>
 
 struct bench_matrix {
 	enum pinpool_dtype dtype;
@@ -18,6 +18,9 @@ struct bench_matrix {
 	uint64_t copies;
 	struct bench_memory memory; /* all copies */
 	float *scales; /* of rows, for I8 */
+	/* The same copies as packings, after bench_matrix_pack(). */
+	struct pinpool_packing packing; /* the first of them */
+	struct bench_memory packed_memory;
 };
 
 /* @total: bytes of all copies, at least. Returns 0, -EINVAL (no whole blocks), -ENOMEM; @diag says what to change. */
@@ -25,7 +28,11 @@ int bench_matrix_new(struct bench_matrix *matrix, enum pinpool_dtype dtype, cons
 		     uint64_t total, struct pinpool_diag *diag);
 void bench_matrix_free(struct bench_matrix *matrix);
 
+/* For the kernels of @math. Returns 0 or what packing gave. */
+int bench_matrix_pack(struct bench_matrix *matrix, struct pinpool_math *math, struct pinpool_diag *diag);
+
 /* Copy @index, modulo their number. */
 const void *bench_matrix_copy(const struct bench_matrix *matrix, uint64_t index);
+struct pinpool_packing bench_matrix_packing(const struct bench_matrix *matrix, uint64_t index);
 
 #endif
