@@ -41,7 +41,8 @@ def row(shape, cell):
 
 def pool_environment(stack, shape, kind):
     """Where the pool of such weights can be: the best that this user can have."""
-    pages = int(WEIGHTS[shape] * BITS[kind] / 8 / host.HUGE) + 64
+    # Packed they take a little more.
+    pages = int(WEIGHTS[shape] * BITS[kind] / 8 * 1.08 / host.HUGE) + 64
     try:
         host.need_root()
         host.need_memory(pages * host.HUGE + host.GIB)

@@ -21,6 +21,7 @@ struct decode_args {
 	const char *types; /* NULL: not given */
 	const char *threads; /* NULL: all */
 	const char *pool; /* NULL: random weights */
+	bool unpacked;
 	int64_t prompt; /* 0 for none */
 	int64_t rounds;
 	int isa; /* enum pinpool_isa */
@@ -42,8 +43,10 @@ static const struct option_spec options[] = {
 	       OPTION_TEXT, struct decode_args, shape),
 	OPTION(0, "type", "TYPE,...", "types of random weights; " DEFAULT_TYPES " if not given", OPTION_TEXT,
 	       struct decode_args, types),
-	OPTION(0, "pool", "NAME", "take the weights of a checkpoint in this pool, not random ones", OPTION_TEXT,
-	       struct decode_args, pool),
+	OPTION(0, "pool", "NAME", "take the weights of a checkpoint in this pool, as they lie, not random ones",
+	       OPTION_TEXT, struct decode_args, pool),
+	OPTION(0, "unpacked", NULL, "with weights as they lie in a checkpoint, not packed for the kernels", OPTION_FLAG,
+	       struct decode_args, unpacked),
 	OPTION('t', "threads", "N,...", "threads; as many as processors if not given", OPTION_TEXT, struct decode_args,
 	       threads),
 	OPTION(0, "prompt", "N", "tokens of the prompt, 0 for none; 512 if not given", OPTION_NUMBER,
@@ -69,6 +72,11 @@ static void get_type(const void *row, struct cell *cell)
 static void get_threads(const void *row, struct cell *cell)
 {
 	cell_count(cell, ((const struct bench_pass *)row)->threads);
+}
+
+static void get_packed(const void *row, struct cell *cell)
+{
+	cell_flag(cell, ((const struct bench_pass *)row)->packed);
 }
 
 static void get_tokens(const void *row, struct cell *cell)
@@ -135,6 +143,7 @@ static const struct column columns[] = {
 	{"MODEL", "its name, or its config.json", false, true, get_model},
 	{"TYPE", "type of the weights", false, false, get_type},
 	{"THREADS", "threads", true, false, get_threads},
+	{"PACKED", "weights were packed before", false, true, get_packed},
 	{"TOKENS", "rows of activations: one token, or a prompt", true, false, get_tokens},
 	{"RATE", "tokens a second", true, false, get_rate},
 	{"LIMIT", "tokens a second that the machine allows", true, false, get_limit},
@@ -276,23 +285,40 @@ static int measure_network(struct cli *cli, struct plan *plan, const struct benc
 	return status;
 }
 
+/* Weights of one type, or of the pool. Kernels are those of any context of this choice. */
+static int open_network(struct cli *cli, const struct plan *plan, enum pinpool_dtype dtype,
+			struct bench_network *network)
+{
+	PINPOOL_OPTS(pinpool_math_opts, opts, .isa = plan->args->isa);
+	struct pinpool_math *packer = NULL;
+	struct pinpool_diag diag = {0};
+	int err = 0;
+
+	*network = (struct bench_network){0};
+	if (plan->args->pool) {
+		err = bench_network_find(network, cli->ctx, &plan->model, plan->args->pool, &diag);
+		return err ? error_diag(cli, err, &diag) : STATUS_OK;
+	}
+	if (!plan->args->unpacked)
+		err = pinpool_math_new(&packer, &opts, &diag);
+	if (!err)
+		err = bench_network_random(network, cli->ctx, &plan->model, dtype, packer, plan->interrupted, &diag);
+	pinpool_math_free(packer);
+	if (err == -ECANCELED)
+		return STATUS_INTERRUPTED;
+	return err ? error_diag(cli, err, &diag) : STATUS_OK;
+}
+
 static int measure(struct cli *cli, struct plan *plan)
 {
 	unsigned int types = plan->args->pool ? 1 : plan->type_count, i;
 	struct bench_network network;
-	struct pinpool_diag diag;
-	int err, status = STATUS_OK;
+	int status = STATUS_OK;
 
 	for (i = 0; i < types && !status; i++) {
-		if (plan->args->pool)
-			err = bench_network_find(&network, cli->ctx, &plan->model, plan->args->pool, &diag);
-		else
-			err = bench_network_random(&network, cli->ctx, &plan->model, plan->types[i], plan->interrupted,
-						   &diag);
-		if (!err)
+		status = open_network(cli, plan, plan->types[i], &network);
+		if (!status)
 			status = measure_network(cli, plan, &network);
-		else
-			status = err == -ECANCELED ? STATUS_INTERRUPTED : error_diag(cli, err, &diag);
 		bench_network_close(&network);
 	}
 	return status;

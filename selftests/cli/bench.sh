@@ -60,6 +60,11 @@ products() {
 		$'f32 96 64 1 1\nf32 96 64 3 1\nf32 32 128 1 1\nf32 32 128 3 1\nq8_0 96 64 1 1\nq8_0 96 64 3 1\nq8_0 32 128 1 1\nq8_0 32 128 3 1' \
 		cells "${matmul[@]}" --shape 96x64,32x128 --m 1,3 --type f32,q8_0 -t 1 -n -o TYPE,N,K,M,THREADS
 	prints "threads" $'1\n2' cells "${matmul[@]}" --shape 96x64 --m 1 --type bf16 -t 1,2 -n -o THREADS
+	prints "packed" yes cells "${matmul[@]}" "${small[@]}" -n -o PACKED
+	prints "as they lie" no cells "${matmul[@]}" "${small[@]}" --unpacked -n -o PACKED
+	prints "both" $'no\nyes' cells "${matmul[@]}" "${small[@]}" --packed --unpacked -n -o PACKED
+	prints "every type" $'f32\nbf16\nf16\nf8_e4m3\nf8_e5m2\ni8\nq8_0\nq4_0\nq4_k\nq6_k' \
+		cells "${matmul[@]}" --shape 32x256 --m 2 -t 1 --type f32,bf16,f16,f8_e4m3,f8_e5m2,i8,q8_0,q4_0,q4_k,q6_k -n -o TYPE
 	prints "without rivals" "- - -" cells "${matmul[@]}" "${small[@]}" -n -o RIVAL,RATIO,WRONG
 	prints "forced kernels" "portable" cells "${matmul[@]}" "${small[@]}" --isa portable -n -o ISA
 	check "JSON" eval 'pinpool "${matmul[@]}" "${small[@]}" -O -J >"$work/out"'
@@ -68,7 +73,7 @@ products() {
 	# Where a product is wrong, every command that checks fails; here: within the budget, and not without any error.
 	check "the error is a share of the budget" grep -qE '"error": 0\.[0-9e-]+,' "$work/out"
 	pinpool "${matmul[@]}" "${small[@]}" --m 1,2 -v >/dev/null 2>"$work/err"
-	same "-v announces each row" 2 "$(grep -c '^pinpool: bench matmul: f32 96x64 m [12], 1 thread: ' "$work/err")"
+	same "-v announces each row" 2 "$(grep -c '^pinpool: bench matmul: f32 96x64 m [12], packed, 1 thread: ' "$work/err")"
 }
 
 rivals() {
@@ -105,7 +110,7 @@ plots() {
 	printf '#!/bin/sh\n[ "$1" = --version ] || exec cat\n' >"$work/bin/gnuplot"
 	check "a picture" eval 'PATH=$work/bin:$PATH pinpool "${matmul[@]}" "${small[@]}" --plot "$work/plot.png" >/dev/null'
 	same "in its file" "set terminal png" "$(head -n 1 "$work/plot.png" | cut -d ' ' -f 1-3)"
-	check "of the cell" grep -q '^"f32 96x64 m1 t1" [0-9.]* NaN NaN NaN$' "$work/plot.png"
+	check "of the cell" grep -q '^"f32 96x64 m1 t1 packed" [0-9.]* NaN NaN NaN$' "$work/plot.png"
 	PATH=$work/bin:$PATH pinpool "${matmul[@]}" "${small[@]}" --plot - -n -o M >"$work/out"
 	same "as text behind the table" $'1\nset terminal dumb' "$(tr -d ' ' <"$work/out" | head -n 2 | sed 's/setterminal/set terminal /; s/size.*//')"
 	PATH=$work/bin:$PATH pinpool "${matmul[@]}" "${small[@]}" --plot "$work/no/plot.png" >/dev/null 2>"$work/err"
@@ -156,6 +161,8 @@ f32 1 7 $((4 * bytes))
 q8_0 1 1 $((bytes / 32 * 34))
 q8_0 1 7 $((bytes / 32 * 34))" \
 		cells "${decode[@]}" --prompt 7 --type f32,q8_0 -n -b -o TYPE,THREADS,TOKENS,BYTES
+	prints "packed" $'yes\nyes\nyes' cells "${decode[@]}" --prompt 0 --type f32,i8,q4_0 -n -o PACKED
+	prints "as they lie" $'no\nno\nno' cells "${decode[@]}" --prompt 0 --type f32,i8,q4_0 --unpacked -n -o PACKED
 	prints "no prompt" "1" cells "${decode[@]}" --prompt 0 --type bf16 -n -o TOKENS
 	columns=$(pinpool --list columns bench decode | cut -f 1)
 	check "JSON" eval 'pinpool "${decode[@]}" --prompt 0 --type f32 -O -J >"$work/out"'
@@ -166,8 +173,8 @@ q8_0 1 7 $((bytes / 32 * 34))" \
 
 	checkpoint 96
 	check "load" pinpool load clitest "$work/model.safetensors"
-	prints "from a pool" "bf16 1 $((2 * bytes))" \
-		cells "${decode[@]}" --pool clitest --prompt 0 -n -b -o TYPE,TOKENS,BYTES
+	prints "from a pool" "bf16 1 $((2 * bytes)) no" \
+		cells "${decode[@]}" --pool clitest --prompt 0 -n -b -o TYPE,TOKENS,BYTES,PACKED
 	same "which stays" clitest "$(pinpool ls -n -o NAME)"
 	sed -i 's/true/false/' "$work/config.json"
 	refuses "a checkpoint without a head" 1 "pinpool: bench decode: lm_head.weight: no such tensor (*)" \

@@ -58,14 +58,9 @@ struct measurement {
 	uint64_t next; /* copy of the weights */
 };
 
-static bool is_integer(enum pinpool_dtype dtype)
-{
-	return pinpool_dtype_block_values(dtype) || dtype == PINPOOL_DTYPE_I8;
-}
-
 static enum bench_limit compute_limit(const struct measurement *is)
 {
-	return is_integer(is->cell->dtype) ? BENCH_INT8 : BENCH_FMA;
+	return pinpool_matmul_run(is->cell->dtype) ? BENCH_INT8 : BENCH_FMA;
 }
 
 static struct pinpool_matmul_args product_args(const struct measurement *is, uint64_t copy)

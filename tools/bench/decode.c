@@ -35,7 +35,8 @@ static struct pinpool_matmul_args product(const struct pass *is, size_t index, e
 	const struct bench_weight *weight = &is->decode->network->weights[index];
 	PINPOOL_OPTS(pinpool_matmul_args, args, .m = role == BENCH_HEAD ? 1 : is->out->tokens, .n = weight->n,
 		     .k = weight->k, .x = is->x.data, .w = weight->data, .w_dtype = weight->dtype,
-		     .w_scales = weight->scales, .y = is->y[role].data);
+		     .w_scales = weight->scales, .y = is->y[role].data,
+		     .packing = weight->packing.data ? &weight->packing : NULL);
 
 	return args;
 }
@@ -44,14 +45,16 @@ static struct pinpool_matmul_args product(const struct pass *is, size_t index, e
 static int run_some(const struct pass *is, size_t layer, enum bench_role first, enum bench_role last,
 		    struct pinpool_diag *diag)
 {
-	int role, err = 0;
+	const struct pinpool_matmul_args *pointers[BENCH_LAYER_ROLES];
+	struct pinpool_matmul_args args[BENCH_LAYER_ROLES];
+	size_t count = 0;
+	int role;
 
-	for (role = first; role <= (int)last && !err; role++) {
-		struct pinpool_matmul_args args = product(is, layer * BENCH_LAYER_ROLES + role, role);
-
-		err = pinpool_matmul(is->decode->math, &args, diag);
+	for (role = first; role <= (int)last; role++, count++) {
+		args[count] = product(is, layer * BENCH_LAYER_ROLES + role, role);
+		pointers[count] = &args[count];
 	}
-	return err;
+	return pinpool_matmul_many(is->decode->math, pointers, count, diag);
 }
 
 static int run_layer(const struct pass *is, size_t layer, struct pinpool_diag *diag)
@@ -90,12 +93,20 @@ static int run_all(const struct pass *is, struct pinpool_diag *diag)
 
 static int check_role(const struct pass *is, enum bench_role role, struct pinpool_diag *diag)
 {
-	struct pinpool_matmul_args args =
-		product(is, role == BENCH_HEAD ? is->decode->network->count - 1 : (size_t)role, role);
+	size_t index = role == BENCH_HEAD ? is->decode->network->count - 1 : (size_t)role;
+	const struct bench_weight *weight = &is->decode->network->weights[index];
+	struct pinpool_matmul_args args = product(is, index, role);
 	struct matmul_check_how how = matmul_check_how(&args, SEED);
 	struct matmul_check result;
 	int err;
 
+	/* Columns of Y that come from the rows that were kept. */
+	args.packing = NULL;
+	args.w = weight->sample;
+	args.w_scales = weight->sample_scales;
+	args.n -= weight->first;
+	args.y = (float *)args.y + weight->first;
+	args.ldy = weight->n;
 	how.work = CHECK_WORK;
 	err = matmul_check(&args, &how, &result, diag);
 	if (err)
@@ -104,9 +115,9 @@ static int check_role(const struct pass *is, enum bench_role role, struct pinpoo
 	if (result.within)
 		return 0;
 	snprintf(diag->object, sizeof(diag->object), "%s %llux%llu, m %llu", pinpool_dtype_name(args.w_dtype),
-		 (unsigned long long)args.n, (unsigned long long)args.k, (unsigned long long)args.m);
+		 (unsigned long long)weight->n, (unsigned long long)args.k, (unsigned long long)args.m);
 	snprintf(diag->cause, sizeof(diag->cause), "y[%llu,%llu] is %.9g, the reference gives %.9g",
-		 (unsigned long long)result.row, (unsigned long long)result.column, (double)result.is,
+		 (unsigned long long)result.row, (unsigned long long)(weight->first + result.column), (double)result.is,
 		 (double)result.should);
 	snprintf(diag->change, sizeof(diag->change), "--isa portable may be right; please report this");
 	return -EBADMSG;
@@ -173,8 +184,7 @@ static int make_round(const struct pass *is, struct round *round, struct pinpool
 {
 	const struct bench_decode *decode = is->decode;
 	enum pinpool_dtype dtype = is->out->dtype;
-	enum bench_limit compute =
-		pinpool_dtype_block_values(dtype) || dtype == PINPOOL_DTYPE_I8 ? BENCH_INT8 : BENCH_FMA;
+	enum bench_limit compute = pinpool_matmul_run(dtype) ? BENCH_INT8 : BENCH_FMA;
 	double fma[2], rate[2], read[2];
 	int i, err = 0;
 
@@ -263,6 +273,7 @@ int bench_decode_measure(const struct bench_decode *decode, struct bench_pass *p
 
 	pass->isa = pinpool_math_isa(decode->math);
 	pass->bytes = decode->network->bytes;
+	pass->packed = decode->network->weights[0].packing.data;
 	pass->error = 0;
 	pass->repeated = 0;
 	err = begin(&is);

@@ -15,6 +15,7 @@ struct bench_pass {
 	uint64_t tokens; /* 1, or those of the prompt */
 
 	enum pinpool_isa isa;
+	bool packed;
 	uint64_t bytes; /* of weights, each read once */
 	double tokens_a_second;
 	double gbs; /* weights read, 1e9 bytes a second */
