@@ -97,6 +97,29 @@ $name - 5" "$(tr -s ' ' <"$work/out" | sed 's/^ //')"
 	EOF
 }
 
+# A rival that is what it looks like, and one whose product is wrong.
+fake_rival() {
+	local fake=${FAKE_LIBRARIES-$here/../../build/selftests/cli/fake}
+
+	if [[ ! -e $fake/libblis.so.4 ]]; then
+		skip "a rival that is wrong" "no $fake/libblis.so.4 (make -C selftests/cli builds it)"
+		return
+	fi
+	local beside=(bench matmul --rounds 1 --rotate 1M "${small[@]}" --m '1,3' --rival blis)
+	export LD_LIBRARY_PATH=$fake
+	prints "a rival that is right" $'1 blis BLIS fake -\n3 blis BLIS fake -' \
+		cells "${beside[@]}" -n -o M,RIVAL,BESIDE,WRONG
+	check "and is faster or slower" eval 'pinpool "${beside[@]}" -n -o RATIO,BLIS_RATIO,BLIS | grep -qE "^ *[0-9.]+ +[0-9.]+ +[0-9.]+$"'
+	export FAKE_BLIS_WRONG=1
+	pinpool "${beside[@]}" -n -o M,RIVAL,RATIO,BLIS,WRONG >"$work/out" 2>"$work/err"
+	same "a rival that is wrong does not count" $'0 1 - - - blis\n3 - - - blis' "$? $(tr -s ' ' <"$work/out" | sed 's/^ //')"
+	same "and is named" \
+		$'pinpool: bench matmul: BLIS fake is wrong at f32 96x64 m 1: it does not count\npinpool: bench matmul: BLIS fake is wrong at f32 96x64 m 3: it does not count' \
+		"$(<"$work/err")"
+	prints "a type that it does not have" "- -" cells "${beside[@]}" --m 1 --type bf16 -n -o RIVAL,WRONG
+	unset FAKE_BLIS_WRONG LD_LIBRARY_PATH
+}
+
 plots() {
 	# A PATH without gnuplot, but the command is found by its own path.
 	refuses "a plot without gnuplot" 1 "pinpool: bench matmul: gnuplot: is not installed (package gnuplot-nox)" \
@@ -227,6 +250,7 @@ interrupted() {
 lists
 products
 rivals
+fake_rival
 plots
 model
 on_backends 8 passes

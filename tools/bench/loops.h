@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
  * What a processor can do at most, one file of loops per family: they work in registers only, with enough independent
- * sums that no unit waits for a result, and last about 2 ms.
+ * sums that no unit waits for a result, and last some microseconds: whoever measures calls them again and again.
  */
 #ifndef PINPOOL_TOOLS_BENCH_LOOPS_H
 #define PINPOOL_TOOLS_BENCH_LOOPS_H
