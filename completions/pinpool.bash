@@ -79,6 +79,7 @@ _pinpool_nodes() {
 _pinpool_value() {
 	case ${takes[$1]} in
 	FILE) compopt -o filenames && _pinpool_compgen -f ;;
+	MODEL) compopt -o filenames && _pinpool_compgen -f -W "openpangu-embedded-1b openpangu-embedded-7b" ;;
 	USER) _pinpool_compgen -u ;;
 	GROUP) _pinpool_compgen -g ;;
 	COLUMNS) _pinpool_columns ;;

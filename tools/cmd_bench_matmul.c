@@ -103,6 +103,11 @@ static void get_rival(const void *row, struct cell *cell)
 	cell_text(cell, is->best_rival < 0 ? NULL : bench_rival_names[is->best_rival]);
 }
 
+static void get_bytes(const void *row, struct cell *cell)
+{
+	cell_bytes(cell, ((const struct bench_cell *)row)->bytes);
+}
+
 static void get_packed(const void *row, struct cell *cell)
 {
 	cell_flag(cell, ((const struct bench_cell *)row)->packed);
@@ -156,6 +161,7 @@ GET_REAL(gflops, gflops, 1)
 GET_REAL(gbs, gbs, 2)
 GET_REAL(limit, limit, 1)
 GET_REAL(share, share, 2)
+GET_REAL(pack_cost, pack_cost, 2)
 GET_REAL(canary, canary, 2)
 GET_REAL(error, error, 2)
 GET_REAL(fma, rates[BENCH_FMA], 1)
@@ -196,6 +202,8 @@ static const struct column columns[] = {
 	{"INT8", "exact 8-bit products from registers, GFLOPS", true, true, get_int8},
 	{"READ", "memory read, 1e9 bytes a second", true, true, get_read},
 	{"ISA", "kernels", false, true, get_isa},
+	{"BYTES", "weights, one copy, as a checkpoint has them", true, true, get_bytes},
+	{"PACKCOST", "time to pack, as a multiple of a memcpy() of the weights", true, true, get_pack_cost},
 	{"PAGES", "pages of the weights: hugetlb, thp or small", false, true, get_pages},
 	{"ROUNDS", "rounds that count", true, true, get_rounds},
 	{"REPEATED", "rounds made again because the canary was low", true, true, get_repeated},

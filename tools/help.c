@@ -103,11 +103,17 @@ void help_group(const char *word)
 {
 	const struct command *const *command;
 	size_t length = strlen(word);
+	bool first = true;
 
-	printf("Usage: pinpool %s COMMAND [OPTION...] [OPERAND...]\n\nCommands:\n", word);
-	for (command = commands; *command; command++)
-		if (!strncmp((*command)->name, word, length) && (*command)->name[length] == ' ')
-			print_command((*command)->name, (*command)->summary);
+	for (command = commands; *command; command++) {
+		if (strncmp((*command)->name, word, length) || (*command)->name[length] != ' ')
+			continue;
+		if (first)
+			printf("Example:\n%s\n\nUsage: pinpool %s COMMAND [OPTION...] [OPERAND...]\n\nCommands:\n",
+			       (*command)->example, word);
+		print_command((*command)->name, (*command)->summary);
+		first = false;
+	}
 	printf("\nSee also: pinpool %s COMMAND --help\n", word);
 }
 

@@ -101,6 +101,10 @@ for command in "${commands[@]}"; do
 done
 same "completion of a part of an option" --no-digest "$(offers pinpool load a --no-)"
 same "completion of choices" $'auto\nfixed\npread\nuring\nuring-cmd' "$(offers pinpool load --io "")"
+same "completion of models" $'openpangu-embedded-1b\nopenpangu-embedded-7b' "$(offers pinpool bench decode --shape openp)"
+same "pinpool bench --help lists its commands" "$(grep "^bench " <<<"$commands_text")" \
+	"$(pinpool bench --help | sed -n 's/^  \(bench [a-z]*\)  .*/\1/p' | sort)"
+same "and begins with an example" "Example:" "$(pinpool bench --help | head -n 1)"
 same "completion of columns" "$(listed columns ls)" "$(offers pinpool ls -o "")"
 same "completion of the second column of a list" $'NAME,CAPACITY\nNAME,COMMITTED\nNAME,CREATED' "$(offers pinpool ls -o NAME,C)"
 same "completion of columns of files" "$(pinpool --list columns show | sed -n 's/\t--sources//p' | sort)" \

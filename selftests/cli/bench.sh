@@ -63,6 +63,8 @@ products() {
 	prints "packed" yes cells "${matmul[@]}" "${small[@]}" -n -o PACKED
 	prints "as they lie" no cells "${matmul[@]}" "${small[@]}" --unpacked -n -o PACKED
 	prints "both" $'no\nyes' cells "${matmul[@]}" "${small[@]}" --packed --unpacked -n -o PACKED
+	prints "the bytes of the weights" "24576 - 24576 yes" \
+		eval 'cells "${matmul[@]}" "${small[@]}" --packed --unpacked -n -b -o BYTES,PACKCOST | tr "\n" " " | sed "s/ [0-9.]* $/ yes/"'
 	prints "every type" $'f32\nbf16\nf16\nf8_e4m3\nf8_e5m2\ni8\nq8_0\nq4_0\nq4_k\nq6_k' \
 		cells "${matmul[@]}" --shape 32x256 --m 2 -t 1 --type f32,bf16,f16,f8_e4m3,f8_e5m2,i8,q8_0,q4_0,q4_k,q6_k -n -o TYPE
 	prints "without rivals" "- - -" cells "${matmul[@]}" "${small[@]}" -n -o RIVAL,RATIO,WRONG
@@ -217,16 +219,20 @@ q8_0 1 7 $((bytes / 32 * 34))" \
 	interrupted KILL 3 137
 }
 
-# Starts a measurement that takes very long; $pid is its. The library's first message says that it is at work.
+# start COMMAND...: starts a measurement that takes very long; $pid is its.
 start() {
-	local tries
-
 	rm -f "$work/out" "$work/err"
 	# With job control a job does not ignore SIGINT.
 	set -m
-	"$PINPOOL" "${decode[@]}" --type f32 --rounds 100000 -v >"$work/out" 2>"$work/err" &
+	"$PINPOOL" "$@" >"$work/out" 2>"$work/err" &
 	pid=$!
 	set +m
+}
+
+# at_work: the library's first message, with -v, says that it is.
+at_work() {
+	local tries
+
 	for ((tries = 0; tries < 6000; tries++)); do
 		[[ ! -s $work/err ]] || return 0
 		sleep 0.01
@@ -238,7 +244,8 @@ start() {
 interrupted() {
 	local pid status=0
 
-	check "SIG$1 after $2 s: it is at work" start
+	start "${decode[@]}" --type f32 --rounds 100000 -v
+	check "SIG$1 after $2 s: it is at work" at_work
 	sleep "$2"
 	kill "-$1" "$pid"
 	wait -f "$pid" 2>/dev/null || status=$?
@@ -247,11 +254,22 @@ interrupted() {
 	same "SIG$1 after $2 s: no pool is left" "" "$(pinpool ls -n)"
 }
 
+interrupted_products() {
+	local pid status=0
+
+	start "${matmul[@]}" "${small[@]}" --rounds 1000
+	sleep 1
+	kill -INT "$pid"
+	wait -f "$pid" 2>/dev/null || status=$?
+	same "SIGINT: exit status of products" 130 "$status"
+}
+
 lists
 products
 rivals
 fake_rival
 plots
+interrupted_products
 model
 on_backends 8 passes
 finish

@@ -417,6 +417,8 @@ int bench_cell_measure(struct bench_cell *cell, const struct bench_cell_args *ar
 	cell->threads = team->threads;
 	cell->isa = pinpool_math_isa(team->math);
 	cell->pages = bench_memory_pages(cell->packed ? &matrix->packed_memory : &matrix->memory);
+	cell->bytes = matrix->bytes;
+	cell->pack_cost = cell->packed ? matrix->pack_cost : NAN;
 	cell->repeated = 0;
 	err = begin(&is, diag);
 	if (!err)

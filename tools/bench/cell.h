@@ -34,6 +34,8 @@ struct bench_cell {
 
 	enum pinpool_isa isa;
 	const char *pages; /* that the weights lie on */
+	uint64_t bytes; /* of the weights, one copy */
+	double pack_cost; /* see struct bench_matrix; NaN if they were not packed */
 	double gflops;
 	double gbs; /* weights read, 1e9 bytes a second */
 	double limit; /* GFLOP/s at most, by the lesser of what memory and what the units give */

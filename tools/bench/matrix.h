@@ -21,6 +21,7 @@ struct bench_matrix {
 	/* The same copies as packings, after bench_matrix_pack(). */
 	struct pinpool_packing packing; /* the first of them */
 	struct bench_memory packed_memory;
+	double pack_cost; /* time to pack, as a multiple of that to copy the weights by memcpy() */
 };
 
 /* @total: bytes of all copies, at least. Returns 0, -EINVAL (no whole blocks), -ENOMEM; @diag says what to change. */
@@ -28,7 +29,7 @@ int bench_matrix_new(struct bench_matrix *matrix, enum pinpool_dtype dtype, cons
 		     uint64_t total, struct pinpool_diag *diag);
 void bench_matrix_free(struct bench_matrix *matrix);
 
-/* For the kernels of @math. Returns 0 or what packing gave. */
+/* For the kernels of @math, by its threads. Returns 0 or what packing gave. */
 int bench_matrix_pack(struct bench_matrix *matrix, struct pinpool_math *math, struct pinpool_diag *diag);
 
 /* Copy @index, modulo their number. */
