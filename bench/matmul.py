@@ -22,6 +22,8 @@ HEIGHTS = [1, 4, 16, 64, 512]
 THREADS = [1, 2]
 WAYS = ["", ".unpacked"]
 ROUNDS = 11
+# Weights, packings of ours and of a rival, each 512 MiB and a copy, and activations.
+HUGE_PAGES = 1100
 NAME = re.compile(r"matmul\.(\w+)\.(\d+x\d+)\.m(\d+)\.t(\d+)(\.unpacked)?$")
 
 
@@ -59,20 +61,30 @@ def groups(wanted):
     return found
 
 
+def run_command(kind, shape, way, cells):
+    command = [os.path.join(host.build_dir(), "bin", "pinpool"), "bench", "matmul", "-v", "-O", "-J", way,
+               "--rounds", str(ROUNDS), "--type", kind, "--shape", shape,
+               "--m", ",".join(str(m) for m in sorted({m for m, _ in cells})),
+               "--threads", ",".join(str(threads) for threads in sorted({threads for _, threads in cells}))]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+    if done.returncode:
+        print(f"bench: {' '.join(command)}: failed with status {done.returncode}", file=sys.stderr)
+        return []
+    return [row(cell) for cell in json.loads(done.stdout)["matmul"]]
+
+
 def measure(wanted):
-    program = os.path.join(host.build_dir(), "bin", "pinpool")
     rows = []
-    for (kind, shape, way), cells in groups(wanted).items():
-        command = [program, "bench", "matmul", "-v", "-O", "-J", way, "--rounds", str(ROUNDS), "--type", kind,
-                   "--shape", shape, "--m", ",".join(str(m) for m in sorted({m for m, _ in cells})),
-                   "--threads", ",".join(str(threads) for threads in sorted({threads for _, threads in cells}))]
-        done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
-        if done.returncode:
-            print(f"bench: {' '.join(command)}: failed with status {done.returncode}", file=sys.stderr)
-            continue
-        measured = [row(cell) for cell in json.loads(done.stdout)["matmul"]]
-        rows += [one for one in measured if one["name"] in wanted]
-    return rows
+    with host.Host() as stack:
+        try:
+            host.need_root()
+            host.need_memory(HUGE_PAGES * host.HUGE + host.GIB)
+            stack.huge_pages(HUGE_PAGES)
+        except host.Unavailable as why:
+            print(f"bench: matmul: on transparent huge pages: {why}", file=sys.stderr)
+        for (kind, shape, way), cells in groups(wanted).items():
+            rows += run_command(kind, shape, way, cells)
+    return [one for one in rows if one["name"] in wanted]
 
 
 def main():

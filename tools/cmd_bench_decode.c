@@ -155,7 +155,7 @@ static const struct column columns[] = {
 	{"CANARY", "FMA rate around the rounds, as a share of the highest", true, false, get_canary},
 	{"ERROR", "largest error of a sample, as a share of the budget", true, false, get_error},
 	{"ISA", "kernels", false, true, get_isa},
-	{"REPEATED", "rounds made again because the canary was low", true, true, get_repeated},
+	{"REPEATED", "rounds made again because the machine was not quiet", true, true, get_repeated},
 	{0},
 };
 

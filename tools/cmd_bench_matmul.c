@@ -206,7 +206,7 @@ static const struct column columns[] = {
 	{"PACKCOST", "time to pack, as a multiple of a memcpy() of the weights", true, true, get_pack_cost},
 	{"PAGES", "pages of the weights: hugetlb, thp or small", false, true, get_pages},
 	{"ROUNDS", "rounds that count", true, true, get_rounds},
-	{"REPEATED", "rounds made again because the canary was low", true, true, get_repeated},
+	{"REPEATED", "rounds made again because the machine was not quiet", true, true, get_repeated},
 	{0},
 };
 
@@ -314,11 +314,11 @@ static void tell(struct cli *cli, const struct bench_cell *cell)
 
 	if (!cli->verbose && !isatty(STDERR_FILENO))
 		return;
-	snprintf(line, sizeof(line), "%s %llux%llu m %llu, %s, %u thread%s: %.1f GFLOP/s, %.2f of %s%s%s",
+	snprintf(line, sizeof(line), "%s %llux%llu m %llu, %s, %u thread%s: %.1f GFLOP/s, %.2f of %s%s",
 		 bench_type_name(cell->dtype, type), (unsigned long long)cell->shape.n,
 		 (unsigned long long)cell->shape.k, (unsigned long long)cell->m, cell->packed ? "packed" : "unpacked",
 		 cell->threads, cell->threads == 1 ? "" : "s", cell->gflops, cell->share, bench_limit_name(cell->bound),
-		 cell->repeated ? ", canary was low" : "", cell->canary < 0.93 ? " to the end" : "");
+		 cell->repeated ? ", rounds repeated" : "");
 	error_log(cli, PINPOOL_LOG_INFO, line);
 }
 

@@ -94,6 +94,15 @@ TEST(a_median_is_in_the_middle)
 	EXPECT_EQ(7, bench_median(one, 1));
 }
 
+TEST(a_quiet_round_has_a_high_canary_and_a_steady_limit)
+{
+	EXPECT_TRUE(bench_quiet(100, 100, 10, 10));
+	EXPECT_TRUE(bench_quiet(93.1, 100, 10, 9.1));
+	EXPECT_FALSE(bench_quiet(92.9, 100, 10, 10));
+	EXPECT_FALSE(bench_quiet(100, 100, 10, 8.9));
+	EXPECT_FALSE(bench_quiet(100, 100, 8.9, 10));
+}
+
 FIXTURE(model)
 {
 	char path[64];

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
  * Cells; see cell.h. A round is: limits, every contestant once, limits again. The first limit is that of FMA from
- * registers, which is the canary too: a round in which it was low ran while the clock or another tenant took something
- * away, and is made again. Who comes first changes with the round. A contestant whose product is over at once makes it
- * several times in a row, each with another copy of the weights.
+ * registers, which is the canary too: a round in which it was low, or in which the limit that counts was not the same
+ * before and after, ran while the clock or another tenant took something away, and is made again. Who comes first
+ * changes with the round. A contestant whose product is over at once makes it several times in a row, each with another
+ * copy of the weights.
  *
  * Before that, each makes the product once, for the check: fast and wrong is no result.
  */
@@ -19,8 +20,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A round counts if its canary reaches this share of the fastest. */
-#define QUIET	      0.93
 /* A contestant works for at least so long in a round. */
 #define LEAST_SECONDS 4e-3
 
@@ -231,10 +230,21 @@ static int measure_limits(const struct measurement *is, double rates[BENCH_LIMIT
 	return err;
 }
 
+/* Seconds that a product takes at least at these rates; *@bound: why. */
+static double least_seconds(const struct measurement *is, double read, double compute, enum bench_limit *bound)
+{
+	double reading = (double)is->matrix->bytes * 1e-9 / read;
+	double computing = 2e-9 * (double)is->product.m * (double)is->product.n * (double)is->product.k / compute;
+
+	*bound = reading > computing ? BENCH_READ : compute_limit(is);
+	return fmax(reading, computing);
+}
+
 /* One round. *@quiet: it counts. */
 static int make_round(struct measurement *is, unsigned int round, bool *quiet, struct pinpool_diag *diag)
 {
 	double before[BENCH_LIMITS], after[BENCH_LIMITS], low;
+	enum bench_limit bound;
 	int i, err;
 
 	err = measure_limits(is, before);
@@ -258,7 +268,8 @@ static int make_round(struct measurement *is, unsigned int round, bool *quiet, s
 	for (i = 0; i < BENCH_LIMITS; i++)
 		is->rates[i][round] = (before[i] + after[i]) / 2;
 	is->canaries[round] = low / is->team->best;
-	*quiet = low >= QUIET * is->team->best;
+	least_seconds(is, is->rates[BENCH_READ][round], is->rates[compute_limit(is)][round], &bound);
+	*quiet = bench_quiet(low, is->team->best, before[bound], after[bound]);
 	return 0;
 }
 
@@ -296,16 +307,6 @@ static double median_ratio(const struct measurement *is, const double *values, c
 	for (i = 0; i < is->cell->rounds; i++)
 		is->scratch[i] = values[i] / to[i];
 	return bench_median(is->scratch, is->cell->rounds);
-}
-
-/* Seconds that a product takes at least at these rates; *@bound: why. */
-static double least_seconds(const struct measurement *is, double read, double compute, enum bench_limit *bound)
-{
-	double reading = (double)is->matrix->bytes * 1e-9 / read;
-	double computing = 2e-9 * (double)is->product.m * (double)is->product.n * (double)is->product.k / compute;
-
-	*bound = reading > computing ? BENCH_READ : compute_limit(is);
-	return fmax(reading, computing);
 }
 
 static void summarize(struct measurement *is)

@@ -15,9 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A round counts if its canary reaches this share of the fastest. */
-#define QUIET 0.93
-
 enum {
 	SEED = 4,
 	CHECK_WORK = 1 << 23,
@@ -178,6 +175,7 @@ struct round {
 	double read;
 	double compute;
 	double canary;
+	bool quiet; /* it counts */
 };
 
 static int make_round(const struct pass *is, struct round *round, struct pinpool_diag *diag)
@@ -207,6 +205,10 @@ static int make_round(const struct pass *is, struct round *round, struct pinpool
 	round->compute = (rate[0] + rate[1]) / 2;
 	round->read = (read[0] + read[1]) / 2;
 	is->out->bound = compute;
+	if ((double)is->decode->network->bytes / round->read > work_of(is) / round->compute)
+		round->quiet = bench_quiet(fmin(fma[0], fma[1]), *decode->best, read[0], read[1]);
+	else
+		round->quiet = bench_quiet(fmin(fma[0], fma[1]), *decode->best, rate[0], rate[1]);
 	return 0;
 }
 
@@ -254,7 +256,7 @@ static int make_rounds(const struct pass *is, struct pinpool_diag *diag)
 		else
 			err = make_round(is, &rounds[done], diag);
 		/* A machine that never gets quiet is measured as it is; the canary says so. */
-		if (!err && rounds[done].canary < QUIET && is->out->repeated < count)
+		if (!err && !rounds[done].quiet && is->out->repeated < count)
 			is->out->repeated++;
 		else
 			done++;

@@ -2,6 +2,7 @@
 /* See figures.h. */
 #include "bench/figures.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -11,6 +12,11 @@ double bench_now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
+}
+
+bool bench_quiet(double canary, double fastest, double before, double after)
+{
+	return canary >= 0.93 * fastest && fmin(before, after) >= 0.9 * fmax(before, after);
 }
 
 static int compare(const void *a, const void *b)
