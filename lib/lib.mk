@@ -2,7 +2,7 @@
 # libpinpool: every lib/*/*.c, one set of position-independent objects for the archive and the shared object.
 # A file that needs an instruction set says so by its name: *_avx2.c, *_avx512.c, *_avx512_vnni.c.
 
-LIB_PACKAGES := liburing jansson libxxhash
+LIB_PACKAGES := liburing jansson libxxhash hwloc
 LIB_SOURCES := $(sort $(wildcard lib/*/*.c))
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/obj/%.o)
 LIB_CFLAGS = -fPIC -fvisibility=hidden -Ilib -DPINPOOL_VERSION='"$(VERSION)"' $(shell $(PKG_CONFIG) --cflags $(LIB_PACKAGES) 2>/dev/null)

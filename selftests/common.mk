@@ -16,7 +16,7 @@ OUTPUT := $(BUILD_DIR)/selftests/$(notdir $(CURDIR))
 $(shell mkdir -p $(OUTPUT))
 
 PKG_CONFIG ?= pkg-config
-PACKAGES := liburing jansson libxxhash
+PACKAGES := liburing jansson libxxhash hwloc
 LIB_A := $(BUILD_DIR)/lib/libpinpool.a
 
 CFLAGS ?= -O2 -g

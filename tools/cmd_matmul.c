@@ -32,7 +32,7 @@ static const struct option_spec options[] = {
 	       .min = 1, .max = 1 << 20),
 	OPTION('x', "x", "FILE", "activations from a .npy file of f32 [M,K]", OPTION_TEXT, struct matmul_args, x),
 	OPTION(0, "out", "FILE", "write the product to a .npy file", OPTION_TEXT, struct matmul_args, out),
-	OPTION('t', "threads", "N", "threads; as many as processors if not given", OPTION_NUMBER, struct matmul_args,
+	OPTION('t', "threads", "N", "threads; one for each core if not given", OPTION_NUMBER, struct matmul_args,
 	       threads, .min = 1, .max = 4096),
 	ISA_OPTION(struct matmul_args, isa),
 	OPTION(0, "seed", "N", "of the random activations and of the sample that is checked; 1 if not given",

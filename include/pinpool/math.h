@@ -46,15 +46,32 @@ struct pinpool_packing;
 #define PINPOOL_MATH_THREADS_MAX 1024u
 
 /**
+ * enum pinpool_pin - whether each worker of a context keeps to a core of its own
+ * @PINPOOL_PIN_AUTO: if there is a thread for each core that the calling thread may run on, and no more than processors
+ * @PINPOOL_PIN_OFF: no; they run where the calling thread may
+ * @PINPOOL_PIN_ON: yes, an error if it cannot be; with more threads than processors several share one
+ */
+enum pinpool_pin {
+	PINPOOL_PIN_AUTO = 0,
+	PINPOOL_PIN_OFF = 1,
+	PINPOOL_PIN_ON = 2
+};
+
+/**
  * struct pinpool_math_opts - threads and kernels of a context
  * @size: sizeof(struct pinpool_math_opts)
- * @threads: threads in all, the caller's included; 0 for one per processor this process may use
+ * @threads: threads in all, the caller's included; 0 for one per core that the calling thread may run on, but no more than
+ *     its cgroups have processors' worth of time, rounded up
  * @isa: kernels to use; AUTO takes the environment variable PINPOOL_ISA if it is set, else the best
+ * @pin: whether workers keep to their cores. Threads of the program are never moved
+ * @joiners: room for threads that pinpool_math_join(), at a time. With @threads at most PINPOOL_MATH_THREADS_MAX
  */
 struct pinpool_math_opts {
 	size_t size;
 	uint32_t threads;
 	enum pinpool_isa isa;
+	enum pinpool_pin pin;
+	uint32_t joiners;
 };
 
 /**
@@ -63,12 +80,41 @@ struct pinpool_math_opts {
  *
  * Contexts share nothing; several may live in one process. Between products the threads sleep. After fork() a context
  * that was idle works in the child on the calling thread alone and is given back there as well. Return: 0, -EOPNOTSUPP
- * (that ISA cannot run here), -EINVAL, -E2BIG, -ENOMEM, -EAGAIN. Since 0.1.
+ * (that ISA cannot run here), -EINVAL, -E2BIG, -ENOMEM, -EAGAIN; with PINPOOL_PIN_ON whatever forbids to pin. Since 0.1.
  */
 PINPOOL_API int pinpool_math_new(struct pinpool_math **out, const struct pinpool_math_opts *opts, struct pinpool_diag *diag);
+/* Lets threads that joined go and waits for them; no thread may join or make a product any more. */
 PINPOOL_API void pinpool_math_free(struct pinpool_math *math);
 PINPOOL_API enum pinpool_isa pinpool_math_isa(const struct pinpool_math *math);
+/* Threads that the context counts on: the caller's and the workers, without those that joined. */
 PINPOOL_API uint32_t pinpool_math_threads(const struct pinpool_math *math);
+
+/**
+ * pinpool_math_join - lend the calling thread as one more worker
+ * @math: a context with room: pinpool_math_opts.joiners
+ *
+ * Takes part in products, by whichever thread they are asked for, and sleeps between them, until pinpool_math_release().
+ * After that, and until pinpool_math_admit(), it returns at once: a thread that comes late does not stay. Signals,
+ * affinity and floating-point environment stay the thread's own; a signal handler that takes long holds up a product.
+ * Return: 0 (released), -ENOSPC (as many threads as there is room for have joined), -ECHILD (a context from before
+ * fork()), -EINVAL. Since 0.1.
+ */
+PINPOOL_API int pinpool_math_join(struct pinpool_math *math, struct pinpool_diag *diag);
+
+/**
+ * pinpool_math_release - let all threads that joined return
+ *
+ * Does not wait for them: one in the midst of a product first finishes the step at hand. Any thread may call this, at any
+ * time, during a product too. Since 0.1.
+ */
+PINPOOL_API void pinpool_math_release(struct pinpool_math *math);
+
+/**
+ * pinpool_math_admit - take threads again
+ *
+ * A new context does so from the start. Call it when those released have returned: one that has not may stay. Since 0.1.
+ */
+PINPOOL_API void pinpool_math_admit(struct pinpool_math *math);
 
 /* True if there are kernels for weights of that type. Since 0.1. */
 PINPOOL_API bool pinpool_matmul_takes(enum pinpool_dtype dtype);

@@ -3,10 +3,10 @@
 #ifndef PINPOOL_MATH_CONTEXT_H
 #define PINPOOL_MATH_CONTEXT_H
 
-#include "math/cache.h"
 #include "math/kernel.h"
 #include "math/product.h"
 #include "math/team.h"
+#include "math/topology.h"
 
 static inline size_t min(size_t a, size_t b)
 {

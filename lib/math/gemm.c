@@ -132,7 +132,8 @@ static size_t plan_step(const struct gemm *g, const struct cache *cache)
 {
 	const struct panel_type *type = g->type;
 	const struct product *p = g->product;
-	size_t block = type->run > 32 ? type->run : 32;
+	/* Whole units and whole runs, whatever the type. */
+	size_t block = type->run > 128 ? type->run : 128;
 	size_t row = x_bytes(type, block) / block + 1;
 	size_t both = type->mr * row + type->bytes / type->values + 1;
 

@@ -50,19 +50,26 @@ INLINE void place_pairs(unsigned char *dst, const uint8_t *bytes, size_t row, si
 		memcpy(dst + (p * VL + row) * 2, bytes + 2 * p, 2);
 }
 
-INLINE void unit_to_q8_0(unsigned char *dst, const unsigned char *block, size_t ldw, size_t rows)
+/* Four blocks of 32 values, or as many as are left; those that there are not are zero. */
+INLINE void unit_to_q8_0(unsigned char *dst, const unsigned char *block, size_t ldw, size_t rows, size_t blocks)
 {
-	copy_half(dst, block, ldw, rows);
-	copy_signed(dst + 2 * VL, block + Q8_0_CODES, ldw, rows, GROUP);
+	memset(dst, 0, UNIT_q8_0);
+	for (size_t i = 0; i < blocks; i++, block += 34) {
+		copy_half(dst + i * 2 * VL, block, ldw, rows);
+		copy_signed(dst + 8 * VL + i * 32 * VL, block + Q8_0_CODES, ldw, rows, GROUP);
+	}
 }
 
-INLINE void unit_to_q4_0(unsigned char *dst, const unsigned char *block, size_t ldw, size_t rows)
+INLINE void unit_to_q4_0(unsigned char *dst, const unsigned char *block, size_t ldw, size_t rows, size_t blocks)
 {
-	copy_half(dst, block, ldw, rows);
-	copy_words(dst + 2 * VL, block + Q4_0_CODES, ldw, rows, 4);
+	memset(dst, 0, UNIT_q4_0);
+	for (size_t i = 0; i < blocks; i++, block += 18) {
+		copy_half(dst + i * 2 * VL, block, ldw, rows);
+		copy_words(dst + 8 * VL + i * 16 * VL, block + Q4_0_CODES, ldw, rows, 4);
+	}
 }
 
-INLINE void unit_to_q4_k(unsigned char *dst, const unsigned char *block, size_t ldw, size_t rows)
+INLINE void unit_to_q4_k(unsigned char *dst, const unsigned char *block, size_t ldw, size_t rows, size_t blocks)
 {
 	copy_half(dst, block, ldw, rows);
 	copy_half(dst + 2 * VL, block + 2, ldw, rows);
@@ -78,7 +85,7 @@ INLINE void unit_to_q4_k(unsigned char *dst, const unsigned char *block, size_t 
 	copy_words(dst + 20 * VL, block + Q4_K_CODES, ldw, rows, 32);
 }
 
-INLINE void unit_to_q6_k(unsigned char *dst, const unsigned char *block, size_t ldw, size_t rows)
+INLINE void unit_to_q6_k(unsigned char *dst, const unsigned char *block, size_t ldw, size_t rows, size_t blocks)
 {
 	copy_half(dst, block + Q6_K_D, ldw, rows);
 	for (size_t row = 0; row < VL; row++) {
@@ -88,26 +95,29 @@ INLINE void unit_to_q6_k(unsigned char *dst, const unsigned char *block, size_t 
 			memcpy(scales, block + row * ldw + Q6_K_SCALES, sizeof(scales));
 		place_pairs(dst + 2 * VL, scales, row, 8);
 	}
-	copy_words(dst + 18 * VL, block, ldw, rows, 32);
-	copy_words(dst + 146 * VL, block + Q6_K_HIGH, ldw, rows, 16);
+	memset(dst + 18 * VL, 0, 2 * VL);
+	copy_words(dst + 20 * VL, block, ldw, rows, 32);
+	copy_words(dst + 148 * VL, block + Q6_K_HIGH, ldw, rows, 16);
 }
 
-#define PACK_UNITS_OF(type, values_, block)                                                                             \
+/* Values in a unit and in a block, and bytes of a block. */
+#define PACK_UNITS_OF(type, unit_values, block_values, block)                                                           \
 	static void NAME(pack_##type)(unsigned char *dst, const unsigned char *w, size_t ldw, size_t rows, size_t k)    \
 	{                                                                                                               \
-		for (; k; k -= (values_), dst += UNIT_##type, w += (block))                                             \
-			unit_to_##type(dst, w, ldw, rows);                                                              \
+		const size_t in_unit = (unit_values) / (block_values);                                                  \
+                                                                                                                        \
+		for (size_t left = k / (block_values); left; dst += UNIT_##type, w += in_unit * (block)) {              \
+			size_t blocks = left < in_unit ? left : in_unit;                                                \
+                                                                                                                        \
+			unit_to_##type(dst, w, ldw, rows, blocks);                                                      \
+			left -= blocks;                                                                                 \
+		}                                                                                                       \
 	}
 
-#define UNIT_q8_0 (34 * VL)
-#define UNIT_q4_0 (18 * VL)
-#define UNIT_q4_k (148 * VL)
-#define UNIT_q6_k (210 * VL)
-
-PACK_UNITS_OF(q8_0, 32, 34)
-PACK_UNITS_OF(q4_0, 32, 18)
-PACK_UNITS_OF(q4_k, 256, 144)
-PACK_UNITS_OF(q6_k, 256, 210)
+PACK_UNITS_OF(q8_0, 128, 32, 34)
+PACK_UNITS_OF(q4_0, 128, 32, 18)
+PACK_UNITS_OF(q4_k, 256, 256, 144)
+PACK_UNITS_OF(q6_k, 256, 256, 210)
 
 static void NAME(pack_i8)(unsigned char *dst, const unsigned char *w, size_t ldw, size_t rows, size_t k)
 {
@@ -220,7 +230,7 @@ QUANT_X_OF(q6_k, 256, 1, 8, sums_q6_k)
 	}
 #define QUANT_PANELS_OF_ALL                                                             \
 	[ELEMENT_I8] = QUANT(i8, 4, 4 * VL, QUANT_RUN_I8, S_BYTES, 1),                  \
-	[ELEMENT_Q8_0] = QUANT(q8_0, 32, UNIT_q8_0, 32, S_BYTES, 1),                    \
-	[ELEMENT_Q4_0] = QUANT(q4_0, 32, UNIT_q4_0, 32, 1, 1),                          \
+	[ELEMENT_Q8_0] = QUANT(q8_0, 128, UNIT_q8_0, 32, S_BYTES, 1),                    \
+	[ELEMENT_Q4_0] = QUANT(q4_0, 128, UNIT_q4_0, 32, 1, 1),                          \
 	[ELEMENT_Q4_K] = QUANT(q4_k, 256, UNIT_q4_k, 256, 1, 4),                        \
 	[ELEMENT_Q6_K] = QUANT(q6_k, 256, UNIT_q6_k, 256, 1, 8)

@@ -3,13 +3,13 @@
  * Products of panels in integers, for types whose values are codes times scales. A part of kernel_template.h. VL rows of W
  * are a panel's lanes: a vector holds 4 codes of each, and a word of X, 4 codes of one row, meets all of them at once.
  *
- * A unit of a panel, for VL rows:
+ * A unit of a panel, for VL rows; vectors of codes lie at multiples of their size:
  *
- *   q8_0    d, then the 32 codes
- *   q4_0    d, then 4 vectors; word i of a block has code 4 i and the next in the lower halves of its bytes, 16 + 4 i in
- *           the upper ones
+ *   q8_0    d of 4 blocks, then the codes of each
+ *   q4_0    d of 4 blocks, then 4 vectors for each; word i of a block has code 4 i and the next in the lower halves of its
+ *           bytes, 16 + 4 i in the upper ones
  *   q4_k    d, dmin, s and m (each 4 times a pair for every row), then 32 vectors as the block's 32 words
- *   q6_k    d, s (8 pairs for every row), then 32 vectors of the lower bits and 16 of the upper ones, as the block's words
+ *   q6_k    d, s (8 pairs for every row), as much again as d, then 32 vectors of the lower bits and 16 of the upper ones, as the block's words
  *   i8      codes only; the scale of a row is the caller's
  *
  * Signed codes lie in pairs or quadruples of k, as S_VALUES says, and with their highest bit turned where S_BIASED is
@@ -53,14 +53,15 @@ struct x_run {
 struct quant_shape {
 	size_t m;
 	size_t panels;
-	size_t run; /* of X, and a unit of W unless it is i8 */
-	size_t bytes; /* of VL rows and a run of W */
+	size_t run; /* of X */
+	size_t unit; /* runs of X in a unit of W; i8 has none, and is taken as having one */
+	size_t bytes; /* of a unit of W, of VL rows */
 	size_t x_bytes; /* of a code of X */
 	size_t sums;
 };
 
-/* Adds to f[0], f[step], ... of m rows the product of one run. */
-typedef void (*run_fn)(vec *f, size_t step, const unsigned char *w, const struct x_run *x, size_t m, size_t words);
+/* Adds to f[0], f[step], ... of m rows the product of run @at of a unit. */
+typedef void (*run_fn)(vec *f, size_t step, const unsigned char *w, size_t at, const struct x_run *x, size_t m, size_t words);
 
 INLINE ivec x_word(const struct x_run *x, size_t word, size_t m, size_t row)
 {
@@ -72,9 +73,11 @@ INLINE void add_scaled(vec *f, ivec sum, vec scale, const struct x_run *x, size_
 	*f = v_fma(v_mul(scale, q_float(sum)), v_set1(x->scales[row]), *f);
 }
 
-INLINE void run_q8_0(vec *f, size_t step, const unsigned char *w, const struct x_run *x, size_t m, size_t words)
+INLINE void run_q8_0(vec *f, size_t step, const unsigned char *w, size_t at, const struct x_run *x, size_t m,
+		     size_t words)
 {
-	vec scale = v_load_f16(w);
+	const unsigned char *block = w + 8 * VL + at * 32 * VL;
+	vec scale = v_load_f16(w + at * 2 * VL);
 	ivec acc[MQ];
 
 	UNROLL
@@ -82,7 +85,7 @@ INLINE void run_q8_0(vec *f, size_t step, const unsigned char *w, const struct x
 		acc[i] = s_start(x->sums + i);
 	UNROLL
 	for (size_t word = 0; word < GROUP / S_VALUES; word++) {
-		ivec codes = s_load(w + 2 * VL + word * S_VALUES * VL);
+		ivec codes = s_load(block + word * S_VALUES * VL);
 
 		UNROLL
 		for (size_t i = 0; i < m; i++)
@@ -93,7 +96,8 @@ INLINE void run_q8_0(vec *f, size_t step, const unsigned char *w, const struct x
 		add_scaled(f + i * step, acc[i], scale, x, i);
 }
 
-INLINE void run_i8(vec *f, size_t step, const unsigned char *w, const struct x_run *x, size_t m, size_t words)
+INLINE void run_i8(vec *f, size_t step, const unsigned char *w, size_t at, const struct x_run *x, size_t m,
+		     size_t words)
 {
 	ivec acc[MQ];
 
@@ -113,9 +117,11 @@ INLINE void run_i8(vec *f, size_t step, const unsigned char *w, const struct x_r
 		f[i * step] = v_fma(q_float(acc[i]), v_set1(x->scales[i]), f[i * step]);
 }
 
-INLINE void run_q4_0(vec *f, size_t step, const unsigned char *w, const struct x_run *x, size_t m, size_t words)
+INLINE void run_q4_0(vec *f, size_t step, const unsigned char *w, size_t at, const struct x_run *x, size_t m,
+		     size_t words)
 {
-	vec scale = v_load_f16(w);
+	const unsigned char *block = w + 8 * VL + at * 16 * VL;
+	vec scale = v_load_f16(w + at * 2 * VL);
 	u_vec u[MQ];
 
 	UNROLL
@@ -123,7 +129,7 @@ INLINE void run_q4_0(vec *f, size_t step, const unsigned char *w, const struct x
 		u[i] = u_start(x->sums + i);
 	UNROLL
 	for (size_t word = 0; word < 4; word++) {
-		ivec pairs = q_load(w + 2 * VL + word * 4 * VL);
+		ivec pairs = q_load(block + word * 4 * VL);
 		ivec low = q_low(pairs), high = q_high(pairs);
 
 		UNROLL
@@ -157,7 +163,8 @@ INLINE void group_q4_k(ivec *acc, const unsigned char *w, const struct x_run *x,
 		acc[i] = u_scaled(acc[i], u[i], scales, group % 2);
 }
 
-INLINE void run_q4_k(vec *f, size_t step, const unsigned char *w, const struct x_run *x, size_t m, size_t words)
+INLINE void run_q4_k(vec *f, size_t step, const unsigned char *w, size_t at, const struct x_run *x, size_t m,
+		     size_t words)
 {
 	const unsigned char *scales = w + 4 * VL, *minima = scales + 8 * VL, *codes = minima + 8 * VL;
 	vec scale = v_load_f16(w), minimum = v_load_f16(w + 2 * VL);
@@ -207,9 +214,10 @@ INLINE void half_q6_k(ivec *acc, const unsigned char *low, const unsigned char *
 	}
 }
 
-INLINE void run_q6_k(vec *f, size_t step, const unsigned char *w, const struct x_run *x, size_t m, size_t words)
+INLINE void run_q6_k(vec *f, size_t step, const unsigned char *w, size_t at, const struct x_run *x, size_t m,
+		     size_t words)
 {
-	const unsigned char *scales = w + 2 * VL, *low = scales + 16 * VL, *high = low + 128 * VL;
+	const unsigned char *scales = w + 2 * VL, *low = w + 20 * VL, *high = low + 128 * VL;
 	vec scale = v_load_f16(w);
 	ivec acc[MQ], sums[MQ];
 
@@ -275,12 +283,23 @@ INLINE void quant_body(const struct tile_args *a, size_t column, struct quant_sh
 	UNROLL
 	for (size_t i = 0; i < s.m * s.panels; i++)
 		f[i] = v_zero();
-	for (; runs; runs--) {
-		size_t values = k < s.run ? k : s.run;
+	while (k) {
+		UNROLL
+		for (size_t at = 0; at < s.unit; at++) {
+			size_t values = k < s.run ? k : s.run;
 
+			if (!k)
+				break;
+			UNROLL
+			for (size_t p = 0; p < s.panels; p++)
+				run(f + p, s.panels, w[p], at, &x, s.m, values * s.x_bytes / 4);
+			k -= values;
+			x.words += values * s.m * s.x_bytes;
+			x.scales += s.m;
+			x.sums += s.m * s.sums;
+		}
 		UNROLL
 		for (size_t p = 0; p < s.panels; p++) {
-			run(f + p, s.panels, w[p], &x, s.m, values * s.x_bytes / 4);
 			if (s.panels > 1) {
 				UNROLL
 				for (size_t line = 0; line < s.bytes; line += 64)
@@ -288,10 +307,6 @@ INLINE void quant_body(const struct tile_args *a, size_t column, struct quant_sh
 			}
 			w[p] += s.bytes;
 		}
-		k -= values;
-		x.words += values * s.m * s.x_bytes;
-		x.scales += s.m;
-		x.sums += s.m * s.sums;
 	}
 	quant_store(a, f, column, s.m, s.panels);
 }
@@ -307,9 +322,10 @@ INLINE void quant_columns(const struct tile_args *a, struct quant_shape s, run_f
 		quant_body(a, column, s, run);
 }
 
-#define QUANT_CASE(rows, type, run, bytes, x_bytes, sums)                                                       \
+#define QUANT_CASE(rows, type, run, unit, bytes, x_bytes, sums)                                                 \
 	case rows:                                                                                              \
-		quant_columns(a, (struct quant_shape){ rows, QUANT_PANELS(rows), run, bytes, x_bytes, sums },   \
+		quant_columns(a,                                                                                \
+			      (struct quant_shape){ rows, QUANT_PANELS(rows), run, unit, bytes, x_bytes, sums }, \
 			      run_##type);                                                                      \
 		break;
 #if QUANT_ROWS >= 6
@@ -325,23 +341,29 @@ INLINE void quant_columns(const struct tile_args *a, struct quant_shape s, run_f
 
 static const uint8_t NAME(quant_heights)[] = { 0, 1, 2, 4, 4, 6, 6, 8, 8, 12, 12, 12, 12 };
 
-#define QUANT_OF(type, run, bytes, x_bytes, sums)                                       \
+#define QUANT_OF(type, ...)                                                             \
 	static void NAME(tile_##type)(const struct tile_args *a)                        \
 	{                                                                               \
 		switch (a->height) {                                                    \
-			QUANT_CASE(1, type, run, bytes, x_bytes, sums)                  \
-			QUANT_CASE(2, type, run, bytes, x_bytes, sums)                  \
-			QUANT_CASE(4, type, run, bytes, x_bytes, sums)                  \
-			QUANT_CASES_6(type, run, bytes, x_bytes, sums)                  \
-			QUANT_CASES_12(type, run, bytes, x_bytes, sums)                 \
+			QUANT_CASE(1, type, __VA_ARGS__)                  \
+			QUANT_CASE(2, type, __VA_ARGS__)                  \
+			QUANT_CASE(4, type, __VA_ARGS__)                  \
+			QUANT_CASES_6(type, __VA_ARGS__)                  \
+			QUANT_CASES_12(type, __VA_ARGS__)                 \
 		}                                                                       \
 	}
 
 /* Bytes of a code of X where codes of W are signed. */
 #define S_BYTES (4 / S_VALUES)
 
-QUANT_OF(i8, QUANT_RUN_I8, QUANT_RUN_I8 *VL, S_BYTES, 1)
-QUANT_OF(q8_0, 32, 34 * VL, S_BYTES, 1)
-QUANT_OF(q4_0, 32, 18 * VL, 1, 1)
-QUANT_OF(q4_k, 256, 148 * VL, 1, 4)
-QUANT_OF(q6_k, 256, 210 * VL, 1, 8)
+/* Bytes of a unit of VL rows. */
+#define UNIT_q8_0 (4 * 34 * VL)
+#define UNIT_q4_0 (4 * 18 * VL)
+#define UNIT_q4_k (148 * VL)
+#define UNIT_q6_k (212 * VL)
+
+QUANT_OF(i8, QUANT_RUN_I8, 1, QUANT_RUN_I8 *VL, S_BYTES, 1)
+QUANT_OF(q8_0, 32, 4, UNIT_q8_0, S_BYTES, 1)
+QUANT_OF(q4_0, 32, 4, UNIT_q4_0, 1, 1)
+QUANT_OF(q4_k, 256, 1, UNIT_q4_k, 1, 4)
+QUANT_OF(q6_k, 256, 1, UNIT_q6_k, 1, 8)

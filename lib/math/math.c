@@ -10,6 +10,28 @@
 #include "math/context.h"
 #include "math/isa.h"
 
+/* Returns 0, -ENOMEM, -EAGAIN, or why a thread cannot be pinned that has to be. */
+static int start_team(struct pinpool_math *math, const struct pinpool_math_opts *o, struct pinpool_diag *diag)
+{
+	struct team_opts opts = { .threads = o->threads, .joiners = o->joiners, .pin = o->pin };
+	struct topology topology;
+	int ret = topology_read(&topology);
+
+	if (ret)
+		return diag_errno(diag, ret, "topology");
+	math->cache = topology.cache;
+	if (!opts.threads)
+		opts.threads = min(topology_default_threads(&topology), PINPOOL_MATH_THREADS_MAX - opts.joiners);
+	ret = team_new(&math->team, &opts, &topology);
+	topology_free(&topology);
+	if (ret) {
+		diag_errno(diag, ret, "threads");
+		diag_change(diag, "ask for fewer than %u threads%s", opts.threads,
+			    opts.pin == PINPOOL_PIN_ON ? ", or none that are pinned" : "");
+	}
+	return ret;
+}
+
 int pinpool_math_new(struct pinpool_math **out, const struct pinpool_math_opts *opts, struct pinpool_diag *diag)
 {
 	struct pinpool_math_opts o;
@@ -23,25 +45,23 @@ int pinpool_math_new(struct pinpool_math **out, const struct pinpool_math_opts *
 		return diag_set(diag, ret, "opts", "set size to sizeof(struct pinpool_math_opts)",
 				ret == -E2BIG ? "has fields that this library does not know" : "size is not set");
 	if (o.threads > PINPOOL_MATH_THREADS_MAX)
-		return diag_set(diag, -EINVAL, "threads", "use 0 for one per processor", "%u, more than %u", o.threads,
+		return diag_set(diag, -EINVAL, "threads", "use 0 for one per core", "%u, more than %u", o.threads,
 				PINPOOL_MATH_THREADS_MAX);
+	/* One is left for the caller. */
+	if (o.joiners > PINPOOL_MATH_THREADS_MAX - (o.threads ? o.threads : 1))
+		return diag_set(diag, -EINVAL, "joiners", NULL, "%u, which with the threads are more than %u", o.joiners,
+				PINPOOL_MATH_THREADS_MAX);
+	if (o.pin > PINPOOL_PIN_ON)
+		return diag_set(diag, -EINVAL, "pin", NULL, "%d is no way to pin", (int)o.pin);
 	math = calloc(1, sizeof(*math));
 	if (!math)
 		return diag_errno(diag, -ENOMEM, "context");
 	ret = isa_choose(&math->kernels, o.isa, diag);
 	if (ret)
 		goto err_math;
-	math->cache = cache_sizes();
-	if (!o.threads)
-		o.threads = team_processors();
-	if (o.threads > PINPOOL_MATH_THREADS_MAX)
-		o.threads = PINPOOL_MATH_THREADS_MAX;
-	ret = team_new(&math->team, o.threads);
-	if (ret) {
-		diag_errno(diag, ret, "threads");
-		diag_change(diag, "ask for fewer than %u threads", o.threads);
+	ret = start_team(math, &o, diag);
+	if (ret)
 		goto err_math;
-	}
 	*out = math;
 	return 0;
 
@@ -67,7 +87,32 @@ enum pinpool_isa pinpool_math_isa(const struct pinpool_math *math)
 
 uint32_t pinpool_math_threads(const struct pinpool_math *math)
 {
-	return team_threads(math->team);
+	return team_own_threads(math->team);
+}
+
+int pinpool_math_join(struct pinpool_math *math, struct pinpool_diag *diag)
+{
+	int ret;
+
+	if (!math)
+		return diag_set(diag, -EINVAL, "math", NULL, "null pointer");
+	ret = team_join(math->team);
+	if (ret == -ENOSPC)
+		return diag_set(diag, ret, "joiners", "make the context with more joiners", "room for %u, all taken",
+				team_threads(math->team) - team_own_threads(math->team));
+	if (ret)
+		return diag_set(diag, ret, "math", "make a context in this process", "the context of a parent process");
+	return 0;
+}
+
+void pinpool_math_release(struct pinpool_math *math)
+{
+	team_release(math->team);
+}
+
+void pinpool_math_admit(struct pinpool_math *math)
+{
+	team_admit(math->team);
 }
 
 void *scratch_get(struct scratch *scratch, size_t bytes)
@@ -100,9 +145,9 @@ int pinpool_matmul_many(struct pinpool_math *math, const struct pinpool_matmul_a
 
 	if (!math || (count && !args))
 		return diag_set(diag, -EINVAL, math ? "args" : "math", NULL, "null pointer");
-	if (count > PTRDIFF_MAX / sizeof(*products))
-		return diag_set(diag, -EINVAL, "count", NULL, "%zu products", count);
-	products = malloc((count + 1) * sizeof(*products));
+	if (!count)
+		return 0;
+	products = count > PTRDIFF_MAX / sizeof(*products) ? NULL : malloc(count * sizeof(*products));
 	if (!products)
 		return diag_errno(diag, -ENOMEM, "products");
 	for (size_t i = 0; i < count && !ret; i++)

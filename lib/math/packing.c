@@ -113,13 +113,14 @@ static void pack_unit(void *arg, size_t unit, unsigned int thread)
 	memset(panel + used, 0, bytes - used);
 }
 
-/* Scales of the last panel's missing rows are zero. */
+/* What is behind the last row's scale is zero. */
 static void store_scales(const struct rows *rows, size_t first, const float *scales, float *all)
 {
-	size_t nr = rows->type->nr, left = (nr - rows->count % nr) % nr;
+	size_t end = first + rows->count;
 
 	memcpy(all + first, scales, rows->count * sizeof(float));
-	memset(all + first + rows->count, 0, left * sizeof(float));
+	if (end == rows->packing->n)
+		memset(all + end, 0, packing_head_bytes(rows->packing) - end * sizeof(float));
 }
 
 int pinpool_packing_rows(struct pinpool_math *math, const struct pinpool_packing *packing, uint64_t first, uint64_t count,

@@ -116,7 +116,7 @@ static void narrow(struct pinpool_math *math, const struct product *products, co
 
 int staged_run(struct pinpool_math *math, const struct product *products, size_t count)
 {
-	struct product one, *f32 = count > 1 ? malloc(count * sizeof(*f32)) : &one;
+	struct product one = { 0 }, *f32 = count > 1 ? malloc(count * sizeof(*f32)) : &one;
 	size_t floats = 0, taken = 0;
 	float *memory = NULL;
 	int ret = -ENOMEM;

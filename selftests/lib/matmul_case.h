@@ -270,6 +270,7 @@ static inline struct pinpool_math *math_for(struct __test_metadata *_metadata, e
 	MATH_VARIANT(fixture, portable, PINPOOL_ISA_PORTABLE);             \
 	MATH_VARIANT(fixture, avx2, PINPOOL_ISA_AVX2);                     \
 	MATH_VARIANT(fixture, avx512, PINPOOL_ISA_AVX512);                 \
+	MATH_VARIANT(fixture, avx512_vnni, PINPOOL_ISA_AVX512_VNNI);       \
 	FIXTURE_SETUP(fixture)                                             \
 	{                                                                  \
 		self->math = math_for(_metadata, variant->isa, 2);         \

@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
 #include <sys/wait.h>
 
 #include "harness.h"
+#include "math/quota.h"
 #include "matmul_case.h"
 
 static const enum pinpool_isa isas[] = { PINPOOL_ISA_PORTABLE, PINPOOL_ISA_AVX2, PINPOOL_ISA_AVX512 };
@@ -177,6 +179,78 @@ TEST_F_TIMEOUT(threads, take_many_short_products, TIMEOUT_SECONDS)
 	pinpool_math_free(math);
 }
 
+struct joining {
+	struct pinpool_math *math;
+	pthread_t thread;
+	int ret;
+};
+
+static void *join(void *arg)
+{
+	struct joining *joining = arg;
+
+	joining->ret = pinpool_math_join(joining->math, NULL);
+	return NULL;
+}
+
+/* They come while products are made and go while one is: no product knows. */
+TEST_F_TIMEOUT(threads, that_join_do_not_show_in_the_bits, TIMEOUT_SECONDS)
+{
+	PINPOOL_OPTS(pinpool_math_opts, opts, .isa = variant->isa, .threads = 1, .joiners = 3);
+	struct joining joining[3];
+	struct pinpool_math *math;
+
+	ASSERT_EQ(0, pinpool_math_new(&math, &opts, NULL));
+	EXPECT_EQ(1, pinpool_math_threads(math));
+	for (size_t j = 0; j < ARRAY_SIZE(joining); j++) {
+		joining[j] = (struct joining){ .math = math, .ret = 1 };
+		ASSERT_EQ(0, pthread_create(&joining[j].thread, NULL, join, &joining[j]));
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct matmul_case *c = &cases[i];
+		float *alone = product(_metadata, c, variant->isa, 1);
+		struct matmul_buffers b;
+
+		buffers_new(_metadata, &b, c, 7);
+		if (i + 1 == ARRAY_SIZE(cases))
+			pinpool_math_release(math);
+		ASSERT_EQ(0, pinpool_matmul(math, &b.args, NULL));
+		EXPECT_EQ(0, memcmp(alone, b.y.data, c->m * c->n * 4));
+		buffers_free(&b);
+		free(alone);
+	}
+	for (size_t j = 0; j < ARRAY_SIZE(joining); j++) {
+		ASSERT_EQ(0, pthread_join(joining[j].thread, NULL));
+		EXPECT_EQ(0, joining[j].ret);
+	}
+	pinpool_math_free(math);
+}
+
+TEST(joining_is_refused_by_name)
+{
+	struct pinpool_math *math = start(_metadata, PINPOOL_ISA_PORTABLE, 2);
+	struct pinpool_diag diag;
+	int status;
+	pid_t pid;
+
+	EXPECT_EQ(-EINVAL, pinpool_math_join(NULL, &diag));
+	EXPECT_STREQ("math", diag.object);
+	EXPECT_EQ(-ENOSPC, pinpool_math_join(math, &diag));
+	EXPECT_STREQ("joiners", diag.object);
+	EXPECT_EQ(-ENOSPC, pinpool_math_join(math, NULL));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(pinpool_math_join(math, &diag) != -ECHILD || strcmp(diag.object, "math"));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	pinpool_math_release(math);
+	EXPECT_EQ(0, pinpool_math_join(math, &diag));
+	pinpool_math_admit(math);
+	EXPECT_EQ(-ENOSPC, pinpool_math_join(math, &diag));
+	pinpool_math_free(math);
+}
+
 TEST_F(threads, context_works_in_a_forked_child)
 {
 	struct pinpool_math *math = start(_metadata, variant->isa, 3);
@@ -208,16 +282,42 @@ TEST_F(threads, context_works_in_a_forked_child)
 	pinpool_math_free(math);
 }
 
-TEST(default_is_one_thread_a_processor_this_process_may_use)
+/* As sysfs has them: processors of a core that name the same first one. */
+static uint32_t count_cores(const cpu_set_t *set)
 {
+	cpu_set_t firsts;
+
+	CPU_ZERO(&firsts);
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		char path[128];
+		int first;
+		FILE *file;
+
+		if (!CPU_ISSET(cpu, set))
+			continue;
+		snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", cpu);
+		file = fopen(path, "r");
+		if (!file || fscanf(file, "%d", &first) != 1)
+			first = cpu;
+		if (file)
+			fclose(file);
+		CPU_SET(first, &firsts);
+	}
+	return CPU_COUNT(&firsts);
+}
+
+TEST(default_is_one_thread_a_core_this_process_may_use)
+{
+	uint32_t quota = quota_processors(""), cores;
 	struct pinpool_math *math;
 	cpu_set_t set, one;
 	int cpu = 0;
 
 	unsetenv("PINPOOL_ISA");
 	ASSERT_EQ(0, sched_getaffinity(0, sizeof(set), &set));
+	cores = count_cores(&set);
 	ASSERT_EQ(0, pinpool_math_new(&math, NULL, NULL));
-	EXPECT_EQ(CPU_COUNT(&set), pinpool_math_threads(math));
+	EXPECT_EQ(cores < quota ? cores : quota, pinpool_math_threads(math));
 	TH_LOG("%s kernels, %u threads", pinpool_isa_name(pinpool_math_isa(math)), pinpool_math_threads(math));
 	pinpool_math_free(math);
 
@@ -233,12 +333,26 @@ TEST(default_is_one_thread_a_processor_this_process_may_use)
 
 TEST(more_threads_than_processors_finish)
 {
-	struct pinpool_math *math = start(_metadata, PINPOOL_ISA_PORTABLE, 16);
-	struct matmul_buffers b;
+	static const uint32_t counts[] = { 16, PINPOOL_MATH_THREADS_MAX };
 
-	buffers_new(_metadata, &b, &cases[5], 5);
-	check_product(_metadata, math, &b);
-	buffers_free(&b);
+	for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
+		struct pinpool_math *math = start(_metadata, PINPOOL_ISA_PORTABLE, counts[i]);
+		struct matmul_buffers b;
+
+		buffers_new(_metadata, &b, &cases[5], 5);
+		check_product(_metadata, math, &b);
+		buffers_free(&b);
+		pinpool_math_free(math);
+	}
+}
+
+TEST(default_leaves_room_for_those_who_join)
+{
+	PINPOOL_OPTS(pinpool_math_opts, opts, .joiners = PINPOOL_MATH_THREADS_MAX - 1);
+	struct pinpool_math *math;
+
+	ASSERT_EQ(0, pinpool_math_new(&math, &opts, NULL));
+	EXPECT_EQ(1, pinpool_math_threads(math));
 	pinpool_math_free(math);
 }
 
@@ -322,6 +436,21 @@ TEST(bad_options_are_refused)
 	EXPECT_EQ(-EINVAL, pinpool_math_new(&math, &opts, &diag));
 	EXPECT_STREQ("isa", diag.object);
 	opts.isa = PINPOOL_ISA_AUTO;
+	opts.pin = PINPOOL_PIN_ON + 1;
+	EXPECT_EQ(-EINVAL, pinpool_math_new(&math, &opts, &diag));
+	EXPECT_STREQ("pin", diag.object);
+	opts.pin = PINPOOL_PIN_AUTO;
+	opts.joiners = PINPOOL_MATH_THREADS_MAX;
+	EXPECT_EQ(-EINVAL, pinpool_math_new(&math, &opts, &diag));
+	EXPECT_STREQ("joiners", diag.object);
+	opts.joiners = UINT32_MAX;
+	EXPECT_EQ(-EINVAL, pinpool_math_new(&math, &opts, &diag));
+	opts.threads = PINPOOL_MATH_THREADS_MAX;
+	opts.joiners = 1;
+	EXPECT_EQ(-EINVAL, pinpool_math_new(&math, &opts, &diag));
+	EXPECT_STREQ("joiners", diag.object);
+	opts.threads = 1;
+	opts.joiners = 0;
 	opts.size = 0;
 	EXPECT_EQ(-EINVAL, pinpool_math_new(&math, &opts, &diag));
 	EXPECT_STREQ("opts", diag.object);
