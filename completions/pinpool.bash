@@ -22,7 +22,7 @@ _pinpool_ask() {
 	"${words[0]}" "$@" "${where[@]}" 2>/dev/null
 }
 
-# Learns the options of a command, or those before it.
+# Learns the options of a command, of one word or two, or those before it.
 _pinpool_options() {
 	local name letter argument choices
 
@@ -32,6 +32,11 @@ _pinpool_options() {
 		takes[$name]=$argument offers[$name]=$choices
 		[[ $letter == - ]] || takes[$letter]=$argument offers[$letter]=$choices
 	done < <(_pinpool_list options "$@")
+}
+
+# What may follow word $1 in names of two.
+_pinpool_seconds() {
+	_pinpool_list commands | cut -f1 | sed -n "s/^$1 //p"
 }
 
 # Offers the lines of standard input that begin with the current word, escaped for the shell.
@@ -58,7 +63,7 @@ _pinpool_columns() {
 		else
 			[[ ! $second ]] || columns+=("$column")
 		fi
-	done < <(_pinpool_list columns "$command")
+	done < <(_pinpool_list columns $command)
 	[[ $cur != *,* ]] || chosen=${cur%,*},
 	last=${cur##*,}
 	compopt -o nospace
@@ -74,6 +79,7 @@ _pinpool_nodes() {
 _pinpool_value() {
 	case ${takes[$1]} in
 	FILE) compopt -o filenames && _pinpool_compgen -f ;;
+	MODEL) compopt -o filenames && _pinpool_compgen -f -W "openpangu-embedded-1b openpangu-embedded-7b" ;;
 	USER) _pinpool_compgen -u ;;
 	GROUP) _pinpool_compgen -g ;;
 	COLUMNS) _pinpool_columns ;;
@@ -105,7 +111,7 @@ _pinpool_operand() {
 }
 
 _pinpool() {
-	local cur prev words cword command='' second='' word i
+	local cur prev words cword command='' group='' second='' word i
 	local -A takes=() offers=()
 	local -a options=() given=() commands
 
@@ -121,7 +127,11 @@ _pinpool() {
 			[[ ${takes[$word]:--} == - ]] || ((i++))
 		elif [[ ! $command ]]; then
 			command=$word
-			_pinpool_options "$command"
+			[[ ! $(_pinpool_seconds "$word") ]] || group=$word
+			[[ $group ]] || _pinpool_options "$command"
+		elif [[ $group && $command == "$group" ]]; then
+			command+=" $word"
+			_pinpool_options $command
 		else
 			given+=("$word")
 		fi
@@ -136,9 +146,13 @@ _pinpool() {
 	elif [[ $cur == -* ]]; then
 		_pinpool_compgen -W "${options[*]}"
 	elif [[ ! $command || ($command == help && ${#given[@]} -eq 0) ]]; then
-		mapfile -t commands < <(_pinpool_list commands | cut -f1)
+		mapfile -t commands < <(_pinpool_list commands | cut -f1 | cut -d' ' -f1 | sort -u)
 		[[ $command ]] || commands+=(help)
 		_pinpool_compgen -W "${commands[*]}"
+	elif [[ $group && $command == "$group" ]]; then
+		_pinpool_compgen -W "$(_pinpool_seconds "$group")"
+	elif [[ $command == help && ${#given[@]} -eq 1 ]]; then
+		_pinpool_compgen -W "$(_pinpool_seconds "${given[0]}")"
 	else
 		_pinpool_operand
 	fi

@@ -64,7 +64,7 @@ struct option_spec {
 struct column;
 
 struct command {
-	const char *name;
+	const char *name; /* as it is typed: one word, or two, of which several commands share the first */
 	const char *operands;
 	int min_operands;
 	int max_operands; /* -1 for any number */
@@ -88,6 +88,13 @@ extern const struct option_spec common_options[];
 extern const struct option_spec main_options[];
 
 const struct command *command_find(const char *name);
+/*
+ * The command that @words, ended by NULL, begin with; @words[0] is not NULL. NULL, after an error line, if there is
+ * none; *@used is how many words its name has.
+ */
+const struct command *command_of(struct cli *cli, char **words, int *used);
+/* The words that may follow @word in names of two, separated by ", "; false, and an empty text, if it begins none. */
+bool command_group(const char *word, char *words, size_t size);
 
 /*
  * Parses options of @command (NULL: only the common ones, up to the first operand) into @args and @cli, and moves the
@@ -96,11 +103,13 @@ const struct command *command_find(const char *name);
 int options_parse(struct cli *cli, const struct command *command, void *args, int argc, char **argv, int *first);
 
 void help_main(void);
+/* The commands whose names begin with @word. */
+void help_group(const char *word);
 void help_command(const struct command *command);
-/* "commands", "options CMD", "columns CMD": lines for completion. Returns an exit status. */
-int help_list(struct cli *cli, const char *what, const char *command);
-/* Becomes man(1). Returns only on failure, an exit status. */
-int help_man(struct cli *cli, const char *page);
+/* "commands", "options CMD", "columns CMD", ended by NULL: lines for completion. Returns an exit status. */
+int help_list(struct cli *cli, char **words);
+/* Becomes man(1) for the command that @words begin with, or for pinpool. Returns only on failure, an exit status. */
+int help_man(struct cli *cli, char **words);
 
 /* Opens the backend chosen. Returns STATUS_OK, or STATUS_FAILED after an error line. */
 int cli_open(struct cli *cli);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /* pinpool matmul: Y = X * W^T with a tensor of a pool as W, timed and checked against the reference. */
+#include "bench/figures.h"
 #include "commands.h"
 #include "error.h"
 #include "math_args.h"
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct matmul_args {
 	int64_t m; /* 0: not given */
@@ -117,14 +117,6 @@ static int make_y(struct cli *cli, struct job *job)
 	return STATUS_OK;
 }
 
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
-}
-
 /* Looks for a packing. Not to have one is no failure, but one that cannot be used is worth a word. */
 static void find_packing(struct job *job, struct pinpool_pool *pool)
 {
@@ -144,9 +136,9 @@ static int compute(struct job *job, const struct pinpool_matmul_args *product, s
 	int err;
 
 	for (i = 0; i < job->args->repeat; i++) {
-		start = now();
+		start = bench_now();
 		err = pinpool_matmul(job->math, product, diag);
-		seconds = now() - start;
+		seconds = bench_now() - start;
 		if (err)
 			return err;
 		if (!i || seconds < job->seconds)
@@ -179,6 +171,7 @@ static int multiply(struct cli *cli, struct job *job)
 		     .x = job->x.data, .w = job->tensor.data, .w_dtype = job->tensor.dtype, .y = job->y.data);
 	struct pinpool_matmul_args packed = product;
 	struct pinpool_diag diag = {0};
+	struct matmul_check_how how = matmul_check_how(&product, job->args->seed);
 	struct matmul_check check;
 	int err;
 
@@ -188,7 +181,7 @@ static int multiply(struct cli *cli, struct job *job)
 	if (err)
 		return error_diag(cli, err, &diag);
 	print_job(job);
-	err = matmul_check(&product, job->args->seed, &check, &diag);
+	err = matmul_check(&product, &how, &check, &diag);
 	if (err)
 		return error_diag(cli, err, &diag);
 	if (!check.within)
@@ -198,8 +191,7 @@ static int multiply(struct cli *cli, struct job *job)
 				  (double)check.should);
 	printf("checked %llu of %llu columns against the reference: error at most %.2g of the sum of magnitudes, "
 	       "budget %.2g\n",
-	       (unsigned long long)check.columns, (unsigned long long)product.n, check.largest,
-	       matmul_check_budget(&product));
+	       (unsigned long long)check.columns, (unsigned long long)product.n, check.largest, how.budget);
 	if (job->args->out) {
 		err = npy_write(job->args->out, &job->y, &diag);
 		if (err)

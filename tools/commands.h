@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
-/* Every command, each defined in its own file cmd_NAME.c. */
+/* Every command, each defined in its own file cmd_NAME.c, a blank in its name as "_". */
 #ifndef PINPOOL_TOOLS_COMMANDS_H
 #define PINPOOL_TOOLS_COMMANDS_H
 
 #include "cli.h"
 
+extern const struct command command_bench_decode;
+extern const struct command command_bench_matmul;
 extern const struct command command_create;
 extern const struct command command_evictable;
 extern const struct command command_load;

@@ -75,6 +75,11 @@ static void print_columns(const struct column *columns, const char *with, bool r
 	}
 }
 
+static void print_command(const char *name, const char *summary)
+{
+	printf("  %-13s %s\n", name, summary);
+}
+
 void help_main(void)
 {
 	const struct command *const *command;
@@ -86,12 +91,30 @@ void help_main(void)
 	       "Named pools of pinned huge pages for model weights.\n\n"
 	       "Commands:\n");
 	for (command = commands; *command; command++)
-		printf("  %-9s %s\n", (*command)->name, (*command)->summary);
-	printf("  %-9s %s\n", "help", "open the manual page of a command");
+		print_command((*command)->name, (*command)->summary);
+	print_command("help", "open the manual page of a command");
 	printf("\nOptions:\n");
 	print_options(main_options);
 	print_options(common_options);
 	printf("\nSee also: pinpool COMMAND --help, pinpool help COMMAND\n");
+}
+
+void help_group(const char *word)
+{
+	const struct command *const *command;
+	size_t length = strlen(word);
+	bool first = true;
+
+	for (command = commands; *command; command++) {
+		if (strncmp((*command)->name, word, length) || (*command)->name[length] != ' ')
+			continue;
+		if (first)
+			printf("Example:\n%s\n\nUsage: pinpool %s COMMAND [OPTION...] [OPERAND...]\n\nCommands:\n",
+			       (*command)->example, word);
+		print_command((*command)->name, (*command)->summary);
+		first = false;
+	}
+	printf("\nSee also: pinpool %s COMMAND --help\n", word);
 }
 
 void help_command(const struct command *command)
@@ -129,19 +152,24 @@ static void list_columns(const struct column *columns, const char *option)
 		printf("%s\t%s\n", columns->name, option ? option : "-");
 }
 
-int help_list(struct cli *cli, const char *what, const char *name)
+int help_list(struct cli *cli, char **words)
 {
-	const struct command *command = name ? command_find(name) : NULL;
+	const struct command *command = NULL;
 	const struct command *const *each;
+	const char *what = words[0];
+	int used;
 
 	cli->command = "--list";
-	if (what && !strcmp(what, "commands") && !name) {
+	if (what && !strcmp(what, "commands") && !words[1]) {
 		for (each = commands; *each; each++)
 			printf("%s\t%s\t%s\n", (*each)->name, (*each)->operands, (*each)->summary);
 		return STATUS_OK;
 	}
-	if (name && !command)
-		return error_usage(cli, name, "pinpool --help lists the commands", "no such command");
+	if (what && words[1]) {
+		command = command_of(cli, words + 1, &used);
+		if (!command)
+			return STATUS_USAGE;
+	}
 	if (what && !strcmp(what, "options")) {
 		list_options(command ? command->options : main_options);
 		list_options(common_options);
@@ -175,21 +203,29 @@ static bool find_built_page(const char *page, char *path, size_t size)
 	return (size_t)snprintf(path + n, size - n, "/man/%s.1", page) < size - n && !access(path, R_OK);
 }
 
-int help_man(struct cli *cli, const char *name)
+int help_man(struct cli *cli, char **words)
 {
+	const struct command *command = NULL;
 	char page[64] = "pinpool", path[PATH_MAX];
+	char *blank;
+	int used;
 
 	cli->command = "help";
-	if (name && !command_find(name))
-		return error_usage(cli, name, "pinpool --help lists the commands", "no such command");
-	if (name)
-		snprintf(page, sizeof(page), "pinpool-%s", name);
+	if (words[0]) {
+		command = command_of(cli, words, &used);
+		if (!command)
+			return STATUS_USAGE;
+		snprintf(page, sizeof(page), "pinpool-%s", command->name);
+		blank = strchr(page, ' ');
+		if (blank)
+			*blank = '-';
+	}
 	if (find_built_page(page, path, sizeof(path)))
 		execlp("man", "man", path, (char *)NULL);
 	else
 		execlp("man", "man", "1", page, (char *)NULL);
 	if (errno == ENOENT)
-		return error_line(cli, "man", name ? "pinpool COMMAND --help has a summary" : "see pinpool --help",
+		return error_line(cli, "man", command ? "pinpool COMMAND --help has a summary" : "see pinpool --help",
 				  "the program is not installed");
 	return error_errno(cli, "man", errno);
 }

@@ -11,9 +11,21 @@
 #include <string.h>
 
 const struct command *const commands[] = {
-	&command_create, &command_load,	   &command_ls,	  &command_show,   &command_stat,
-	&command_verify, &command_matmul,  &command_pack, &command_resize, &command_evictable,
-	&command_rm,	 &command_reserve, NULL,
+	&command_create,
+	&command_load,
+	&command_ls,
+	&command_show,
+	&command_stat,
+	&command_verify,
+	&command_matmul,
+	&command_pack,
+	&command_bench_matmul,
+	&command_bench_decode,
+	&command_resize,
+	&command_evictable,
+	&command_rm,
+	&command_reserve,
+	NULL,
 };
 
 const struct command *command_find(const char *name)
@@ -74,6 +86,58 @@ static int unknown_command(struct cli *cli, const char *name)
 	return error_usage(cli, *name ? name : "''", change, "no such command");
 }
 
+/* What follows @word and one blank in a name of two words, else NULL. */
+static const char *second_word(const struct command *command, const char *word)
+{
+	size_t length = strlen(word);
+
+	return !strncmp(command->name, word, length) && command->name[length] == ' ' ? command->name + length + 1
+										     : NULL;
+}
+
+bool command_group(const char *word, char *words, size_t size)
+{
+	const struct command *const *command;
+	size_t length = 0;
+
+	words[0] = '\0';
+	for (command = commands; *command; command++) {
+		const char *second = second_word(*command, word);
+
+		if (second && length < size)
+			length += snprintf(words + length, size - length, "%s%s", length ? ", " : "", second);
+	}
+	return length;
+}
+
+const struct command *command_of(struct cli *cli, char **words, int *used)
+{
+	const struct command *command = command_find(words[0]);
+	const struct command *const *each;
+	char seconds[128], change[192];
+
+	*used = 1;
+	if (command)
+		return command;
+	if (!command_group(words[0], seconds, sizeof(seconds))) {
+		unknown_command(cli, words[0]);
+		return NULL;
+	}
+	*used = 2;
+	for (each = commands; words[1] && *each; each++) {
+		const char *second = second_word(*each, words[0]);
+
+		if (second && !strcmp(second, words[1]))
+			return *each;
+	}
+	snprintf(change, sizeof(change), "one of %s", seconds);
+	if (words[1])
+		error_usage(cli, words[0], change, "'%s' is no command of it", words[1]);
+	else
+		error_usage(cli, words[0], change, "a command of it is missing");
+	return NULL;
+}
+
 static int check_operands(struct cli *cli, const struct command *command, int count)
 {
 	const char *operands = command->operands;
@@ -118,10 +182,11 @@ out:
 static int dispatch(struct cli *cli, int argc, char **argv)
 {
 	const struct command *command;
-	int status, first;
+	char seconds[128];
+	int status, first, used;
 
 	if (argc > 1 && !strcmp(argv[1], "--list"))
-		return help_list(cli, argc > 2 ? argv[2] : NULL, argc > 3 ? argv[3] : NULL);
+		return help_list(cli, argv + 2);
 	status = options_parse(cli, NULL, NULL, argc, argv, &first);
 	if (status)
 		return status;
@@ -136,11 +201,18 @@ static int dispatch(struct cli *cli, int argc, char **argv)
 	if (first == argc)
 		return error_usage(cli, NULL, NULL, "a command is missing");
 	if (!strcmp(argv[first], "help"))
-		return help_man(cli, argv[first + 1]);
-	command = command_find(argv[first]);
+		return help_man(cli, argv + first + 1);
+	if (first + 1 < argc && (!strcmp(argv[first + 1], "--help") || !strcmp(argv[first + 1], "-h")) &&
+	    command_group(argv[first], seconds, sizeof(seconds))) {
+		help_group(argv[first]);
+		return STATUS_OK;
+	}
+	command = command_of(cli, argv + first, &used);
 	if (!command)
-		return unknown_command(cli, argv[first]);
+		return STATUS_USAGE;
 	cli->command = command->name;
+	/* What stands before its options is the name, in one word or two. */
+	first += used - 1;
 	return run(cli, command, argc - first, argv + first);
 }
 

@@ -18,8 +18,12 @@ extern const char *const isa_words[];
 #define MATH_OPTIONS(type, member)                                                                                     \
 	OPTION('t', "threads", "N", "threads; one for each core if not given", OPTION_NUMBER, type,                \
 	       member.threads, .min = 1, .max = 4096),                                                                 \
+	ISA_OPTION(type, member.isa)
+
+/* The choice of kernels alone: an int, enum pinpool_isa. */
+#define ISA_OPTION(type, member)                                                                                       \
 	OPTION(0, "isa", "ISA", "instruction set (auto takes the best that this processor has)", OPTION_CHOICE, type,  \
-	       member.isa, .choices = isa_words)
+	       member, .choices = isa_words)
 /* clang-format on */
 
 /* Returns STATUS_OK and a context for pinpool_math_free(), or STATUS_FAILED after an error line. */

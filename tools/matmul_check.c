@@ -31,6 +31,8 @@ static void spread_largest(float *values, uint64_t count, uint64_t run)
 		float largest = 0;
 		uint64_t i;
 
+		if (run > count)
+			run = count;
 		for (i = 0; i < run; i++)
 			largest = fmaxf(largest, values[i]);
 		for (i = 0; i < run; i++)
@@ -38,10 +40,16 @@ static void spread_largest(float *values, uint64_t count, uint64_t run)
 	}
 }
 
-double matmul_check_budget(const struct pinpool_matmul_args *args)
+struct matmul_check_how matmul_check_how(const struct pinpool_matmul_args *args, uint64_t seed)
 {
-	return PINPOOL_MATMUL_BUDGET(args->k) +
-	       (pinpool_dtype_block_values(args->w_dtype) ? PINPOOL_MATMUL_QUANT : 0);
+	uint64_t run = pinpool_matmul_run(args->w_dtype);
+
+	return (struct matmul_check_how){
+		.budget = PINPOOL_MATMUL_BUDGET(args->k) + (run ? PINPOOL_MATMUL_QUANT : 0),
+		.run = run ? run : 1,
+		.seed = seed,
+		.work = WORK,
+	};
 }
 
 static uint64_t sample(uint64_t i, uint64_t count, uint64_t n, uint64_t *state)
@@ -58,10 +66,10 @@ static uint64_t sample(uint64_t i, uint64_t count, uint64_t n, uint64_t *state)
 }
 
 /* Is @is a right result where the reference gives @should and the magnitudes add up to @sum? */
-static bool is_right(float is, float should, float sum, const struct pinpool_matmul_args *args)
+static bool is_right(float is, float should, float sum, double budget, uint64_t k)
 {
 	/* Gradual underflow costs up to half of the least subnormal number in each step. */
-	double bound = matmul_check_budget(args) * (double)sum + (double)args->k * 0x1p-149;
+	double bound = budget * (double)sum + (double)k * 0x1p-149;
 
 	if (isnan(should))
 		return isnan(is);
@@ -73,8 +81,8 @@ static bool is_right(float is, float should, float sum, const struct pinpool_mat
 	return fabs((double)is - (double)should) <= bound;
 }
 
-static void compare(const struct pinpool_matmul_args *args, uint64_t column, const float *should, const float *sums,
-		    struct matmul_check *check)
+static void compare(const struct pinpool_matmul_args *args, double budget, uint64_t column, const float *should,
+		    const float *sums, struct matmul_check *check)
 {
 	uint64_t ldy = args->ldy ? args->ldy : args->n, i;
 	const float *y = args->y;
@@ -83,7 +91,7 @@ static void compare(const struct pinpool_matmul_args *args, uint64_t column, con
 		float is = y[i * ldy + column];
 		double share = fabs((double)is - (double)should[i]) / (double)sums[i];
 
-		check->within = is_right(is, should[i], sums[i], args);
+		check->within = is_right(is, should[i], sums[i], budget, args->k);
 		if (check->within && !(isfinite(share) && share > check->largest))
 			continue;
 		check->largest = share;
@@ -94,15 +102,27 @@ static void compare(const struct pinpool_matmul_args *args, uint64_t column, con
 	}
 }
 
-int matmul_check(const struct pinpool_matmul_args *args, uint64_t seed, struct matmul_check *check,
+/* The magnitudes of row @column of the weights. Returns 0 or what widening them gave. */
+static int weight_magnitudes(const struct pinpool_matmul_args *args, uint64_t column, const void *row, float *to)
+{
+	float scale = args->w_scales ? args->w_scales[column] : 1;
+	int err = pinpool_matmul_weights(args->w_dtype, row, to, args->k);
+	uint64_t i;
+
+	for (i = 0; !err && i < args->k; i++)
+		to[i] = fabsf(to[i] * scale);
+	return err;
+}
+
+int matmul_check(const struct pinpool_matmul_args *args, const struct matmul_check_how *how, struct matmul_check *check,
 		 struct pinpool_diag *diag)
 {
 	uint64_t ldw = args->ldw ? args->ldw : args->k, ldx = args->ldx ? args->ldx : args->k;
-	uint64_t i, column, per_column = args->m * args->k * 2;
+	uint64_t i, column, per_column = args->m * args->k * 2, seed = how->seed;
 	float *abs_x = NULL, *abs_w = NULL, *should = NULL, *sums = NULL;
 	int err = -ENOMEM;
 
-	*check = (struct matmul_check){.within = true, .columns = WORK / per_column};
+	*check = (struct matmul_check){.within = true, .columns = how->work / per_column};
 	if (check->columns < LEAST_COLUMNS)
 		check->columns = LEAST_COLUMNS;
 	if (check->columns > args->n)
@@ -114,11 +134,11 @@ int matmul_check(const struct pinpool_matmul_args *args, uint64_t seed, struct m
 	sums = malloc(args->m * sizeof(*sums));
 	if (!abs_x || !abs_w || !should || !sums)
 		goto out;
-	for (i = 0; i < args->m; i++)
+	for (i = 0; i < args->m; i++) {
 		memcpy(abs_x + i * args->k, (const float *)args->x + i * ldx, args->k * sizeof(*abs_x));
-	magnitudes(abs_x, args->m * args->k);
-	if (pinpool_dtype_block_values(args->w_dtype))
-		spread_largest(abs_x, args->m * args->k, pinpool_dtype_block_values(args->w_dtype));
+		magnitudes(abs_x + i * args->k, args->k);
+		spread_largest(abs_x + i * args->k, args->k, how->run);
+	}
 
 	for (i = 0; i < check->columns; i++) {
 		struct pinpool_matmul_args one = *args;
@@ -127,24 +147,25 @@ int matmul_check(const struct pinpool_matmul_args *args, uint64_t seed, struct m
 		one.n = 1;
 		one.w = (const char *)args->w + column * pinpool_dtype_bytes(args->w_dtype, ldw);
 		one.ldw = 0;
+		one.w_scales = args->w_scales ? args->w_scales + column : NULL;
 		one.y = should;
 		one.ldy = 0;
 		err = pinpool_matmul_reference(&one, diag);
 		if (err)
 			goto out;
-		err = pinpool_matmul_weights(args->w_dtype, one.w, abs_w, args->k);
+		err = weight_magnitudes(args, column, one.w, abs_w);
 		if (err)
 			goto out;
-		magnitudes(abs_w, args->k);
 		one.w = abs_w;
 		one.w_dtype = PINPOOL_DTYPE_F32;
+		one.w_scales = NULL;
 		one.x = abs_x;
 		one.ldx = 0;
 		one.y = sums;
 		err = pinpool_matmul_reference(&one, diag);
 		if (err)
 			goto out;
-		compare(args, column, should, sums, check);
+		compare(args, how->budget, column, should, sums, check);
 	}
 out:
 	free(abs_x);

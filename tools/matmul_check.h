@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
-/* Is a product right? A sample of its columns against pinpool_matmul_reference(), within PINPOOL_MATMUL_BUDGET. */
+/* Is a product right? A sample of its columns against pinpool_matmul_reference(), within an error budget. */
 #ifndef PINPOOL_TOOLS_MATMUL_CHECK_H
 #define PINPOOL_TOOLS_MATMUL_CHECK_H
 
@@ -14,11 +14,18 @@ struct matmul_check {
 	float is, should;
 };
 
-/* What the error may be, as such a share. */
-double matmul_check_budget(const struct pinpool_matmul_args *args);
+struct matmul_check_how {
+	double budget; /* what the error may be, as such a share */
+	uint64_t run; /* an activation counts as the largest of so many in its row; 1: as itself */
+	uint64_t seed; /* chooses the sample */
+	uint64_t work; /* multiplications that a check may cost */
+};
 
-/* @seed chooses the sample. Returns 0, -ENOMEM, or what the reference gives. */
-int matmul_check(const struct pinpool_matmul_args *args, uint64_t seed, struct matmul_check *check,
+/* As the contract of pinpool_matmul() has it, in about a second. */
+struct matmul_check_how matmul_check_how(const struct pinpool_matmul_args *args, uint64_t seed);
+
+/* Returns 0, -ENOMEM, or what the reference gives. */
+int matmul_check(const struct pinpool_matmul_args *args, const struct matmul_check_how *how, struct matmul_check *check,
 		 struct pinpool_diag *diag);
 
 #endif

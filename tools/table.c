@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <libsmartcols/libsmartcols.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +57,13 @@ void cell_signed(struct cell *cell, int64_t number)
 {
 	cell->kind = CELL_SIGNED;
 	cell->number = number;
+}
+
+void cell_real(struct cell *cell, double real, int decimals)
+{
+	cell->kind = isfinite(real) ? CELL_REAL : CELL_NONE;
+	cell->real = real;
+	cell->decimals = decimals;
 }
 
 void cell_flag(struct cell *cell, bool flag)
@@ -118,6 +126,9 @@ static const char *text_of(const struct cell *cell, bool bytes, char *buf)
 	case CELL_SIGNED:
 		sprintf(buf, "%lld", (long long)cell->number);
 		return buf;
+	case CELL_REAL:
+		snprintf(buf, CELL_TEXT_MAX, "%.*f", cell->decimals, cell->real);
+		return buf;
 	case CELL_FLAG:
 		return cell->number ? "yes" : "no";
 	case CELL_TIME:
@@ -179,6 +190,8 @@ static json_t *json_of(const struct cell *cell)
 	case CELL_SIGNED:
 	case CELL_TIME:
 		return json_integer(cell->number);
+	case CELL_REAL:
+		return json_real(cell->real);
 	case CELL_FLAG:
 		return json_boolean(cell->number);
 	case CELL_SHAPE:
@@ -318,7 +331,8 @@ int table_add(struct table *table, const void *row)
 
 static int dump(struct cli *cli, const json_t *value)
 {
-	if (json_dumpf(value, stdout, JSON_INDENT(2)) || putchar('\n') == EOF)
+	/* More digits than anything that is measured has. */
+	if (json_dumpf(value, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(8)) || putchar('\n') == EOF)
 		return error_errno(cli, "standard output", errno);
 	return STATUS_OK;
 }

@@ -14,6 +14,7 @@ enum cell_kind {
 	CELL_COUNT, /* number */
 	CELL_BYTES, /* number: IEC units, exact with -b and in JSON */
 	CELL_SIGNED, /* number as int64_t */
+	CELL_REAL, /* real, with so many decimals in a table */
 	CELL_FLAG, /* number: yes or no, true or false in JSON */
 	CELL_TIME, /* number: nanoseconds since 1970, local time in a table */
 	CELL_SHAPE, /* extents: "[2,3]" */
@@ -23,6 +24,8 @@ struct cell {
 	enum cell_kind kind;
 	const char *text; /* lives as long as the row */
 	uint64_t number;
+	double real;
+	int decimals;
 	const uint64_t *extents;
 	uint32_t ndim;
 	char buf[160];
@@ -42,6 +45,8 @@ void cell_text(struct cell *cell, const char *text);
 void cell_count(struct cell *cell, uint64_t number);
 void cell_bytes(struct cell *cell, uint64_t number);
 void cell_signed(struct cell *cell, int64_t number);
+/* What is not finite is unknown. */
+void cell_real(struct cell *cell, double real, int decimals);
 void cell_flag(struct cell *cell, bool flag);
 /* 0 is no time. */
 void cell_time(struct cell *cell, uint64_t ns);

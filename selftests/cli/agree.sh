@@ -17,8 +17,15 @@ page_options() {
 	section "$1" OPTIONS | grep -E '^(\*|And those|Those)' | grep -oE -- '\*--[a-z-]+\*' | tr -d '*' | sort -u
 }
 
+# Those in tables, and words in capitals in what stands around them.
 page_columns() {
-	section "$1" COLUMNS | grep -v '^[:# ]' | grep -oE '\b[A-Z]{3,}\b' | sort -u
+	local text
+
+	text=$(section "$1" COLUMNS)
+	{
+		sed -n 's/^|\[* *\([A-Z0-9_]*\)\( \\\*\)*$/\1/p' <<<"$text"
+		grep -v '^[|:# ]' <<<"$text" | grep -oE '\b[A-Z]{3,}\b'
+	} | sort -u
 }
 
 help_options() {
@@ -29,34 +36,38 @@ listed() {
 	pinpool --list "$@" | cut -f 1 | sort -u
 }
 
-commands=$(listed commands)
-same "pinpool --help lists the commands" "$commands" \
-	"$(pinpool --help | sed -n '/^Commands:/,/^$/p' | grep -oE '^  [a-z]+' | tr -d ' ' | grep -v '^help$' | sort -u)"
-same "pinpool(1) lists the commands" "$commands" \
-	"$(section pinpool COMMANDS | grep -oE '^\*[a-z]+\*' | tr -d '*' | grep -v '^help$' | sort -u)"
+# Names of commands are one word or two.
+mapfile -t commands < <(listed commands)
+commands_text=$(listed commands)
+same "pinpool --help lists the commands" "$commands_text" \
+	"$(pinpool --help | sed -n '/^Commands:/,/^$/p' | sed -n 's/^  \([a-z]*\( [a-z]\+\)*\)  .*/\1/p' | grep -v '^help$' | sort -u)"
+same "pinpool(1) lists the commands" "$commands_text" \
+	"$(section pinpool COMMANDS | grep -oE '^\*[a-z ]+\*' | tr -d '*' | grep -v '^help$' | sort -u)"
 same "pinpool --help lists the options" "$(listed options)" "$(help_options)"
 same "pinpool(1) lists the options" "$(listed options)" "$(page_options pinpool)"
 
-for command in $commands; do
-	same "$command --help lists the options" "$(listed options "$command")" "$(help_options "$command")"
-	same "pinpool-$command(1) lists the options" "$(listed options "$command")" "$(page_options "pinpool-$command")"
-	columns=$(listed columns "$command")
+for command in "${commands[@]}"; do
+	read -ra words <<<"$command"
+	page=pinpool-${command// /-}
+	same "$command --help lists the options" "$(listed options "${words[@]}")" "$(help_options "${words[@]}")"
+	same "$page(1) lists the options" "$(listed options "${words[@]}")" "$(page_options "$page")"
+	columns=$(listed columns "${words[@]}")
 	same "$command --help lists the columns" "$columns" \
-		"$(pinpool "$command" --help | sed -n '/^Columns/,$p' | grep -oE '^  [ *] [A-Z]+' | tr -d ' *' | sort -u)"
-	same "pinpool-$command(1) lists the columns" "$columns" "$(page_columns "pinpool-$command")"
-	same "--help begins with an example" "Example:" "$(pinpool "$command" --help | head -n 1)"
+		"$(pinpool "${words[@]}" --help | sed -n '/^Columns/,$p' | grep -oE '^  [ *] [A-Z0-9_]+' | tr -d ' *' | sort -u)"
+	same "$page(1) lists the columns" "$columns" "$(page_columns "$page")"
+	same "--help begins with an example" "Example:" "$(pinpool "${words[@]}" --help | head -n 1)"
 	same "so does the page, after name and synopsis" $'# NAME\n# SYNOPSIS\n# EXAMPLE' \
-		"$(grep '^# ' "$top/man/pinpool-$command.1.scd" | head -n 3)"
+		"$(grep '^# ' "$top/man/$page.1.scd" | head -n 3)"
 	operands=$(pinpool --list commands | sed -n "s/^$command	\([^	]*\)	.*/\1/p")
 	same "the synopsis has the operands" "*pinpool $command* [_OPTION_...]${operands:+ $operands}" \
-		"$(section "pinpool-$command" SYNOPSIS | sed -n '3s/_\([A-Z]*\)_/\1/g; 3s/\[OPTION\.\.\.\]/[_OPTION_...]/p')"
+		"$(section "$page" SYNOPSIS | sed -n '3s/_\([A-Z]*\)_/\1/g; 3s/\[OPTION\.\.\.\]/[_OPTION_...]/p')"
 	same "the summary is that of the page" "$(pinpool --list commands | sed -n "s/^$command	[^	]*	//p")" \
-		"$(section "pinpool-$command" NAME | sed -n "s/^pinpool-$command - //p")"
-	same "no line of --help is longer than 80" "" "$(pinpool "$command" --help | grep -E '.{81}')"
+		"$(section "$page" NAME | sed -n "s/^$page - //p")"
+	same "no line of --help is longer than 80" "" "$(pinpool "${words[@]}" --help | grep -E '.{81}')"
 	# In the manual page's columns the stars are those of --help.
 	same "columns shown by default" \
-		"$(pinpool "$command" --help | sed -n '/^Columns/,$p' | sed -n 's/^  \* \([A-Z]*\) .*/\1/p' | sort)" \
-		"$(section "pinpool-$command" COLUMNS | sed -n 's/^|\[* *\([A-Z]*\) \\\*$/\1/p' | sort)"
+		"$(pinpool "${words[@]}" --help | sed -n '/^Columns/,$p' | sed -n 's/^  \* \([A-Z0-9_]*\) .*/\1/p' | sort)" \
+		"$(section "$page" COLUMNS | sed -n 's/^|\[* *\([A-Z0-9_]*\) \\\*$/\1/p' | sort)"
 done
 
 # Completion, asked as bash asks it.
@@ -79,13 +90,21 @@ offers() {
 		bash "$helpers" "$top/completions/pinpool.bash" "$@" | sort -u
 }
 
-same "completion of commands" "$(printf '%s\n' help "$commands" | sort)" "$(offers pinpool "")"
+same "completion of commands" "$(printf '%s\n' help "${commands[@]%% *}" | sort -u)" "$(offers pinpool "")"
+same "completion of the second word of commands" "$(printf '%s\n' "${commands[@]}" | sed -n 's/^bench //p')" \
+	"$(offers pinpool bench "")"
+same "and after help" "$(printf '%s\n' "${commands[@]}" | sed -n 's/^bench //p')" "$(offers pinpool help bench "")"
 same "completion of options" "$(listed options)" "$(offers pinpool -)"
-for command in $commands; do
-	same "completion of options of $command" "$(listed options "$command")" "$(offers pinpool "$command" -)"
+for command in "${commands[@]}"; do
+	read -ra words <<<"$command"
+	same "completion of options of $command" "$(listed options "${words[@]}")" "$(offers pinpool "${words[@]}" -)"
 done
 same "completion of a part of an option" --no-digest "$(offers pinpool load a --no-)"
 same "completion of choices" $'auto\nfixed\npread\nuring\nuring-cmd' "$(offers pinpool load --io "")"
+same "completion of models" $'openpangu-embedded-1b\nopenpangu-embedded-7b' "$(offers pinpool bench decode --shape openp)"
+same "pinpool bench --help lists its commands" "$(grep "^bench " <<<"$commands_text")" \
+	"$(pinpool bench --help | sed -n 's/^  \(bench [a-z]*\)  .*/\1/p' | sort)"
+same "and begins with an example" "Example:" "$(pinpool bench --help | head -n 1)"
 same "completion of columns" "$(listed columns ls)" "$(offers pinpool ls -o "")"
 same "completion of the second column of a list" $'NAME,CAPACITY\nNAME,COMMITTED\nNAME,CREATED' "$(offers pinpool ls -o NAME,C)"
 same "completion of columns of files" "$(pinpool --list columns show | sed -n 's/\t--sources//p' | sort)" \

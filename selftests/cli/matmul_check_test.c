@@ -54,7 +54,9 @@ FIXTURE_TEARDOWN(product)
 
 static bool within(FIXTURE_DATA(product) * self)
 {
-	return !matmul_check(&self->args, 1, &self->check, &self->diag) && self->check.within;
+	struct matmul_check_how how = matmul_check_how(&self->args, 1);
+
+	return !matmul_check(&self->args, &how, &self->check, &self->diag) && self->check.within;
 }
 
 TEST_F(product, a_right_product_is_within)
@@ -166,26 +168,28 @@ TEST(a_large_product_is_sampled)
 	struct matmul_check check;
 	PINPOOL_OPTS(pinpool_matmul_args, args, .m = ROWS, .n = COLUMNS, .k = DEPTH, .x = x, .w = w,
 		     .w_dtype = PINPOOL_DTYPE_F32, .y = y);
+	struct matmul_check_how how = matmul_check_how(&args, 1);
 	int i;
 
 	ASSERT_TRUE(x && w && y);
-	ASSERT_EQ(0, matmul_check(&args, 1, &check, &diag));
+	ASSERT_EQ(0, matmul_check(&args, &how, &check, &diag));
 	EXPECT_TRUE(check.within);
 	EXPECT_LT(1000, check.columns);
 	EXPECT_GT(COLUMNS, check.columns);
 	y[0] = 1;
-	ASSERT_EQ(0, matmul_check(&args, 1, &check, &diag));
+	ASSERT_EQ(0, matmul_check(&args, &how, &check, &diag));
 	EXPECT_FALSE(check.within);
 	y[0] = 0;
 	y[COLUMNS - 1] = 1;
-	ASSERT_EQ(0, matmul_check(&args, 1, &check, &diag));
+	ASSERT_EQ(0, matmul_check(&args, &how, &check, &diag));
 	EXPECT_FALSE(check.within);
 	EXPECT_EQ(COLUMNS - 1, check.column);
 	y[COLUMNS - 1] = 0;
 	/* One of each stretch of COLUMNS / check.columns is compared, so a run of twice that is never missed. */
 	for (i = 0; i < 2 * (COLUMNS / (int)check.columns + 1); i++)
 		y[9000 + i] = 1;
-	ASSERT_EQ(0, matmul_check(&args, 7, &check, &diag));
+	how.seed = 7;
+	ASSERT_EQ(0, matmul_check(&args, &how, &check, &diag));
 	EXPECT_FALSE(check.within);
 	free(x);
 	free(w);

@@ -24,7 +24,11 @@ wrong 'pinpool: ver: no such command (did you mean verify? pinpool --help lists 
 wrong 'pinpool: s: no such command (did you mean ls or show or stat? pinpool --help lists the commands)' pinpool s
 wrong 'pinpool: frobnicate: no such command (pinpool --help lists the commands)' pinpool frobnicate
 wrong "pinpool: '': no such command (pinpool --help lists the commands)" pinpool ''
-wrong 'pinpool: help: lod: no such command (pinpool --help lists the commands)' pinpool help lod
+wrong 'pinpool: help: lod: no such command (did you mean load? pinpool --help lists the commands)' pinpool help lod
+wrong 'pinpool: bench: a command of it is missing (one of matmul*)' pinpool bench
+wrong "pinpool: bench: 'frob' is no command of it (one of matmul*)" pinpool bench frob
+wrong "pinpool: help: bench: a command of it is missing (one of matmul*)" pinpool help bench
+wrong "pinpool: --list: bench: 'frob' is no command of it (one of matmul*)" pinpool --list options bench frob
 
 wrong 'pinpool: create: NAME is missing (see pinpool create --help)' pinpool create
 wrong 'pinpool: create: SIZE is missing (see pinpool create --help)' pinpool create a
