@@ -4,7 +4,7 @@
  * "Anatomy of High-Performance Matrix Multiplication". From the outside in:
  *
  *   block of N, block of M     panels of one step fit into a share of the last cache
- *     step of K                a panel of X and one of W fit into the first cache
+ *     step of K                a panel of X and one of W fit into an eighth of the second cache
  *       tile of Y              a unit of a thread's work: its panels of W and X fit into the second cache
  *         panel of X           at most mr rows
  *           panel of W         nr columns: one call of the kernel, Y in registers
@@ -13,7 +13,7 @@
  * this way they stay in the TLB.
  *
  * Every element is the sum of its steps in order and within a step the sum along k in order, so the bits depend on the
- * size of a step only, which depends on the kernels, K and the first cache, never on threads or tiles.
+ * size of a step only, which depends on the kernels, K and the second cache, never on threads or tiles.
  *
  * Panels of W lie in a packing, or are made: shared among the threads, or, where one tile spans all rows of X and so
  * nobody else needs its part of W, by the thread that uses them next. A single panel of X against a packing is one step
@@ -26,6 +26,8 @@
 
 /* Units a thread should find, so that the last ones to finish hold the rest for a short time. */
 #define UNITS_A_THREAD 6
+/* Panels of X up to which one of W is better used for all of them before the next comes. */
+#define FEW_PANELS 4
 
 static size_t ceil_div(size_t a, size_t b)
 {
@@ -56,13 +58,19 @@ static size_t x_bytes(const struct panel_type *type, size_t k)
 	return round_up(k, 4) * type->x_bytes + ceil_div(k, type->run) * (1 + type->x_sums) * sizeof(float);
 }
 
+/* Of the panel that begins at @row. */
+static size_t panel_height(const struct gemm *g, size_t row)
+{
+	return g->type->heights[min(g->panel_m, g->m - row)];
+}
+
 static void pack_x_panel(const struct gemm *g, size_t panel)
 {
 	const struct product *p = g->product;
 	size_t row = panel * g->panel_m;
 
 	g->type->pack_x(g->x + row * x_bytes(g->type, g->k), (const float *)p->x + (g->m0 + row) * p->ldx + g->k0,
-			p->ldx, min(g->panel_m, g->m - row), g->panel_m, g->k);
+			p->ldx, min(g->panel_m, g->m - row), panel_height(g, row), g->k);
 }
 
 /* @column counts from the block's first. */
@@ -95,7 +103,6 @@ void gemm_tile_unit(const struct gemm *g, size_t unit, unsigned int thread)
 	size_t row0 = unit % tiles_m * g->tile_m, row1 = min(row0 + g->tile_m, g->m);
 	size_t column0 = unit / tiles_m * g->tile_n, column1 = min(column0 + g->tile_n, g->n);
 	struct tile_args args = {
-		.height = g->panel_m,
 		.n = column1 - column0,
 		.k = g->k,
 		.w_stride = g->w_stride,
@@ -119,12 +126,37 @@ void gemm_tile_unit(const struct gemm *g, size_t unit, unsigned int thread)
 		args.w = own;
 		break;
 	}
-	for (size_t row = row0; row < row1; row += g->panel_m) {
-		args.x = g->x + row * x_bytes(g->type, g->k);
-		args.y = (float *)p->y + (g->m0 + row) * p->ldy + g->n0 + column0;
-		args.m = min(g->panel_m, row1 - row);
-		g->type->tile(&args);
+	for (size_t group = 0; group < args.n; group += g->group_n) {
+		struct tile_args one = args;
+
+		one.n = min(g->group_n, args.n - group);
+		one.w = args.w + group / nr * g->w_stride;
+		one.w_scales = args.w_scales ? args.w_scales + group : NULL;
+		for (size_t row = row0; row < row1; row += g->panel_m) {
+			one.x = g->x + row * x_bytes(g->type, g->k);
+			one.y = (float *)p->y + (g->m0 + row) * p->ldy + g->n0 + column0 + group;
+			one.m = min(g->panel_m, row1 - row);
+			one.height = panel_height(g, row);
+			g->type->tile(&one);
+		}
 	}
+}
+
+/* One panel of X, which stays in the second cache, against a packing: W is read once. */
+static bool is_flat(const struct gemm *g, const struct cache *cache)
+{
+	const struct product *p = g->product;
+
+	return g->panels == PANELS_PACKED && p->m <= g->type->mr && p->m * x_bytes(g->type, p->k) <= cache->l2 / 2;
+}
+
+/*
+ * A few panels of X against a packing, whose panels come from memory: each meets all of X while it is in the second
+ * cache, and steps are as long as that allows.
+ */
+static bool few_panels(const struct gemm *g)
+{
+	return g->panels == PANELS_PACKED && g->product->m <= FEW_PANELS * g->type->mr;
 }
 
 /* Values of k in a step. */
@@ -133,13 +165,15 @@ static size_t plan_step(const struct gemm *g, const struct cache *cache)
 	const struct panel_type *type = g->type;
 	const struct product *p = g->product;
 	/* Whole units and whole runs, whatever the type. */
-	size_t block = type->run > 128 ? type->run : 128;
+	size_t block = !type->run ? 4 : type->run > 128 ? type->run : 128;
 	size_t row = x_bytes(type, block) / block + 1;
 	size_t both = type->mr * row + type->bytes / type->values + 1;
 
-	if (g->panels == PANELS_PACKED && p->m <= type->mr && p->m * x_bytes(type, p->k) <= cache->l2 / 2)
+	if (is_flat(g, cache))
 		return p->k;
-	return even(p->k, cache->l1 / both, block);
+	if (few_panels(g))
+		return even(p->k, cache->l2 / 4 / (type->bytes / type->values + 1), block);
+	return even(p->k, cache->l2 / 8 / both, block);
 }
 
 /* Equal panels, as high as there are kernels for. */
@@ -163,7 +197,7 @@ void gemm_plan(struct gemm *g, const struct pinpool_math *math, const struct pro
 
 	g->block_m = even(p->m, cache->l3 / 8 / x_step, g->panel_m);
 	g->block_n = even(p->n, cache->l3 / 8 / w_step, type->nr);
-	if (g->step == p->k && g->panels == PANELS_PACKED)
+	if (is_flat(g, cache))
 		g->block_n = round_up(p->n, type->nr);
 
 	g->tile_m = even(min(g->block_m, p->m), cache->l2 / 8 / x_step, g->panel_m);
@@ -173,7 +207,11 @@ void gemm_plan(struct gemm *g, const struct pinpool_math *math, const struct pro
 		g->tile_n = round_up(g->tile_n / 2, type->nr);
 	if (g->panels != PANELS_PACKED && p->m <= g->tile_m)
 		g->panels = PANELS_OWN;
-	g->x_size = round_up(round_up(g->block_m, g->panel_m) * x_step, 64) + 64;
+	g->group_n = few_panels(g) ? type->nr : g->tile_n;
+	if (is_flat(g, cache))
+		g->group_n = g->tile_n;
+	/* The last panel may have more rows than X has left. */
+	g->x_size = round_up((round_up(g->block_m, g->panel_m) + type->mr) * x_step, 64) + 64;
 	if (g->panels == PANELS_PACKED) {
 		g->w_stride = packing_panel_bytes(type, p->k);
 		return;

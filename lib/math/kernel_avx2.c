@@ -15,6 +15,7 @@
 #define KERNELS_ISA PINPOOL_ISA_AVX2
 #define VL 8
 #define MR 6
+#define MR_BF16 MR
 #define NV 2
 #define TILE_PANELS(m) ((m) == 1 ? 4 : (m) <= 3 ? 2 : 1)
 #define QUANT_ROWS 6

@@ -18,6 +18,7 @@
 #define KERNELS_ISA PINPOOL_ISA_NEON
 #define VL 4
 #define MR 8
+#define MR_BF16 MR
 #define NV 3
 #define TILE_PANELS(m) ((m) == 1 ? 4 : (m) <= 4 ? 2 : 1)
 #define QUANT_ROWS 6

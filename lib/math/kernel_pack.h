@@ -1,36 +1,61 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /* Making the panels of kernel_panel.h, of W and of X. A part of kernel_template.h. */
 
-/* Words of 32 bits from as many places of each row to a vector for each place; rows that there are not are zero. */
+typedef uint32_t words_vec __attribute__((vector_size(VL * 4)));
+
+/* How many of the words or blocks of a row to take. */
+INLINE size_t at_most(size_t count, size_t most)
+{
+	return count < most ? count : most;
+}
+
+/* @words words of each row to as many vectors; rows that there are not are zero. */
 INLINE void copy_words(unsigned char *dst, const unsigned char *w, size_t ldw, size_t rows, size_t words)
 {
-	for (size_t row = 0; row < VL; row++)
-		for (size_t i = 0; i < words; i++) {
-			uint32_t word = 0;
+	for (size_t i = 0; i < words; i += VL) {
+		vec r[VL];
 
-			if (row < rows)
-				memcpy(&word, w + row * ldw + i * 4, 4);
-			memcpy(dst + (i * VL + row) * 4, &word, 4);
-		}
+		words_of_rows(r, w + i * 4, ldw, rows, at_most(words - i, VL) * 4);
+		for (size_t j = 0; j < VL && i + j < words; j++)
+			v_store(dst + (i + j) * VL * 4, r[j]);
+	}
+}
+
+/* A word of signed codes of each row. */
+INLINE void place_signed(unsigned char *dst, vec word)
+{
+	if (S_BIASED)
+		word = (vec)((words_vec)word ^ 0x80808080u);
+	if (S_VALUES == 4) {
+		v_store(dst, word);
+	} else {
+		v_store_halves(dst, word, 0);
+		v_store_halves(dst + 2 * VL, word, 16);
+	}
 }
 
 /* Signed codes, of which a row has @count: those behind the last are zero up to a multiple of 4. */
 INLINE void copy_signed(unsigned char *dst, const unsigned char *w, size_t ldw, size_t rows, size_t count)
 {
-	for (size_t row = 0; row < VL; row++)
-		for (size_t i = 0; i < count; i += 4) {
-			size_t left = count - i < 4 ? count - i : 4;
-			uint32_t word = 0;
+	for (size_t i = 0; i < count; i += VL * 4) {
+		vec r[VL];
 
-			if (row < rows && left == 4)
-				memcpy(&word, w + row * ldw + i, 4);
-			else if (row < rows)
-				memcpy(&word, w + row * ldw + i, left);
-			if (S_BIASED)
-				word ^= 0x80808080;
-			for (size_t part = 0; part < 4; part += S_VALUES)
-				memcpy(dst + (i + part) * VL + row * S_VALUES, (unsigned char *)&word + part, S_VALUES);
-		}
+		words_of_rows(r, w + i, ldw, rows, at_most(count - i, VL * 4));
+		for (size_t j = 0; j < VL && i + j * 4 < count; j++)
+			place_signed(dst + (i + j * 4) * VL, r[j]);
+	}
+}
+
+/* Of each row, the codes of @blocks blocks side by side, each @bytes of the @block that a block takes; others are zero. */
+INLINE void gather_codes(unsigned char *codes, const unsigned char *w, size_t ldw, size_t rows, size_t blocks, size_t block,
+			 size_t bytes)
+{
+	for (size_t row = 0; row < VL; row++)
+		for (size_t i = 0; i < 4; i++)
+			if (row < rows && i < blocks)
+				memcpy(codes + (row * 4 + i) * bytes, w + row * ldw + i * block, bytes);
+			else
+				memset(codes + (row * 4 + i) * bytes, 0, bytes);
 }
 
 /* The two bytes at @at of each row's block: an f16. */
@@ -50,23 +75,30 @@ INLINE void place_pairs(unsigned char *dst, const uint8_t *bytes, size_t row, si
 		memcpy(dst + (p * VL + row) * 2, bytes + 2 * p, 2);
 }
 
-/* Four blocks of 32 values, or as many as are left; those that there are not are zero. */
-INLINE void unit_to_q8_0(unsigned char *dst, const unsigned char *block, size_t ldw, size_t rows, size_t blocks)
+INLINE void copy_halves(unsigned char *dst, const unsigned char *w, size_t ldw, size_t rows, size_t blocks, size_t block)
 {
-	memset(dst, 0, UNIT_q8_0);
-	for (size_t i = 0; i < blocks; i++, block += 34) {
-		copy_half(dst + i * 2 * VL, block, ldw, rows);
-		copy_signed(dst + 8 * VL + i * 32 * VL, block + Q8_0_CODES, ldw, rows, GROUP);
-	}
+	memset(dst, 0, 8 * VL);
+	for (size_t i = 0; i < blocks; i++)
+		copy_half(dst + i * 2 * VL, w + i * block, ldw, rows);
 }
 
-INLINE void unit_to_q4_0(unsigned char *dst, const unsigned char *block, size_t ldw, size_t rows, size_t blocks)
+/* Four blocks of 32 values, or as many as are left; those that there are not are zero. */
+INLINE void unit_to_q8_0(unsigned char *dst, const unsigned char *w, size_t ldw, size_t rows, size_t blocks)
 {
-	memset(dst, 0, UNIT_q4_0);
-	for (size_t i = 0; i < blocks; i++, block += 18) {
-		copy_half(dst + i * 2 * VL, block, ldw, rows);
-		copy_words(dst + 8 * VL + i * 16 * VL, block + Q4_0_CODES, ldw, rows, 4);
-	}
+	unsigned char codes[VL * 4 * 32];
+
+	copy_halves(dst, w, ldw, rows, blocks, 34);
+	gather_codes(codes, w + Q8_0_CODES, ldw, rows, blocks, 34, 32);
+	copy_signed(dst + 8 * VL, codes, 4 * 32, VL, 4 * 32);
+}
+
+INLINE void unit_to_q4_0(unsigned char *dst, const unsigned char *w, size_t ldw, size_t rows, size_t blocks)
+{
+	unsigned char codes[VL * 4 * 16];
+
+	copy_halves(dst, w, ldw, rows, blocks, 18);
+	gather_codes(codes, w + Q4_0_CODES, ldw, rows, blocks, 18, 16);
+	copy_words(dst + 8 * VL, codes, 4 * 16, VL, 4 * 4);
 }
 
 INLINE void unit_to_q4_k(unsigned char *dst, const unsigned char *block, size_t ldw, size_t rows, size_t blocks)

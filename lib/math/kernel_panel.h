@@ -60,6 +60,40 @@ struct quant_shape {
 	size_t sums;
 };
 
+/* Bytes of a unit of VL rows. */
+#define UNIT_q8_0 (4 * 34 * VL)
+#define UNIT_q4_0 (4 * 18 * VL)
+#define UNIT_q4_k (148 * VL)
+#define UNIT_q6_k (212 * VL)
+
+/* Bytes ahead of a unit's codes: whole units, which are read in the same order. */
+#define AHEAD(unit) ((PREFETCH_PANEL + (unit) - 1) / (unit) * (unit))
+
+/*
+ * Fetches what a later unit has at the same place. With few rows of X, work waits for memory: there the second cache has
+ * room for as many lines on their way as it takes, which the first has not.
+ */
+INLINE void fetch(const unsigned char *src, size_t m)
+{
+	if (m > 4)
+		__builtin_prefetch(src, 0, 3);
+	else
+		__builtin_prefetch(src, 0, 2);
+}
+
+INLINE ivec codes_load(const unsigned char *src, size_t ahead, size_t m)
+{
+	fetch(src + ahead, m);
+	return q_load(src);
+}
+
+INLINE ivec signed_load(const unsigned char *block, size_t word, size_t ahead, size_t m)
+{
+	if (word * S_VALUES * VL % 64 == 0)
+		fetch(block + word * S_VALUES * VL + ahead, m);
+	return s_load(block + word * S_VALUES * VL);
+}
+
 /* Adds to f[0], f[step], ... of m rows the product of run @at of a unit. */
 typedef void (*run_fn)(vec *f, size_t step, const unsigned char *w, size_t at, const struct x_run *x, size_t m, size_t words);
 
@@ -85,7 +119,7 @@ INLINE void run_q8_0(vec *f, size_t step, const unsigned char *w, size_t at, con
 		acc[i] = s_start(x->sums + i);
 	UNROLL
 	for (size_t word = 0; word < GROUP / S_VALUES; word++) {
-		ivec codes = s_load(block + word * S_VALUES * VL);
+		ivec codes = signed_load(block, word, AHEAD(UNIT_q8_0), m);
 
 		UNROLL
 		for (size_t i = 0; i < m; i++)
@@ -106,7 +140,7 @@ INLINE void run_i8(vec *f, size_t step, const unsigned char *w, size_t at, const
 		acc[i] = s_start(x->sums + i);
 	_Pragma("GCC unroll 4") for (size_t word = 0; word < words; word++)
 	{
-		ivec codes = s_load(w + word * S_VALUES * VL);
+		ivec codes = signed_load(w, word, PREFETCH_PANEL, m);
 
 		UNROLL
 		for (size_t i = 0; i < m; i++)
@@ -129,7 +163,7 @@ INLINE void run_q4_0(vec *f, size_t step, const unsigned char *w, size_t at, con
 		u[i] = u_start(x->sums + i);
 	UNROLL
 	for (size_t word = 0; word < 4; word++) {
-		ivec pairs = q_load(block + word * 4 * VL);
+		ivec pairs = codes_load(block + word * 4 * VL, AHEAD(UNIT_q4_0), m);
 		ivec low = q_low(pairs), high = q_high(pairs);
 
 		UNROLL
@@ -151,7 +185,9 @@ INLINE void group_q4_k(ivec *acc, const unsigned char *w, const struct x_run *x,
 		u[i] = u_zero();
 	UNROLL
 	for (size_t word = 0; word < 8; word++) {
-		ivec pairs = q_load(w + word * 4 * VL);
+		const unsigned char *src = w + word * 4 * VL;
+		/* The second time they are near. */
+		ivec pairs = group % 2 ? q_load(src) : codes_load(src, AHEAD(UNIT_q4_k), m);
 		ivec codes = group % 2 ? q_high(pairs) : q_low(pairs);
 
 		UNROLL
@@ -201,8 +237,11 @@ INLINE void half_q6_k(ivec *acc, const unsigned char *low, const unsigned char *
 
 	UNROLL
 	for (size_t word = 0; word < 4; word++) {
-		ivec pairs = q_load(low + (part % 2 * 8 + half * 4 + word) * 4 * VL);
-		ivec bits = q_two(q_load(high + (half * 4 + word) * 4 * VL), part);
+		const unsigned char *lower = low + (part % 2 * 8 + half * 4 + word) * 4 * VL;
+		const unsigned char *upper = high + (half * 4 + word) * 4 * VL;
+		/* After the first time they are near. */
+		ivec pairs = part < 2 ? codes_load(lower, AHEAD(UNIT_q6_k), m) : q_load(lower);
+		ivec bits = q_two(part ? q_load(upper) : codes_load(upper, AHEAD(UNIT_q6_k), m), part);
 		ivec codes = q_or(part < 2 ? q_low(pairs) : q_high(pairs), bits);
 
 		UNROLL
@@ -291,22 +330,19 @@ INLINE void quant_body(const struct tile_args *a, size_t column, struct quant_sh
 			if (!k)
 				break;
 			UNROLL
-			for (size_t p = 0; p < s.panels; p++)
+			for (size_t p = 0; p < s.panels; p++) {
 				run(f + p, s.panels, w[p], at, &x, s.m, values * s.x_bytes / 4);
+				/* Words of X are read again: there are not registers for all of them. */
+				__asm__ volatile("" : : : "memory");
+			}
 			k -= values;
 			x.words += values * s.m * s.x_bytes;
 			x.scales += s.m;
 			x.sums += s.m * s.sums;
 		}
 		UNROLL
-		for (size_t p = 0; p < s.panels; p++) {
-			if (s.panels > 1) {
-				UNROLL
-				for (size_t line = 0; line < s.bytes; line += 64)
-					__builtin_prefetch(w[p] + line + PREFETCH_PANEL);
-			}
+		for (size_t p = 0; p < s.panels; p++)
 			w[p] += s.bytes;
-		}
 	}
 	quant_store(a, f, column, s.m, s.panels);
 }
@@ -355,12 +391,6 @@ static const uint8_t NAME(quant_heights)[] = { 0, 1, 2, 4, 4, 6, 6, 8, 8, 12, 12
 
 /* Bytes of a code of X where codes of W are signed. */
 #define S_BYTES (4 / S_VALUES)
-
-/* Bytes of a unit of VL rows. */
-#define UNIT_q8_0 (4 * 34 * VL)
-#define UNIT_q4_0 (4 * 18 * VL)
-#define UNIT_q4_k (148 * VL)
-#define UNIT_q6_k (212 * VL)
 
 QUANT_OF(i8, QUANT_RUN_I8, 1, QUANT_RUN_I8 *VL, S_BYTES, 1)
 QUANT_OF(q8_0, 32, 4, UNIT_q8_0, S_BYTES, 1)

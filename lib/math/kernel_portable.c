@@ -8,6 +8,7 @@
 #define KERNELS_ISA PINPOOL_ISA_PORTABLE
 #define VL 4
 #define MR 4
+#define MR_BF16 MR
 #define NV 2
 #define TILE_PANELS(m) 1
 #define QUANT_ROWS 4

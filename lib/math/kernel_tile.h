@@ -332,10 +332,10 @@ PACK_OF(f16, 2, place_f16)
 PACK_OF(f8_e4m3, 1, place_f8)
 PACK_OF(f8_e5m2, 1, place_f8)
 
-#define FLOAT_PANELS(values_, pack, tile_)                                                              \
+#define FLOAT_PANELS(rows, values_, pack, tile_)                                                        \
 	{                                                                                               \
-		.mr = MR, .nr = NR, .values = (values_), .bytes = UNIT_BYTES, .x_bytes = sizeof(float), \
+		.mr = rows, .nr = NR, .values = (values_), .bytes = UNIT_BYTES, .x_bytes = sizeof(float), \
 		.heights = NAME(heights), .pack_x = NAME(pack_x), .pack_w = NAME(pack), .tile = NAME(tile_),                      \
 	}
-#define PACKED(type, values) FLOAT_PANELS(values, pack_##type, tile_##type)
-#define WIDENED(type)	     FLOAT_PANELS(1, widen_panel_##type, tile_f32)
+#define PACKED(type, rows, values) FLOAT_PANELS(rows, values, pack_##type, tile_##type)
+#define WIDENED(type)		   FLOAT_PANELS(MR, 1, widen_panel_##type, tile_f32)

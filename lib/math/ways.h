@@ -23,8 +23,10 @@ struct gemm {
 	const struct panel_type *type;
 	enum panels panels;
 
-	/* Rows of a panel of X. Panels are equally high; what the last one has too many is zero. */
+	/* Rows of a panel of X; the last may have fewer. */
 	size_t panel_m;
+	/* Columns of a tile for which all its panels of X run before the next come. */
+	size_t group_n;
 	/* Rows and columns of Y in a block and in a tile; multiples of panel_m and nr. */
 	size_t block_m;
 	size_t block_n;
