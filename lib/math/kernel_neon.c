@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
  * Kernels for AArch64 with dot products (ASIMDDP); nothing else beyond the base instructions is needed, so nothing else
- * is asked for when the kernels are chosen. A tile of 8 x 12 takes 24 of the 32 registers.
+ * is asked for when the kernels are chosen. A tile of 8 x 12 takes 24 of the 32 registers; 8 rows of codes take as many:
+ * two sums for each, and the products of a group that one of them receives.
  */
 #include <arm_neon.h>
 #include <string.h>
@@ -21,7 +22,7 @@
 #define MR_BF16 MR
 #define NV 3
 #define TILE_PANELS(m) ((m) == 1 ? 4 : (m) <= 4 ? 2 : 1)
-#define QUANT_ROWS 6
+#define QUANT_ROWS 8
 #define QUANT_PANELS(m) ((m) == 1 ? 4 : (m) <= 2 ? 2 : 1)
 #define DOT_ROWS(m) 4
 

@@ -369,8 +369,13 @@ INLINE void quant_columns(const struct tile_args *a, struct quant_shape s, run_f
 #else
 #define QUANT_CASES_6(...)
 #endif
+#if QUANT_ROWS >= 8
+#define QUANT_CASES_8(...) QUANT_CASE(8, __VA_ARGS__)
+#else
+#define QUANT_CASES_8(...)
+#endif
 #if QUANT_ROWS >= 12
-#define QUANT_CASES_12(...) QUANT_CASE(8, __VA_ARGS__) QUANT_CASE(12, __VA_ARGS__)
+#define QUANT_CASES_12(...) QUANT_CASE(12, __VA_ARGS__)
 #else
 #define QUANT_CASES_12(...)
 #endif
@@ -385,6 +390,7 @@ static const uint8_t NAME(quant_heights)[] = { 0, 1, 2, 4, 4, 6, 6, 8, 8, 12, 12
 			QUANT_CASE(2, type, __VA_ARGS__)                  \
 			QUANT_CASE(4, type, __VA_ARGS__)                  \
 			QUANT_CASES_6(type, __VA_ARGS__)                  \
+			QUANT_CASES_8(type, __VA_ARGS__)                  \
 			QUANT_CASES_12(type, __VA_ARGS__)                 \
 		}                                                                       \
 	}
