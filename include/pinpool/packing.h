@@ -17,7 +17,7 @@ extern "C" {
 #endif
 
 /* Of the order of values in packings; another number is another order. */
-#define PINPOOL_PACKING_VERSION 1u
+#define PINPOOL_PACKING_VERSION 2u
 
 /* @data of a packing, and every panel in it, lie at multiples of this. */
 #define PINPOOL_PACKING_ALIGN 64u

@@ -19,7 +19,7 @@
 #define NV 2
 #define TILE_PANELS(m) ((m) == 1 ? 4 : (m) <= 3 ? 2 : 1)
 #define QUANT_ROWS 6
-#define QUANT_PANELS(m) ((m) == 1 ? 4 : (m) <= 2 ? 2 : 1)
+#define QUANT_PANELS(m) 1
 #define DOT_ROWS(m) ((m) <= 2 ? 6 : (m) == 3 ? 4 : 3)
 
 typedef __m256 vec;
@@ -290,11 +290,6 @@ static inline ivec q_sub(ivec a, ivec b)
 	return _mm256_sub_epi32(a, b);
 }
 
-static inline ivec q_or(ivec a, ivec b)
-{
-	return _mm256_or_si256(a, b);
-}
-
 static inline ivec q_shift5(ivec a)
 {
 	return _mm256_slli_epi32(a, 5);
@@ -310,11 +305,18 @@ static inline ivec q_high(ivec a)
 	return _mm256_and_si256(_mm256_srli_epi16(a, 4), _mm256_set1_epi8(15));
 }
 
-/* What a shift of words takes across bytes is masked. */
-static inline __attribute__((always_inline)) ivec q_two(ivec a, size_t n)
+static inline ivec q_six(ivec a)
 {
-	return _mm256_and_si256(n < 2 ? _mm256_slli_epi16(a, 4 - 2 * n) : _mm256_srli_epi16(a, 2 * n - 4),
-				_mm256_set1_epi8(0x30));
+	return _mm256_and_si256(a, _mm256_set1_epi8(0x3f));
+}
+
+/* What a shift of words takes across bytes is masked. */
+static inline ivec q_tops(ivec a, ivec b, ivec c)
+{
+	a = _mm256_and_si256(_mm256_srli_epi16(a, 6), _mm256_set1_epi8(0x03));
+	b = _mm256_and_si256(_mm256_srli_epi16(b, 4), _mm256_set1_epi8(0x0c));
+	c = _mm256_and_si256(_mm256_srli_epi16(c, 2), _mm256_set1_epi8(0x30));
+	return _mm256_or_si256(_mm256_or_si256(a, b), c);
 }
 
 static inline vec q_float(ivec a)
@@ -348,7 +350,9 @@ static inline u_vec u_start(const int32_t *sum)
 
 static inline u_vec u_dot(u_vec u, ivec w, ivec x)
 {
-	return _mm256_add_epi16(u, _mm256_maddubs_epi16(w, x));
+	u = _mm256_add_epi16(u, _mm256_maddubs_epi16(w, x));
+	__asm__ volatile("" : "+x"(u));
+	return u;
 }
 
 static inline ivec u_end(u_vec u, const int32_t *sum)
@@ -380,7 +384,9 @@ static inline ivec s_start(const int32_t *sum)
 
 static inline ivec s_dot(ivec acc, ivec w, ivec x)
 {
-	return _mm256_add_epi32(acc, _mm256_madd_epi16(w, x));
+	acc = _mm256_add_epi32(acc, _mm256_madd_epi16(w, x));
+	__asm__ volatile("" : "+x"(acc));
+	return acc;
 }
 
 #include "math/kernel_template.h"

@@ -20,7 +20,7 @@
 #define NV 2
 #define TILE_PANELS(m) ((m) <= 2 ? 4 : (m) <= 4 ? 3 : (m) <= 6 ? 2 : 1)
 #define QUANT_ROWS 12
-#define QUANT_PANELS(m) ((m) == 1 ? 4 : (m) <= 4 ? 2 : 1)
+#define QUANT_PANELS(m) ((m) == 3 || (m) == 4 ? 2 : 1)
 #define DOT_ROWS(m) 6
 
 typedef __m512 vec;
@@ -265,11 +265,6 @@ static inline ivec q_sub(ivec a, ivec b)
 	return _mm512_sub_epi32(a, b);
 }
 
-static inline ivec q_or(ivec a, ivec b)
-{
-	return _mm512_or_si512(a, b);
-}
-
 static inline ivec q_shift5(ivec a)
 {
 	return _mm512_slli_epi32(a, 5);
@@ -285,11 +280,17 @@ static inline ivec q_high(ivec a)
 	return _mm512_and_si512(_mm512_srli_epi16(a, 4), _mm512_set1_epi8(15));
 }
 
-/* What a shift of words takes across bytes is masked. */
-static inline __attribute__((always_inline)) ivec q_two(ivec a, size_t n)
+static inline ivec q_six(ivec a)
 {
-	return _mm512_and_si512(n < 2 ? _mm512_slli_epi16(a, 4 - 2 * n) : _mm512_srli_epi16(a, 2 * n - 4),
-				_mm512_set1_epi8(0x30));
+	return _mm512_and_si512(a, _mm512_set1_epi8(0x3f));
+}
+
+/* What a shift of words takes across bytes is masked. 0xca: bits of the second where the first has ones, else of the third. */
+static inline ivec q_tops(ivec a, ivec b, ivec c)
+{
+	b = _mm512_ternarylogic_epi32(_mm512_set1_epi8(0x03), _mm512_srli_epi16(a, 6), _mm512_srli_epi16(b, 4), 0xca);
+	c = _mm512_ternarylogic_epi32(_mm512_set1_epi8(0x0f), b, _mm512_srli_epi16(c, 2), 0xca);
+	return q_six(c);
 }
 
 static inline vec q_float(ivec a)

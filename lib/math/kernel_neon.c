@@ -332,11 +332,6 @@ static inline ivec q_sub(ivec a, ivec b)
 	return vsubq_s32(a, b);
 }
 
-static inline ivec q_or(ivec a, ivec b)
-{
-	return vorrq_s32(a, b);
-}
-
 static inline ivec q_shift5(ivec a)
 {
 	return vshlq_n_s32(a, 5);
@@ -352,9 +347,17 @@ static inline ivec q_high(ivec a)
 	return vreinterpretq_s32_u8(vshrq_n_u8(vreinterpretq_u8_s32(a), 4));
 }
 
-static inline __attribute__((always_inline)) ivec q_two(ivec a, size_t n)
+static inline ivec q_six(ivec a)
 {
-	return vandq_s32(n < 2 ? a << (int)(4 - 2 * n) : a >> (int)(2 * n - 4), vdupq_n_s32(0x30303030));
+	return vandq_s32(a, vdupq_n_s32(0x3f3f3f3f));
+}
+
+static inline ivec q_tops(ivec a, ivec b, ivec c)
+{
+	a = vandq_s32(vshrq_n_s32(a, 6), vdupq_n_s32(0x03030303));
+	b = vandq_s32(vshrq_n_s32(b, 4), vdupq_n_s32(0x0c0c0c0c));
+	c = vandq_s32(vshrq_n_s32(c, 2), vdupq_n_s32(0x30303030));
+	return vorrq_s32(vorrq_s32(a, b), c);
 }
 
 static inline vec q_float(ivec a)

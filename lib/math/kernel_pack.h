@@ -117,8 +117,40 @@ INLINE void unit_to_q4_k(unsigned char *dst, const unsigned char *block, size_t 
 	copy_words(dst + 20 * VL, block + Q4_K_CODES, ldw, rows, 32);
 }
 
+INLINE words_vec words_at(const unsigned char *src, size_t word)
+{
+	words_vec v;
+
+	memcpy(&v, src + word * sizeof(v), sizeof(v));
+	return v;
+}
+
+/* Word @word of the codes of a block of Q6_K, from vectors of its words. */
+INLINE words_vec sixes(const unsigned char *low, const unsigned char *high, size_t word)
+{
+	size_t half = word / 32, group = word / 8 % 4, at = word % 8;
+	words_vec four = words_at(low, half * 16 + group % 2 * 8 + at) >> (group < 2 ? 0 : 4) & 0x0f0f0f0fu;
+	words_vec two = words_at(high, half * 8 + at) >> (uint32_t)(2 * group) & 0x03030303u;
+
+	return four | two << 4;
+}
+
+/* Four words as three: the last one is shared out. */
+INLINE void place_sixes(unsigned char *dst, const unsigned char *low, const unsigned char *high, size_t word)
+{
+	words_vec last = sixes(low, high, word + 3);
+
+	for (size_t i = 0; i < 3; i++) {
+		words_vec bits = last >> (uint32_t)(2 * i) & 0x03030303u;
+
+		v_store(dst + i * 4 * VL, (vec)(sixes(low, high, word + i) | bits << 6));
+	}
+}
+
 INLINE void unit_to_q6_k(unsigned char *dst, const unsigned char *block, size_t ldw, size_t rows, size_t blocks)
 {
+	unsigned char low[32 * 4 * VL], high[16 * 4 * VL];
+
 	copy_half(dst, block + Q6_K_D, ldw, rows);
 	for (size_t row = 0; row < VL; row++) {
 		uint8_t scales[16] = { 0 };
@@ -128,8 +160,10 @@ INLINE void unit_to_q6_k(unsigned char *dst, const unsigned char *block, size_t 
 		place_pairs(dst + 2 * VL, scales, row, 8);
 	}
 	memset(dst + 18 * VL, 0, 2 * VL);
-	copy_words(dst + 20 * VL, block, ldw, rows, 32);
-	copy_words(dst + 148 * VL, block + Q6_K_HIGH, ldw, rows, 16);
+	copy_words(low, block, ldw, rows, 32);
+	copy_words(high, block + Q6_K_HIGH, ldw, rows, 16);
+	for (size_t word = 0; word < 64; word += 4)
+		place_sixes(dst + 20 * VL + word * 3 * VL, low, high, word);
 }
 
 /* Values in a unit and in a block, and bytes of a block. */

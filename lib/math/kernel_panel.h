@@ -9,7 +9,8 @@
  *   q4_0    d of 4 blocks, then 4 vectors for each; word i of a block has code 4 i and the next in the lower halves of its
  *           bytes, 16 + 4 i in the upper ones
  *   q4_k    d, dmin, s and m (each 4 times a pair for every row), then 32 vectors as the block's 32 words
- *   q6_k    d, s (8 pairs for every row), as much again as d, then 32 vectors of the lower bits and 16 of the upper ones, as the block's words
+ *   q6_k    d, s (8 pairs for every row), as much again as d, then 3 vectors for 16 codes: words 0 to 2 in the lower 6
+ *           bits of bytes, word 3 in the upper ones, its lowest bits first
  *   i8      codes only; the scale of a row is the caller's
  *
  * Signed codes lie in pairs or quadruples of k, as S_VALUES says, and with their highest bit turned where S_BIASED is
@@ -25,9 +26,9 @@
  *
  *   ivec                          VL integers of 32 bits
  *   q_load(src), q_word(src)      VL words; one word for all lanes
- *   q_add(a, b), q_sub(a, b), q_or(a, b), q_shift5(a)    a << 5
+ *   q_add(a, b), q_sub(a, b), q_shift5(a)    a << 5
  *   q_low(a), q_high(a)           lower and upper halves of bytes
- *   q_two(a, n)                   two bits of each byte from bit 2 n on, at bits 4 and 5
+ *   q_six(a), q_tops(a, b, c)     lower 6 bits of bytes; the upper 2, those of a as the lowest
  *   q_float(a)                    as f32
  *   p_load(src), p_dot(a, b)      VL pairs of signed bytes as 16 bits; sums of their products with pairs of b
  *   u_vec, u_start(sum), u_dot(u, w, x), u_end(u, sum)    sum + products of unsigned codes w and signed ones x, in
@@ -70,26 +71,39 @@ struct quant_shape {
 #define AHEAD(unit) ((PREFETCH_PANEL + (unit) - 1) / (unit) * (unit))
 
 /*
- * Fetches what a later unit has at the same place. With few rows of X, work waits for memory: there the second cache has
- * room for as many lines on their way as it takes, which the first has not.
+ * Fetches what a later unit has at the same place, for m rows of X. One or two leave the processor time to run ahead of
+ * itself along a panel, and to see by itself where it leads; fetches would only take room from its own. With a few more
+ * work waits for memory, and the second cache has room for as many lines on their way as it takes. With many all that
+ * matters is that a line is in the first cache when it is its turn.
  */
 INLINE void fetch(const unsigned char *src, size_t m)
 {
 	if (m > 4)
 		__builtin_prefetch(src, 0, 3);
-	else
+	else if (m > 2)
 		__builtin_prefetch(src, 0, 2);
 }
 
-INLINE ivec codes_load(const unsigned char *src, size_t ahead, size_t m)
+/* What stands before the codes of a unit. */
+INLINE void fetch_head(const unsigned char *head, size_t bytes, size_t ahead, size_t m)
 {
-	fetch(src + ahead, m);
-	return q_load(src);
+	UNROLL
+	for (size_t i = 0; i < bytes; i += 64)
+		fetch(head + i + ahead, m);
+}
+
+/* A vector of @block; one of each line fetches. */
+INLINE ivec codes_load(const unsigned char *block, size_t word, size_t ahead, size_t m)
+{
+	if (word * 4 * VL % 64 == 0)
+		fetch(block + word * 4 * VL + ahead, m);
+	return q_load(block + word * 4 * VL);
 }
 
 INLINE ivec signed_load(const unsigned char *block, size_t word, size_t ahead, size_t m)
 {
-	if (word * S_VALUES * VL % 64 == 0)
+	/* One step a word: there is time enough up to 4 rows. */
+	if (m > 4 && word * S_VALUES * VL % 64 == 0)
 		fetch(block + word * S_VALUES * VL + ahead, m);
 	return s_load(block + word * S_VALUES * VL);
 }
@@ -114,6 +128,8 @@ INLINE void run_q8_0(vec *f, size_t step, const unsigned char *w, size_t at, con
 	vec scale = v_load_f16(w + at * 2 * VL);
 	ivec acc[MQ];
 
+	if (!at)
+		fetch_head(w, 8 * VL, AHEAD(UNIT_q8_0), m);
 	UNROLL
 	for (size_t i = 0; i < m; i++)
 		acc[i] = s_start(x->sums + i);
@@ -158,12 +174,14 @@ INLINE void run_q4_0(vec *f, size_t step, const unsigned char *w, size_t at, con
 	vec scale = v_load_f16(w + at * 2 * VL);
 	u_vec u[MQ];
 
+	if (!at)
+		fetch_head(w, 8 * VL, AHEAD(UNIT_q4_0), m);
 	UNROLL
 	for (size_t i = 0; i < m; i++)
 		u[i] = u_start(x->sums + i);
 	UNROLL
 	for (size_t word = 0; word < 4; word++) {
-		ivec pairs = codes_load(block + word * 4 * VL, AHEAD(UNIT_q4_0), m);
+		ivec pairs = codes_load(block, word, AHEAD(UNIT_q4_0), m);
 		ivec low = q_low(pairs), high = q_high(pairs);
 
 		UNROLL
@@ -185,9 +203,8 @@ INLINE void group_q4_k(ivec *acc, const unsigned char *w, const struct x_run *x,
 		u[i] = u_zero();
 	UNROLL
 	for (size_t word = 0; word < 8; word++) {
-		const unsigned char *src = w + word * 4 * VL;
 		/* The second time they are near. */
-		ivec pairs = group % 2 ? q_load(src) : codes_load(src, AHEAD(UNIT_q4_k), m);
+		ivec pairs = group % 2 ? q_load(w + word * 4 * VL) : codes_load(w, word, AHEAD(UNIT_q4_k), m);
 		ivec codes = group % 2 ? q_high(pairs) : q_low(pairs);
 
 		UNROLL
@@ -206,6 +223,7 @@ INLINE void run_q4_k(vec *f, size_t step, const unsigned char *w, size_t at, con
 	vec scale = v_load_f16(w), minimum = v_load_f16(w + 2 * VL);
 	ivec acc[MQ], low[MQ];
 
+	fetch_head(w, 20 * VL, AHEAD(UNIT_q4_k), m);
 	UNROLL
 	for (size_t i = 0; i < m; i++)
 		acc[i] = low[i] = q_zero();
@@ -229,26 +247,25 @@ INLINE void run_q4_k(vec *f, size_t step, const unsigned char *w, size_t at, con
 	}
 }
 
-/* 16 codes of Q6_K, half of a group of 32, which is part @part of a half of a block. */
-INLINE void half_q6_k(ivec *acc, const unsigned char *low, const unsigned char *high, const struct x_run *x, size_t m,
-		      ivec scales, size_t part, size_t word0, size_t half)
+/* 16 codes of Q6_K. */
+INLINE void group_q6_k(ivec *acc, const unsigned char *w, const struct x_run *x, size_t m, ivec scales, size_t pair,
+		       size_t odd)
 {
-	u_vec u[MQ];
+	ivec a = codes_load(w, 3 * odd, AHEAD(UNIT_q6_k), m);
+	ivec b = codes_load(w, 3 * odd + 1, AHEAD(UNIT_q6_k), m);
+	ivec c = codes_load(w, 3 * odd + 2, AHEAD(UNIT_q6_k), m);
+	const ivec codes[4] = { q_six(a), q_six(b), q_six(c), q_tops(a, b, c) };
 
 	UNROLL
-	for (size_t word = 0; word < 4; word++) {
-		const unsigned char *lower = low + (part % 2 * 8 + half * 4 + word) * 4 * VL;
-		const unsigned char *upper = high + (half * 4 + word) * 4 * VL;
-		/* After the first time they are near. */
-		ivec pairs = part < 2 ? codes_load(lower, AHEAD(UNIT_q6_k), m) : q_load(lower);
-		ivec bits = q_two(part ? q_load(upper) : codes_load(upper, AHEAD(UNIT_q6_k), m), part);
-		ivec codes = q_or(part < 2 ? q_low(pairs) : q_high(pairs), bits);
-
+	for (size_t i = 0; i < m; i++) {
 		UNROLL
-		for (size_t i = 0; i < m; i++) {
-			u[i] = u_dot(word % U_WORDS_6 ? u[i] : u_zero(), codes, x_word(x, word0 + half * 4 + word, m, i));
-			if (word % U_WORDS_6 == U_WORDS_6 - 1)
-				acc[i] = u_scaled(acc[i], u[i], scales, half);
+		for (size_t word = 0; word < 4; word += U_WORDS_6) {
+			u_vec u = u_zero();
+
+			UNROLL
+			for (size_t j = word; j < word + U_WORDS_6; j++)
+				u = u_dot(u, codes[j], x_word(x, pair * 8 + odd * 4 + j, m, i));
+			acc[i] = u_scaled(acc[i], u, scales, odd);
 		}
 	}
 }
@@ -256,24 +273,26 @@ INLINE void half_q6_k(ivec *acc, const unsigned char *low, const unsigned char *
 INLINE void run_q6_k(vec *f, size_t step, const unsigned char *w, size_t at, const struct x_run *x, size_t m,
 		     size_t words)
 {
-	const unsigned char *scales = w + 2 * VL, *low = w + 20 * VL, *high = low + 128 * VL;
+	const unsigned char *scales = w + 2 * VL, *codes = w + 20 * VL;
 	vec scale = v_load_f16(w);
 	ivec acc[MQ], sums[MQ];
 
+	fetch_head(w, 20 * VL, AHEAD(UNIT_q6_k), m);
 	UNROLL
 	for (size_t i = 0; i < m; i++)
 		acc[i] = sums[i] = q_zero();
-	for (size_t group = 0; group < 8; group += 4, low += 64 * VL, high += 32 * VL) {
-		UNROLL
-		for (size_t part = 0; part < 4; part++) {
-			ivec s = p_load(scales + (group + part) * 2 * VL);
+	for (size_t pair = 0; pair < 8; pair++) {
+		ivec s = p_load(scales + pair * 2 * VL);
 
-			UNROLL
-			for (size_t i = 0; i < m; i++)
-				sums[i] = q_add(sums[i], p_dot(s, q_word(x->sums + (group + part) * m + i)));
-			half_q6_k(acc, low, high, x, m, s, part, (group + part) * 8, 0);
-			half_q6_k(acc, low, high, x, m, s, part, (group + part) * 8, 1);
-		}
+		group_q6_k(acc, codes + pair * 24 * VL, x, m, s, pair, 0);
+		group_q6_k(acc, codes + pair * 24 * VL, x, m, s, pair, 1);
+	}
+	for (size_t pair = 0; pair < 8; pair++) {
+		ivec s = p_load(scales + pair * 2 * VL);
+
+		UNROLL
+		for (size_t i = 0; i < m; i++)
+			sums[i] = q_add(sums[i], p_dot(s, q_word(x->sums + pair * m + i)));
 	}
 	/* Codes are 32 too high. */
 	UNROLL

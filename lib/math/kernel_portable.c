@@ -247,11 +247,6 @@ static inline ivec q_sub(ivec a, ivec b)
 	return a - b;
 }
 
-static inline ivec q_or(ivec a, ivec b)
-{
-	return a | b;
-}
-
 static inline ivec q_shift5(ivec a)
 {
 	return a << 5;
@@ -267,9 +262,14 @@ static inline ivec q_high(ivec a)
 	return a >> 4 & 0x0f0f0f0f;
 }
 
-static inline ivec q_two(ivec a, size_t n)
+static inline ivec q_six(ivec a)
 {
-	return (n < 2 ? a << (int)(4 - 2 * n) : a >> (int)(2 * n - 4)) & 0x30303030;
+	return a & 0x3f3f3f3f;
+}
+
+static inline ivec q_tops(ivec a, ivec b, ivec c)
+{
+	return (a >> 6 & 0x03030303) | (b >> 4 & 0x0c0c0c0c) | (c >> 2 & 0x30303030);
 }
 
 static inline vec q_float(ivec a)
