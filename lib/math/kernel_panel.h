@@ -221,30 +221,33 @@ INLINE void run_q4_k(vec *f, size_t step, const unsigned char *w, size_t at, con
 {
 	const unsigned char *scales = w + 4 * VL, *minima = scales + 8 * VL, *codes = minima + 8 * VL;
 	vec scale = v_load_f16(w), minimum = v_load_f16(w + 2 * VL);
-	ivec acc[MQ], low[MQ];
+	ivec acc[MQ];
 
 	fetch_head(w, 20 * VL, AHEAD(UNIT_q4_k), m);
 	UNROLL
 	for (size_t i = 0; i < m; i++)
-		acc[i] = low[i] = q_zero();
+		acc[i] = q_zero();
+	for (size_t pair = 0; pair < 4; pair++) {
+		ivec least = p_load(minima + pair * 2 * VL);
+
+		UNROLL
+		for (size_t i = 0; i < m; i++)
+			acc[i] = q_add(acc[i], p_dot(least, q_word(x->sums + pair * m + i)));
+	}
+	UNROLL
+	for (size_t i = 0; i < m; i++) {
+		f[i * step] = v_fma(v_mul(minimum, q_float(acc[i])), v_set1(-x->scales[i]), f[i * step]);
+		acc[i] = q_zero();
+	}
 	for (size_t pair = 0; pair < 4; pair++) {
 		ivec s = p_load(scales + pair * 2 * VL);
 
 		group_q4_k(acc, codes + pair * 32 * VL, x, m, s, 2 * pair);
 		group_q4_k(acc, codes + pair * 32 * VL, x, m, s, 2 * pair + 1);
 	}
-	for (size_t pair = 0; pair < 4; pair++) {
-		ivec least = p_load(minima + pair * 2 * VL);
-
-		UNROLL
-		for (size_t i = 0; i < m; i++)
-			low[i] = q_add(low[i], p_dot(least, q_word(x->sums + pair * m + i)));
-	}
 	UNROLL
-	for (size_t i = 0; i < m; i++) {
+	for (size_t i = 0; i < m; i++)
 		add_scaled(f + i * step, acc[i], scale, x, i);
-		f[i * step] = v_fma(v_mul(minimum, q_float(low[i])), v_set1(-x->scales[i]), f[i * step]);
-	}
 }
 
 /* 16 codes of Q6_K. */
@@ -275,29 +278,32 @@ INLINE void run_q6_k(vec *f, size_t step, const unsigned char *w, size_t at, con
 {
 	const unsigned char *scales = w + 2 * VL, *codes = w + 20 * VL;
 	vec scale = v_load_f16(w);
-	ivec acc[MQ], sums[MQ];
+	ivec acc[MQ];
 
 	fetch_head(w, 20 * VL, AHEAD(UNIT_q6_k), m);
 	UNROLL
 	for (size_t i = 0; i < m; i++)
-		acc[i] = sums[i] = q_zero();
+		acc[i] = q_zero();
+	/* What codes are too high by, before their products: all scales are read before the first code. */
+	for (size_t pair = 0; pair < 8; pair++) {
+		ivec s = p_load(scales + pair * 2 * VL);
+
+		UNROLL
+		for (size_t i = 0; i < m; i++)
+			acc[i] = q_add(acc[i], p_dot(s, q_word(x->sums + pair * m + i)));
+	}
+	UNROLL
+	for (size_t i = 0; i < m; i++)
+		acc[i] = q_sub(q_zero(), q_shift5(acc[i]));
 	for (size_t pair = 0; pair < 8; pair++) {
 		ivec s = p_load(scales + pair * 2 * VL);
 
 		group_q6_k(acc, codes + pair * 24 * VL, x, m, s, pair, 0);
 		group_q6_k(acc, codes + pair * 24 * VL, x, m, s, pair, 1);
 	}
-	for (size_t pair = 0; pair < 8; pair++) {
-		ivec s = p_load(scales + pair * 2 * VL);
-
-		UNROLL
-		for (size_t i = 0; i < m; i++)
-			sums[i] = q_add(sums[i], p_dot(s, q_word(x->sums + pair * m + i)));
-	}
-	/* Codes are 32 too high. */
 	UNROLL
 	for (size_t i = 0; i < m; i++)
-		add_scaled(f + i * step, q_sub(acc[i], q_shift5(sums[i])), scale, x, i);
+		add_scaled(f + i * step, acc[i], scale, x, i);
 }
 
 INLINE void quant_store(const struct tile_args *a, const vec *f, size_t column, size_t height, size_t panels)
