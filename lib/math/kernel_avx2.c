@@ -20,6 +20,7 @@
 #define TILE_PANELS(m) ((m) == 1 ? 4 : (m) <= 3 ? 2 : 1)
 #define QUANT_ROWS 6
 #define QUANT_PANELS(m) 1
+#define SIGNED_PANELS(m) ((m) < 4 ? 1 : 2)
 #define DOT_ROWS(m) ((m) <= 2 ? 6 : (m) == 3 ? 4 : 3)
 
 typedef __m256 vec;
@@ -334,7 +335,12 @@ static inline ivec p_dot(ivec a, ivec b)
 	return _mm256_madd_epi16(a, b);
 }
 
-/* Sums of pairs in 16 bits: of 4 bits, 8 words have at most 8 * 2 * 15 * 127 < 2^15; of 6 bits, 2 words. */
+/*
+ * An empty asm after each step keeps steps in their order: the compiler would start all of a block first, for which there
+ * are not registers enough. Where the sum is made by one, it also stays in the register that it is in.
+ *
+ * Sums of pairs in 16 bits: of 4 bits, 8 words have at most 8 * 2 * 15 * 127 < 2^15; of 6 bits, 2 words.
+ */
 typedef __m256i u_vec;
 #define U_WORDS_6 2
 
@@ -384,8 +390,9 @@ static inline ivec s_start(const int32_t *sum)
 
 static inline ivec s_dot(ivec acc, ivec w, ivec x)
 {
-	acc = _mm256_add_epi32(acc, _mm256_madd_epi16(w, x));
-	__asm__ volatile("" : "+x"(acc));
+	ivec products = _mm256_madd_epi16(w, x);
+
+	__asm__ volatile("vpaddd %1, %0, %0" : "+x"(acc) : "x"(products));
 	return acc;
 }
 

@@ -42,6 +42,8 @@
 
 /* Rows of X in a panel, and panels of W side by side for m of them. */
 #define MQ QUANT_ROWS
+/* Most vectors of results of a tile. */
+#define QUANT_MOST (2 * MQ)
 
 /* One run of a panel of X. */
 struct x_run {
@@ -59,6 +61,7 @@ struct quant_shape {
 	size_t bytes; /* of a unit of W, of VL rows */
 	size_t x_bytes; /* of a code of X */
 	size_t sums;
+	bool together; /* one run for all panels */
 };
 
 /* Bytes of a unit of VL rows. */
@@ -100,16 +103,24 @@ INLINE ivec codes_load(const unsigned char *block, size_t word, size_t ahead, si
 	return q_load(block + word * 4 * VL);
 }
 
-INLINE ivec signed_load(const unsigned char *block, size_t word, size_t ahead, size_t m)
+/* Words of signed codes in a line. */
+#define S_LINE (64 / (S_VALUES * VL))
+
+/* One step a word: there is time enough without fetches up to 4 rows. */
+INLINE ivec signed_load(const unsigned char *block, size_t word, bool first, size_t ahead, size_t m)
 {
-	/* One step a word: there is time enough up to 4 rows. */
-	if (m > 4 && word * S_VALUES * VL % 64 == 0)
-		fetch(block + word * S_VALUES * VL + ahead, m);
-	return s_load(block + word * S_VALUES * VL);
+	block += word * S_VALUES * VL;
+	if (m > 4 && first)
+		fetch(block + ahead, m);
+	return s_load(block);
 }
 
-/* Adds to f[0], f[step], ... of m rows the product of run @at of a unit. */
-typedef void (*run_fn)(vec *f, size_t step, const unsigned char *w, size_t at, const struct x_run *x, size_t m, size_t words);
+/*
+ * Adds to f[0], f[step], ... of m rows the product of run @at of a unit. Runs of signed codes do it for @step panels at
+ * once, into f[1], f[step + 1], ... as well; others for the first.
+ */
+typedef void (*run_fn)(vec *f, size_t step, const unsigned char *const *panels, size_t at, const struct x_run *x, size_t m,
+		       size_t words);
 
 INLINE ivec x_word(const struct x_run *x, size_t word, size_t m, size_t row)
 {
@@ -121,55 +132,76 @@ INLINE void add_scaled(vec *f, ivec sum, vec scale, const struct x_run *x, size_
 	*f = v_fma(v_mul(scale, q_float(sum)), v_set1(x->scales[row]), *f);
 }
 
-INLINE void run_q8_0(vec *f, size_t step, const unsigned char *w, size_t at, const struct x_run *x, size_t m,
+/* Adds the products of @count words from @first on, which begins a line. */
+INLINE void signed_words(ivec *acc, const unsigned char *const *codes, size_t panels, const struct x_run *x, size_t m,
+			 size_t first, size_t count, size_t ahead)
+{
+	UNROLL
+	for (size_t word = first; word < first + count; word++) {
+		ivec w[TILE_MOST];
+
+		UNROLL
+		for (size_t p = 0; p < panels; p++)
+			w[p] = signed_load(codes[p], word, (word - first) % S_LINE == 0, ahead, m);
+		UNROLL
+		for (size_t i = 0; i < m; i++) {
+			ivec activations = x_word(x, word, m, i);
+
+			UNROLL
+			for (size_t p = 0; p < panels; p++)
+				acc[i * panels + p] = s_dot(acc[i * panels + p], w[p], activations);
+		}
+	}
+}
+
+INLINE void run_q8_0(vec *f, size_t step, const unsigned char *const *panels, size_t at, const struct x_run *x, size_t m,
 		     size_t words)
 {
-	const unsigned char *block = w + 8 * VL + at * 32 * VL;
-	vec scale = v_load_f16(w + at * 2 * VL);
-	ivec acc[MQ];
+	const unsigned char *codes[TILE_MOST];
+	ivec acc[QUANT_MOST];
 
-	if (!at)
-		fetch_head(w, 8 * VL, AHEAD(UNIT_q8_0), m);
 	UNROLL
-	for (size_t i = 0; i < m; i++)
-		acc[i] = s_start(x->sums + i);
+	for (size_t p = 0; p < step; p++) {
+		codes[p] = panels[p] + 8 * VL + at * 32 * VL;
+		if (!at)
+			fetch_head(panels[p], 8 * VL, AHEAD(UNIT_q8_0), m);
+	}
 	UNROLL
-	for (size_t word = 0; word < GROUP / S_VALUES; word++) {
-		ivec codes = signed_load(block, word, AHEAD(UNIT_q8_0), m);
+	for (size_t i = 0; i < m * step; i++)
+		acc[i] = s_start(x->sums + i / step);
+	signed_words(acc, codes, step, x, m, 0, GROUP / S_VALUES, AHEAD(UNIT_q8_0));
+	UNROLL
+	for (size_t p = 0; p < step; p++) {
+		vec scale = v_load_f16(panels[p] + at * 2 * VL);
 
 		UNROLL
 		for (size_t i = 0; i < m; i++)
-			acc[i] = s_dot(acc[i], codes, x_word(x, word, m, i));
+			add_scaled(f + i * step + p, acc[i * step + p], scale, x, i);
 	}
-	UNROLL
-	for (size_t i = 0; i < m; i++)
-		add_scaled(f + i * step, acc[i], scale, x, i);
 }
 
-INLINE void run_i8(vec *f, size_t step, const unsigned char *w, size_t at, const struct x_run *x, size_t m,
-		     size_t words)
+INLINE void run_i8(vec *f, size_t step, const unsigned char *const *panels, size_t at, const struct x_run *x, size_t m,
+		   size_t words)
 {
-	ivec acc[MQ];
+	ivec acc[QUANT_MOST];
+	size_t word = 0;
 
 	UNROLL
-	for (size_t i = 0; i < m; i++)
-		acc[i] = s_start(x->sums + i);
-	_Pragma("GCC unroll 4") for (size_t word = 0; word < words; word++)
-	{
-		ivec codes = signed_load(w, word, PREFETCH_PANEL, m);
-
-		UNROLL
-		for (size_t i = 0; i < m; i++)
-			acc[i] = s_dot(acc[i], codes, x_word(x, word, m, i));
-	}
+	for (size_t i = 0; i < m * step; i++)
+		acc[i] = s_start(x->sums + i / step);
+	for (; word + 4 <= words; word += 4)
+		signed_words(acc, panels, step, x, m, word, 4, PREFETCH_PANEL);
+	for (; word < words; word++)
+		signed_words(acc, panels, step, x, m, word, 1, PREFETCH_PANEL);
 	UNROLL
-	for (size_t i = 0; i < m; i++)
-		f[i * step] = v_fma(q_float(acc[i]), v_set1(x->scales[i]), f[i * step]);
+	for (size_t i = 0; i < m * step; i++)
+		f[i] = v_fma(q_float(acc[i]), v_set1(x->scales[i / step]), f[i]);
 }
 
-INLINE void run_q4_0(vec *f, size_t step, const unsigned char *w, size_t at, const struct x_run *x, size_t m,
+INLINE void run_q4_0(vec *f, size_t step, const unsigned char *const *panels, size_t at, const struct x_run *x, size_t m,
 		     size_t words)
 {
+	const unsigned char *w = panels[0];
 	const unsigned char *block = w + 8 * VL + at * 16 * VL;
 	vec scale = v_load_f16(w + at * 2 * VL);
 	u_vec u[MQ];
@@ -216,9 +248,10 @@ INLINE void group_q4_k(ivec *acc, const unsigned char *w, const struct x_run *x,
 		acc[i] = u_scaled(acc[i], u[i], scales, group % 2);
 }
 
-INLINE void run_q4_k(vec *f, size_t step, const unsigned char *w, size_t at, const struct x_run *x, size_t m,
+INLINE void run_q4_k(vec *f, size_t step, const unsigned char *const *panels, size_t at, const struct x_run *x, size_t m,
 		     size_t words)
 {
+	const unsigned char *w = panels[0];
 	const unsigned char *scales = w + 4 * VL, *minima = scales + 8 * VL, *codes = minima + 8 * VL;
 	vec scale = v_load_f16(w), minimum = v_load_f16(w + 2 * VL);
 	ivec acc[MQ];
@@ -273,9 +306,10 @@ INLINE void group_q6_k(ivec *acc, const unsigned char *w, const struct x_run *x,
 	}
 }
 
-INLINE void run_q6_k(vec *f, size_t step, const unsigned char *w, size_t at, const struct x_run *x, size_t m,
+INLINE void run_q6_k(vec *f, size_t step, const unsigned char *const *panels, size_t at, const struct x_run *x, size_t m,
 		     size_t words)
 {
+	const unsigned char *w = panels[0];
 	const unsigned char *scales = w + 2 * VL, *codes = w + 20 * VL;
 	vec scale = v_load_f16(w);
 	ivec acc[MQ];
@@ -335,8 +369,9 @@ INLINE void quant_store(const struct tile_args *a, const vec *f, size_t column, 
 INLINE void quant_body(const struct tile_args *a, size_t column, struct quant_shape s, run_fn run)
 {
 	size_t k = (a->k + 3) / 4 * 4, runs = (a->k + s.run - 1) / s.run;
+	const size_t calls = s.together ? 1 : s.panels;
 	const unsigned char *w[TILE_MOST];
-	vec f[MQ > TILE_MOST ? MQ : TILE_MOST];
+	vec f[QUANT_MOST];
 	struct x_run x = { .words = a->x };
 
 	x.scales = (const float *)(x.words + s.m * k * s.x_bytes);
@@ -355,8 +390,8 @@ INLINE void quant_body(const struct tile_args *a, size_t column, struct quant_sh
 			if (!k)
 				break;
 			UNROLL
-			for (size_t p = 0; p < s.panels; p++) {
-				run(f + p, s.panels, w[p], at, &x, s.m, values * s.x_bytes / 4);
+			for (size_t p = 0; p < calls; p++) {
+				run(f + p, s.panels, w + p, at, &x, s.m, values * s.x_bytes / 4);
 				/* Words of X are read again: there are not registers for all of them. */
 				__asm__ volatile("" : : : "memory");
 			}
@@ -383,11 +418,9 @@ INLINE void quant_columns(const struct tile_args *a, struct quant_shape s, run_f
 		quant_body(a, column, s, run);
 }
 
-#define QUANT_CASE(rows, type, run, unit, bytes, x_bytes, sums)                                                 \
+#define QUANT_CASE(rows, type, panels, ...)                                                                     \
 	case rows:                                                                                              \
-		quant_columns(a,                                                                                \
-			      (struct quant_shape){ rows, QUANT_PANELS(rows), run, unit, bytes, x_bytes, sums }, \
-			      run_##type);                                                                      \
+		quant_columns(a, (struct quant_shape){ rows, panels(rows), __VA_ARGS__ }, run_##type);          \
 		break;
 #if QUANT_ROWS >= 6
 #define QUANT_CASES_6(...) QUANT_CASE(6, __VA_ARGS__)
@@ -423,8 +456,8 @@ static const uint8_t NAME(quant_heights)[] = { 0, 1, 2, 4, 4, 6, 6, 8, 8, 12, 12
 /* Bytes of a code of X where codes of W are signed. */
 #define S_BYTES (4 / S_VALUES)
 
-QUANT_OF(i8, QUANT_RUN_I8, 1, QUANT_RUN_I8 *VL, S_BYTES, 1)
-QUANT_OF(q8_0, 32, 4, UNIT_q8_0, S_BYTES, 1)
-QUANT_OF(q4_0, 32, 4, UNIT_q4_0, 1, 1)
-QUANT_OF(q4_k, 256, 1, UNIT_q4_k, 1, 4)
-QUANT_OF(q6_k, 256, 1, UNIT_q6_k, 1, 8)
+QUANT_OF(i8, SIGNED_PANELS, QUANT_RUN_I8, 1, QUANT_RUN_I8 *VL, S_BYTES, 1, true)
+QUANT_OF(q8_0, SIGNED_PANELS, 32, 4, UNIT_q8_0, S_BYTES, 1, true)
+QUANT_OF(q4_0, QUANT_PANELS, 32, 4, UNIT_q4_0, 1, 1, false)
+QUANT_OF(q4_k, QUANT_PANELS, 256, 1, UNIT_q4_k, 1, 4, false)
+QUANT_OF(q6_k, QUANT_PANELS, 256, 1, UNIT_q6_k, 1, 8, false)

@@ -13,6 +13,7 @@
 #define TILE_PANELS(m) 1
 #define QUANT_ROWS 4
 #define QUANT_PANELS(m) 1
+#define SIGNED_PANELS(m) 1
 #define DOT_ROWS(m) ((m) <= 2 ? 4 : 2)
 
 typedef float vec __attribute__((vector_size(16)));
