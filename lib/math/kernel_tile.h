@@ -196,6 +196,9 @@ INLINE void tile_unit(vec *acc, const float *x, const unsigned char *const w[], 
 		for (size_t at = 0; at < s.values; at++)
 			tile_step(acc, x + at * s.m, w, s, at);
 	}
+	/* For few rows of X the processor runs ahead by itself, and better: see fetch() of kernel_panel.h. */
+	if (s.m <= 2)
+		return;
 	UNROLL
 	for (size_t p = 0; p < s.panels; p++) {
 		UNROLL
