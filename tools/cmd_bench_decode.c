@@ -43,8 +43,8 @@ static const struct option_spec options[] = {
 	       OPTION_TEXT, struct decode_args, shape),
 	OPTION(0, "type", "TYPE,...", "types of random weights; " DEFAULT_TYPES " if not given", OPTION_TEXT,
 	       struct decode_args, types),
-	OPTION(0, "pool", "NAME", "take the weights of a checkpoint in this pool, as they lie, not random ones",
-	       OPTION_TEXT, struct decode_args, pool),
+	OPTION(0, "pool", "NAME", "take the weights of a checkpoint in this pool, not random ones", OPTION_TEXT,
+	       struct decode_args, pool),
 	OPTION(0, "unpacked", NULL, "with weights as they lie in a checkpoint, not packed for the kernels", OPTION_FLAG,
 	       struct decode_args, unpacked),
 	OPTION('t', "threads", "N,...", "threads; as many as processors if not given", OPTION_TEXT, struct decode_args,
@@ -134,6 +134,11 @@ static void get_isa(const void *row, struct cell *cell)
 	cell_text(cell, pinpool_isa_name(((const struct bench_pass *)row)->isa));
 }
 
+static void get_unpacked(const void *row, struct cell *cell)
+{
+	cell_count(cell, ((const struct bench_pass *)row)->unpacked);
+}
+
 static void get_repeated(const void *row, struct cell *cell)
 {
 	cell_count(cell, ((const struct bench_pass *)row)->repeated);
@@ -143,7 +148,7 @@ static const struct column columns[] = {
 	{"MODEL", "its name, or its config.json", false, true, get_model},
 	{"TYPE", "type of the weights", false, false, get_type},
 	{"THREADS", "threads", true, false, get_threads},
-	{"PACKED", "weights were packed before", false, true, get_packed},
+	{"PACKED", "all weights were packed before", false, false, get_packed},
 	{"TOKENS", "rows of activations: one token, or a prompt", true, false, get_tokens},
 	{"RATE", "tokens a second", true, false, get_rate},
 	{"LIMIT", "tokens a second that the machine allows", true, false, get_limit},
@@ -155,6 +160,7 @@ static const struct column columns[] = {
 	{"CANARY", "FMA rate around the rounds, as a share of the highest", true, false, get_canary},
 	{"ERROR", "largest error of a sample, as a share of the budget", true, false, get_error},
 	{"ISA", "kernels", false, true, get_isa},
+	{"UNPACKED", "matrices that were multiplied as they lie", true, true, get_unpacked},
 	{"REPEATED", "rounds made again because the machine was not quiet", true, true, get_repeated},
 	{0},
 };
@@ -285,42 +291,59 @@ static int measure_network(struct cli *cli, struct plan *plan, const struct benc
 	return status;
 }
 
-/* Weights of one type, or of the pool. Kernels are those of any context of this choice. */
-static int open_network(struct cli *cli, const struct plan *plan, enum pinpool_dtype dtype,
-			struct bench_network *network)
+/* Packings that are there and of no use, and matrices without one beside others that have one. */
+static void tell_unpacked(struct cli *cli, const struct bench_network *network)
 {
-	PINPOOL_OPTS(pinpool_math_opts, opts, .isa = plan->args->isa);
-	struct pinpool_math *packer = NULL;
-	struct pinpool_diag diag = {0};
-	int err = 0;
+	const struct pinpool_diag *why = &network->unused;
+	char line[2 * sizeof(*why)];
 
-	*network = (struct bench_network){0};
-	if (plan->args->pool) {
-		err = bench_network_find(network, cli->ctx, &plan->model, plan->args->pool, &diag);
-		return err ? error_diag(cli, err, &diag) : STATUS_OK;
-	}
-	if (!plan->args->unpacked)
-		err = pinpool_math_new(&packer, &opts, &diag);
-	if (!err)
-		err = bench_network_random(network, cli->ctx, &plan->model, dtype, packer, plan->interrupted, &diag);
-	pinpool_math_free(packer);
-	if (err == -ECANCELED)
-		return STATUS_INTERRUPTED;
-	return err ? error_diag(cli, err, &diag) : STATUS_OK;
+	if (!*why->cause)
+		return;
+	snprintf(line, sizeof(line), "%s: %s: %zu of %zu matrices are multiplied as they lie%s%s%s", why->object,
+		 why->cause, network->unpacked, network->count, *why->change ? " (" : "", why->change,
+		 *why->change ? ")" : "");
+	error_log(cli, PINPOOL_LOG_WARN, line);
 }
 
+/* Weights of one type, or of the pool, with packings that @packer made or can use; as they lie if that is NULL. */
+static int open_network(struct cli *cli, const struct plan *plan, enum pinpool_dtype dtype, struct pinpool_math *packer,
+			struct bench_network *network)
+{
+	struct pinpool_diag diag = {0};
+	int err;
+
+	if (plan->args->pool)
+		err = bench_network_find(network, cli->ctx, &plan->model, plan->args->pool, packer, &diag);
+	else
+		err = bench_network_random(network, cli->ctx, &plan->model, dtype, packer, plan->interrupted, &diag);
+	if (err == -ECANCELED)
+		return STATUS_INTERRUPTED;
+	if (err)
+		return error_diag(cli, err, &diag);
+	tell_unpacked(cli, network);
+	return STATUS_OK;
+}
+
+/* Kernels are those of any context of this choice. */
 static int measure(struct cli *cli, struct plan *plan)
 {
+	PINPOOL_OPTS(pinpool_math_opts, opts, .isa = plan->args->isa, .threads = plan->args->pool ? 1 : 0);
 	unsigned int types = plan->args->pool ? 1 : plan->type_count, i;
+	struct pinpool_math *packer = NULL;
 	struct bench_network network;
-	int status = STATUS_OK;
+	struct pinpool_diag diag;
+	int err, status = STATUS_OK;
 
+	err = plan->args->unpacked ? 0 : pinpool_math_new(&packer, &opts, &diag);
+	if (err)
+		return error_diag(cli, err, &diag);
 	for (i = 0; i < types && !status; i++) {
-		status = open_network(cli, plan, plan->types[i], &network);
+		status = open_network(cli, plan, plan->types[i], packer, &network);
 		if (!status)
 			status = measure_network(cli, plan, &network);
 		bench_network_close(&network);
 	}
+	pinpool_math_free(packer);
 	return status;
 }
 

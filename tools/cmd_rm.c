@@ -10,6 +10,19 @@ static const struct option_spec options[] = {
 	{0},
 };
 
+/* What a killed pinpool pack left, as far as that is ours to remove. */
+static void remove_left(struct cli *cli, const char *base)
+{
+	struct pinpool_info info = {.size = sizeof(info)};
+	char name[PINPOOL_NAME_MAX + 1];
+	int isa;
+
+	for (isa = PINPOOL_ISA_AUTO + 1; isa < PINPOOL_ISA_COUNT; isa++)
+		if (!pinpool_packings_name(base, isa, name, NULL) && !pinpool_pool_stat(cli->ctx, name, &info, NULL) &&
+		    info.state == PINPOOL_STATE_EMPTY)
+			pinpool_pool_destroy(cli->ctx, name, NULL);
+}
+
 /* What was packed of a pool is of no use without it. */
 static int remove_packings(struct cli *cli, const char *base)
 {
@@ -18,6 +31,7 @@ static int remove_packings(struct cli *cli, const char *base)
 	size_t count, i;
 	char **names;
 
+	remove_left(cli, base);
 	err = pinpool_packings_list(cli->ctx, base, &names, &count);
 	if (err)
 		return error_errno(cli, base, err);

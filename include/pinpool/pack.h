@@ -78,11 +78,11 @@ struct pinpool_pack_report {
  * @report: receives what was made, or NULL
  *
  * The new pool has the owner, group, NUMA policy and eviction of @name, and its mode, save that only the owner may write.
- * Packings of weights that are no longer in @name, or of an older version, are replaced. On failure nothing is published,
- * and a pool that this call made is removed.
+ * Packings of weights that are no longer in @name, or of an older version, are replaced, and so is an EMPTY pool of
+ * their name, which one who was killed left. On failure nothing is published, and a pool that this call made is removed.
  *
  * Return: 0; -ENODATA (not READY), -EEXIST (there are packings of these weights for these kernels, or something else has
- * the name), -EBUSY (somebody is packing it), -ENOENT (no such pool; a name or pattern that matches nothing),
+ * the name), -EBUSY (somebody is packing it), -ENOENT (no such pool, or it was removed meanwhile; a name or pattern that matches nothing),
  * -EOPNOTSUPP (a tensor that was named cannot be packed), -ENAMETOOLONG, -ECANCELED, and what creating and opening
  * give. Since 0.1.
  */

@@ -270,6 +270,7 @@ int pinpool_load_packed(struct pinpool_ctx *ctx, const char *name, const char *p
 		.publish = publish,
 		.stop = stop,
 	};
+	struct pinpool_info base = {.size = sizeof(base)};
 	pthread_condattr_t attr;
 	int err;
 
@@ -288,6 +289,9 @@ int pinpool_load_packed(struct pinpool_ctx *ctx, const char *name, const char *p
 
 	err = load_followed(ctx, name, path, load_opts, &follower, load_report, diag);
 	stop(&packer);
+	/* Packings that were taken away are no loss, weights are. */
+	if (!err && pinpool_pool_stat(ctx, name, &base, NULL) == -ENOENT)
+		err = diag_set(diag, -ENOENT, name, NULL, "was removed while it was loaded");
 	if (!err)
 		err = pack_fill_report(&packer.pack, pack_report);
 	pack_end(&packer.pack, err);

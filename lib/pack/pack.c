@@ -102,8 +102,55 @@ static int exists(const struct pack *pack, struct pinpool_diag *diag)
 	return -EEXIST;
 }
 
+/* What the companion of @base is made as. */
+static struct pinpool_create_opts create_opts(const struct pinpool_info *base, uint64_t capacity)
+{
+	/* Who reads the base reads it. Nobody but the owner writes: others could put into it what they like. */
+	PINPOOL_OPTS(pinpool_create_opts, opts, .capacity = capacity, .mode = (base->mode & 0444) | 0200,
+		     .numa_node = (uint32_t)(base->numa_node + 1), .numa_policy = base->numa_policy,
+		     .numa_nodes = base->numa_nodes, .evictable = base->evictable, .priority = base->priority,
+		     .owner = base->uid != geteuid() || base->gid != getegid(), .uid = base->uid, .gid = base->gid);
+
+	return opts;
+}
+
+/* An EMPTY pool is as if it had been made for this. */
+static bool fits(const struct pinpool_info *left, const struct pinpool_info *base, uint64_t capacity)
+{
+	struct pinpool_create_opts want = create_opts(base, capacity);
+
+	return left->capacity >= capacity && left->capacity - capacity < left->page_size && left->mode == want.mode &&
+	       left->uid == base->uid && left->gid == base->gid && left->numa_node == base->numa_node &&
+	       left->numa_policy == base->numa_policy && left->numa_nodes == base->numa_nodes &&
+	       left->evictable == base->evictable && left->priority == base->priority && !left->on_demand;
+}
+
+static int destroy_old(struct pack *pack, struct pinpool_diag *diag)
+{
+	struct pinpool_diag why = {0};
+	int err = pinpool_pool_destroy(pack->ctx, pack->name, &why);
+
+	if (!err || err == -ENOENT)
+		return 0;
+	if (diag)
+		*diag = why;
+	return err;
+}
+
+/*
+ * One who was killed left an EMPTY pool. It is filled if it is as one made now would be: those who pack at once do not
+ * take away each other's. Else, of other weights or for other readers, it goes.
+ */
+static int replace_left(struct pack *pack, const struct pinpool_info *left, const struct pinpool_info *base,
+			uint64_t capacity, struct pinpool_diag *diag)
+{
+	ctx_log(pack->ctx, PINPOOL_LOG_WARN, "%s: was left EMPTY by one that did not end, and is made anew",
+		pack->name);
+	return fits(left, base, capacity) ? 0 : destroy_old(pack, diag);
+}
+
 /* Takes away packings that nobody can use any more. What is of use, or no packing, has the name and keeps it. */
-static int replace_old(struct pack *pack, const struct pinpool_info *base, struct pinpool_diag *diag)
+static int replace_old(struct pack *pack, const struct pinpool_info *base, uint64_t capacity, struct pinpool_diag *diag)
 {
 	struct pinpool_info info = {.size = sizeof(info)};
 	struct pinpool_diag why = {0};
@@ -112,8 +159,10 @@ static int replace_old(struct pack *pack, const struct pinpool_info *base, struc
 	int err;
 
 	/* What cannot be looked at shows below, when it is opened. */
-	if (pinpool_pool_stat(pack->ctx, pack->name, &info, NULL) || info.state != PINPOOL_STATE_READY)
+	if (pinpool_pool_stat(pack->ctx, pack->name, &info, NULL) || info.state == PINPOOL_STATE_LOADING)
 		return 0;
+	if (info.state == PINPOOL_STATE_EMPTY)
+		return replace_left(pack, &info, base, capacity, diag);
 	err = companion_open(pack->ctx, pack->name, &old, diag);
 	if (err == -ENOENT)
 		return diag_set(diag, -EEXIST, pack->name, "remove that pool, or choose another name for the weights",
@@ -131,21 +180,12 @@ static int replace_old(struct pack *pack, const struct pinpool_info *base, struc
 	if (!useless)
 		return err;
 	ctx_log(pack->ctx, PINPOOL_LOG_INFO, "%s: packings of other weights are replaced", pack->name);
-	err = pinpool_pool_destroy(pack->ctx, pack->name, &why);
-	if (!err || err == -ENOENT)
-		return 0;
-	if (diag)
-		*diag = why;
-	return err;
+	return destroy_old(pack, diag);
 }
 
 static int create(struct pack *pack, const struct pinpool_info *base, uint64_t capacity, struct pinpool_diag *diag)
 {
-	/* Who reads the base reads it. Nobody but the owner writes: others could put into it what they like. */
-	PINPOOL_OPTS(pinpool_create_opts, opts, .capacity = capacity, .mode = (base->mode & 0444) | 0200,
-		     .numa_node = (uint32_t)(base->numa_node + 1), .numa_policy = base->numa_policy,
-		     .numa_nodes = base->numa_nodes, .evictable = base->evictable, .priority = base->priority,
-		     .owner = base->uid != geteuid() || base->gid != getegid(), .uid = base->uid, .gid = base->gid);
+	struct pinpool_create_opts opts = create_opts(base, capacity);
 	uint64_t start = pack_now_ns();
 	struct pinpool_diag why = {0};
 	int err;
@@ -182,9 +222,11 @@ static int take_pool(struct pack *pack, const struct pinpool_info *base, uint64_
 		err = create(pack, base, capacity, diag);
 		if (!err)
 			err = pinpool_pool_open(pack->ctx, pack->name, PINPOOL_OPEN_WRITE, &pack->pool, diag);
-		/* Somebody else makes it, and has the name but no pool yet. */
-		if (err == -ENOENT && !pack->created)
+		/* Somebody else makes it, and has the name but no pool yet; or took ours away to make another. */
+		if (err == -ENOENT) {
+			pack->created = false;
 			return diag_set(diag, -EBUSY, pack->name, "wait until it is READY", "is being packed");
+		}
 	}
 	if (err)
 		return err;
@@ -224,7 +266,7 @@ int pack_take(struct pack *pack, const struct pinpool_info *base, struct pinpool
 		return err;
 	capacity = catalog_writer_capacity(writer, pack->length);
 	catalog_writer_free(writer);
-	err = replace_old(pack, base, diag);
+	err = replace_old(pack, base, capacity, diag);
 	if (!err)
 		err = take_pool(pack, base, capacity, diag);
 	pack->start_ns = pack_now_ns();
@@ -279,12 +321,34 @@ int pack_fill_report(const struct pack *pack, struct pinpool_pack_report *report
 	return opts_write(report, &result, sizeof(result));
 }
 
+/* Whether what has the name is the pool that we hold: a name may have changed hands meanwhile. */
+static bool is_ours(const struct pack *pack)
+{
+	struct pinpool_info named = {.size = sizeof(named)}, held = {.size = sizeof(held)};
+
+	return pack->pool && !pinpool_pool_stat(pack->ctx, pack->name, &named, NULL) &&
+	       !pinpool_pool_get_info(pack->pool, &held) && named.created_ns == held.created_ns;
+}
+
+int pack_confirm(const struct pack *pack, struct pinpool_diag *diag)
+{
+	int err = pinpool_packings_check(pack->ctx, pack->name, NULL);
+
+	if ((err == -ENOENT || err == -ENODATA || err == -ESTALE) && !is_ours(pack))
+		return diag_set(diag, -ENOENT, pack->name, "pack again", "was removed while it was made");
+	if (err == -ENOENT || err == -ENODATA || err == -ESTALE)
+		return diag_set(diag, -ENOENT, pack->base, NULL, "was removed while it was packed");
+	return 0;
+}
+
 void pack_end(struct pack *pack, int err)
 {
+	bool remove = err && (pack->created || pack->published) && is_ours(pack);
+
 	if (err && pack->pool)
 		pinpool_pool_abort(pack->pool);
 	pinpool_pool_close(pack->pool);
-	if (err && (pack->created || pack->published) && pinpool_pool_destroy(pack->ctx, pack->name, NULL))
+	if (remove && pinpool_pool_destroy(pack->ctx, pack->name, NULL))
 		ctx_log(pack->ctx, PINPOOL_LOG_WARN, "%s: the pool made for packings could not be removed", pack->name);
 	free(pack->items);
 	free(pack->matched);

@@ -83,6 +83,12 @@ int pack_rows(struct pack *pack, const struct pack_item *item, uint64_t first, u
 /* Writes the catalog and commits. */
 int pack_publish(struct pack *pack, const struct pack_base *base, struct pinpool_diag *diag);
 
+/*
+ * After publishing: are the weights, and what was packed of them, still there by name? Who removes a pool looks for
+ * packings afterwards, who packs looks for the pool: one of both sees the other. Returns 0 or -ENOENT.
+ */
+int pack_confirm(const struct pack *pack, struct pinpool_diag *diag);
+
 /* Fills @report if it is not NULL. Returns 0 or -EINVAL (its size). */
 int pack_fill_report(const struct pack *pack, struct pinpool_pack_report *report);
 

@@ -99,7 +99,9 @@ static int pack_weights(struct pack *pack, const struct weights *weights, struct
 		err = pack_take(pack, &weights->info, diag);
 	if (!err)
 		err = pack_all(pack, weights, diag);
-	return err ? err : pack_publish(pack, &base, diag);
+	if (!err)
+		err = pack_publish(pack, &base, diag);
+	return err ? err : pack_confirm(pack, diag);
 }
 
 int pinpool_pack(struct pinpool_ctx *ctx, const char *name, const struct pinpool_pack_opts *opts,

@@ -201,6 +201,7 @@ q8_0 1 7 $((bytes / 32 * 34))" \
 	prints "from a pool" "bf16 1 $((2 * bytes)) no" \
 		cells "${decode[@]}" --pool clitest --prompt 0 -n -b -o TYPE,TOKENS,BYTES,PACKED
 	same "which stays" clitest "$(pinpool ls -n -o NAME)"
+	packed_passes "$bytes"
 	sed -i 's/true/false/' "$work/config.json"
 	refuses "a checkpoint without a head" 1 "pinpool: bench decode: lm_head.weight: no such tensor (*)" \
 		pinpool "${decode[@]}" --pool clitest
@@ -217,6 +218,39 @@ q8_0 1 7 $((bytes / 32 * 34))" \
 	interrupted TERM 0.5 130
 	# Long after the pool was filled, also in a slow VM.
 	interrupted KILL 3 137
+}
+
+# Packings beside the pool are used where they fit, and what is not is said.
+packed_passes() {
+	local from=("${decode[@]}" --pool clitest --prompt 3 -n -o 'TOKENS,PACKED,UNPACKED,ISA') isa bytes=$1
+
+	check "pack a part" pinpool pack clitest '*.mlp.*'
+	isa=$(pinpool pack --list -n -o ISA | head -n 1)
+	pinpool "${from[@]}" >"$work/out" 2>"$work/err"
+	same "a part of the matrices is packed" "1 no 5 $isa 3 no 5 $isa" "$(tr -s ' \n' ' ' <"$work/out" | sed 's/^ //; s/ $//')"
+	same "which is said" "pinpool: bench decode: clitest.$isa: model.embed_tokens.weight was not packed: 5 of 8 matrices are multiplied as they lie (pinpool pack --list shows those that were)" \
+		"$(<"$work/err")"
+	check "drop" pinpool pack --drop clitest
+	check "pack" pinpool pack clitest
+	prints "packings are used" "1 yes 0 $isa"$'\n'"3 yes 0 $isa" cells "${from[@]}"
+	check "JSON" eval 'pinpool "${decode[@]}" --pool clitest --prompt 0 -J >"$work/out"'
+	check "says so" grep -q '"packed": true' "$work/out"
+	prints "the bytes are those of the weights" $((2 * bytes)) \
+		cells "${decode[@]}" --pool clitest --prompt 0 -n -b -o BYTES
+	prints "unless they are not wanted" "1 no 8 $isa"$'\n'"3 no 8 $isa" cells "${from[@]}" --unpacked
+	check "JSON" eval 'pinpool "${decode[@]}" --pool clitest --prompt 0 -J --unpacked >"$work/out"'
+	check "says so" grep -q '"packed": false' "$work/out"
+	if [[ $isa != portable ]]; then
+		PINPOOL_ISA=portable pinpool "${from[@]}" >"$work/out" 2>"$work/err"
+		same "packings for other kernels are not used" "1 no 8 portable 3 no 8 portable" \
+			"$(tr -s ' \n' ' ' <"$work/out" | sed 's/^ //; s/ $//')"
+		same "which is said" "pinpool: bench decode: clitest: has packings for $isa and none for portable: 8 of 8 matrices are multiplied as they lie (make them with pinpool pack)" \
+			"$(<"$work/err")"
+		check "pack for them" pinpool pack clitest --isa portable
+		prints "then they are" "1 yes 0 portable"$'\n'"3 yes 0 portable" env PINPOOL_ISA=portable "$BASH" -c \
+			'"$@" | tr -s " " | sed "s/^ //"' - "$PINPOOL" "${from[@]}"
+	fi
+	check "drop all" pinpool pack --drop clitest --all
 }
 
 # start COMMAND...: starts a measurement that takes very long; $pid is its.

@@ -17,10 +17,8 @@ TEST_F(pack, a_pool_that_is_not_ready_is_refused)
 	ASSERT_EQ(0, pinpool_pool_destroy(self->env.ctx, POOL, NULL));
 	ASSERT_EQ(0, load(&self->env, self->file));
 
-	/* What a killed one left is too small, then being packed by somebody, then of use. */
+	/* What a killed one left is of no use to anybody, then being packed by somebody, then made anew. */
 	ASSERT_EQ(0, env_create(&self->env, self->name, 1));
-	if (self->env.page < DATA)
-		EXPECT_PACK(-ENOSPC);
 	EXPECT_EQ(PINPOOL_STATE_EMPTY, env_state(&self->env, self->name));
 	EXPECT_OK_OR(-ENODATA, try_packings(&self->env, self->math, &self->diag));
 	EXPECT_OK_OR(0, pinpool_packings_drop(self->env.ctx, POOL, pinpool_math_isa(self->math), &self->diag));
@@ -243,6 +241,70 @@ TEST_F(pack, a_killed_one_publishes_nothing)
 	EXPECT_OK_OR(0, try_packings(&self->env, self->math, &self->diag));
 	close(fds[0]);
 	close(fds[1]);
+}
+
+TEST_F(pack, what_was_left_is_made_anew_as_the_weights_are_now)
+{
+	PINPOOL_OPTS(pinpool_create_opts, create, .mode = 0666);
+	struct pinpool_info info = {.size = sizeof(info)};
+
+	ASSERT_EQ(0, load(&self->env, self->file));
+	EXPECT_PACK(0);
+	ASSERT_EQ(0, pinpool_pool_stat(self->env.ctx, self->name, &info, NULL));
+	create.capacity = info.capacity;
+	EXPECT_OK_OR(0, pinpool_packings_drop(self->env.ctx, POOL, pinpool_math_isa(self->math), &self->diag));
+
+	/* For readers that the weights have not any more, and too large. */
+	for (int i = 0; i < 2; i++, create.mode = 0600, create.capacity += 8 << 20) {
+		ASSERT_EQ(0, pinpool_pool_create(self->env.ctx, self->name, &create, NULL));
+		EXPECT_PACK(0);
+		EXPECT_OK_OR(0, try_packings(&self->env, self->math, &self->diag));
+		info.mode = 0;
+		ASSERT_EQ(0, pinpool_pool_stat(self->env.ctx, self->name, &info, NULL));
+		EXPECT_EQ(0600, info.mode);
+		EXPECT_GT(create.capacity + 1 - i, info.capacity);
+		EXPECT_OK_OR(0, pinpool_packings_drop(self->env.ctx, POOL, pinpool_math_isa(self->math), &self->diag));
+	}
+}
+
+/* Removes a pool by name once something is done, and gives the name to another, EMPTY. */
+struct removal {
+	struct pool_env *env;
+	const char *name;
+	bool again;
+	bool done;
+};
+
+static int remove_pool(void *arg, const struct pinpool_progress *progress)
+{
+	struct removal *removal = arg;
+
+	if (removal->done || !progress->done)
+		return 0;
+	removal->done = true;
+	if (pinpool_pool_destroy(removal->env->ctx, removal->name, NULL))
+		return -ECHILD;
+	return removal->again ? env_create(removal->env, removal->name, 1) : 0;
+}
+
+TEST_F(pack, removed_in_the_midst_is_not_published)
+{
+	struct removal removal = {.env = &self->env, .name = POOL};
+
+	ASSERT_EQ(0, load(&self->env, self->file));
+	EXPECT_PACK(-ENOENT, .progress = remove_pool, .progress_arg = &removal);
+	EXPECT_NE(NULL, strstr(self->diag.cause, "removed"));
+	EXPECT_EQ(-ENOENT, env_state(&self->env, self->name));
+
+	ASSERT_EQ(0, load(&self->env, self->file));
+	removal = (struct removal){.env = &self->env, .name = self->name};
+	EXPECT_PACK(-ENOENT, .progress = remove_pool, .progress_arg = &removal);
+	EXPECT_EQ(-ENOENT, env_state(&self->env, self->name));
+
+	/* What has the name then is not ours to remove. */
+	removal = (struct removal){.env = &self->env, .name = self->name, .again = true};
+	EXPECT_PACK(-ENOENT, .progress = remove_pool, .progress_arg = &removal);
+	EXPECT_EQ(PINPOOL_STATE_EMPTY, env_state(&self->env, self->name));
 }
 
 TEST_F(pack, of_many_at_once_one_makes_them)

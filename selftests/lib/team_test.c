@@ -306,6 +306,78 @@ TEST(a_processor_that_is_gone_matters_to_those_who_insist)
 	topology_free(&topology);
 }
 
+static double cpu_time(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static void no_unit(void *arg, size_t unit, unsigned int thread)
+{
+}
+
+/*
+ * Seconds that WAKES short pieces of work take 8 threads, with time in between to look for more in vain; on so many
+ * processors, as the table says, and with so much quota. Idle afterwards they take none.
+ */
+enum { WAKES = 30, WOKEN = 7 };
+
+static double waking_time(struct __test_metadata *_metadata, unsigned int processors, unsigned int quota)
+{
+	struct team_opts opts = { .threads = WOKEN + 1, .pin = PINPOOL_PIN_OFF };
+	struct topology topology = made_up(_metadata, processors, processors);
+	double before, after, idle;
+	struct team *team;
+
+	topology.quota = quota;
+	ASSERT_EQ(0, team_new(&team, &opts, &topology));
+	topology_free(&topology);
+	before = cpu_time();
+	for (int i = 0; i < WAKES; i++) {
+		team_run(team, no_unit, NULL, WOKEN + 1);
+		usleep(1000);
+	}
+	after = cpu_time();
+	usleep(50000);
+	idle = cpu_time() - after;
+	/* One who is awake would have all of it. */
+	EXPECT_GT(0.025, idle);
+	team_free(team);
+	return after - before;
+}
+
+/* What 500 looks of each of them take, each time. */
+static double looking_time(void)
+{
+	_Atomic uint32_t word = 0;
+	double start = cpu_time();
+
+	for (int i = 0; i < 500 * WAKES * WOKEN && !atomic_load(&word); i++) {
+#if defined(__x86_64__)
+		__builtin_ia32_pause();
+#endif
+	}
+	return cpu_time() - start;
+}
+
+/* Whoever is woken looks for more work before it sleeps: unless there are not processors, or not time, for all. */
+TEST(nobody_looks_for_work_where_threads_are_more_than_can_run)
+{
+	bool less = false, least = false;
+
+	/* What else the processor does meanwhile counts as well, so that one of many times may tell. */
+	for (int i = 0; i < 20 && !(less && least); i++) {
+		double looks = looking_time(), all = waking_time(_metadata, WOKEN + 1, QUOTA_NONE);
+
+		less |= waking_time(_metadata, WOKEN, QUOTA_NONE) + looks / 2 < all;
+		least |= waking_time(_metadata, WOKEN + 1, WOKEN) + looks / 2 < all;
+	}
+	EXPECT_TRUE(less);
+	EXPECT_TRUE(least);
+}
+
 /* What a child that is forked in the midst of work makes of threads that it has not. */
 struct birth {
 	struct meeting meeting;

@@ -275,7 +275,8 @@ int bench_decode_measure(const struct bench_decode *decode, struct bench_pass *p
 
 	pass->isa = pinpool_math_isa(decode->math);
 	pass->bytes = decode->network->bytes;
-	pass->packed = decode->network->weights[0].packing.data;
+	pass->unpacked = decode->network->unpacked;
+	pass->packed = !pass->unpacked;
 	pass->error = 0;
 	pass->repeated = 0;
 	err = begin(&is);

@@ -15,7 +15,8 @@ struct bench_pass {
 	uint64_t tokens; /* 1, or those of the prompt */
 
 	enum pinpool_isa isa;
-	bool packed;
+	bool packed; /* all of them */
+	size_t unpacked; /* matrices that are not */
 	uint64_t bytes; /* of weights, each read once */
 	double tokens_a_second;
 	double gbs; /* weights read, 1e9 bytes a second */

@@ -219,6 +219,7 @@ static void find_weights(struct bench_network *network, bool packed, const uint6
 			weight->packing.data = base + offsets[i];
 			continue;
 		}
+		network->unpacked++;
 		weight->data = base + offsets[i];
 		weight->scales = scales_of(weight, (char *)base + offsets[i]);
 		weight->sample = weight->data;
@@ -291,6 +292,26 @@ int bench_network_random(struct bench_network *network, struct pinpool_ctx *ctx,
 	return err;
 }
 
+/* Looks for packings. Not to have any is no failure, but those that cannot be used are worth a word. */
+static void open_packings(struct bench_network *network, const struct pinpool_math *math)
+{
+	if (math && pinpool_packings_open(network->pool, math, &network->packings, &network->unused) == -ENOENT)
+		network->unused.cause[0] = '\0';
+}
+
+/* Takes the packing of matrix @index if there is one, otherwise the tensor itself. */
+static void choose(struct bench_network *network, size_t index, const struct pinpool_tensor *tensor)
+{
+	struct bench_weight *weight = &network->weights[index];
+
+	weight->packing.size = sizeof(weight->packing);
+	if (network->packings &&
+	    !pinpool_packings_find(network->packings, tensor->name, &weight->packing, &network->unused))
+		return;
+	weight->data = tensor->data;
+	network->unpacked++;
+}
+
 /* Takes one tensor of the catalog as matrix @index. */
 static int find_one(struct bench_network *network, size_t index, const char *name, struct pinpool_diag *diag)
 {
@@ -312,14 +333,14 @@ static int find_one(struct bench_network *network, size_t index, const char *nam
 		return fail(diag, -EINVAL, name, "products do not take its type", pinpool_dtype_name(tensor.dtype));
 	weight->dtype = tensor.dtype;
 	weight->bytes = tensor.bytes;
-	weight->data = tensor.data;
 	weight->sample = tensor.data;
+	choose(network, index, &tensor);
 	network->bytes += tensor.bytes;
 	return 0;
 }
 
 int bench_network_find(struct bench_network *network, struct pinpool_ctx *ctx, const struct bench_model *model,
-		       const char *pool, struct pinpool_diag *diag)
+		       const char *pool, const struct pinpool_math *math, struct pinpool_diag *diag)
 {
 	char name[96];
 	size_t i;
@@ -330,6 +351,8 @@ int bench_network_find(struct bench_network *network, struct pinpool_ctx *ctx, c
 		err = pinpool_pool_open(ctx, pool, PINPOOL_OPEN_READ, &network->pool, diag);
 	if (!err)
 		err = pinpool_catalog_open(network->pool, &network->catalog, diag);
+	if (!err)
+		open_packings(network, math);
 	for (i = 0; i + 1 < network->count && !err; i++) {
 		snprintf(name, sizeof(name), "model.layers.%zu.%s.weight", i / BENCH_LAYER_ROLES,
 			 layer_names[i % BENCH_LAYER_ROLES]);
@@ -345,6 +368,7 @@ void bench_network_close(struct bench_network *network)
 {
 	size_t i;
 
+	pinpool_packings_close(network->packings);
 	pinpool_catalog_close(network->catalog);
 	pinpool_pool_close(network->pool);
 	for (i = 0; network->samples && i < network->count; i++)

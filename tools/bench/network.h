@@ -5,7 +5,7 @@
 
 #include "bench/model.h"
 
-#include <pinpool/packing.h>
+#include <pinpool/pack.h>
 #include <pinpool/pinpool.h>
 
 /* Matrices of a layer, in the order in which they are used; the head follows after the last layer. */
@@ -44,6 +44,9 @@ struct bench_network {
 	uint64_t bytes; /* of all of them */
 	struct pinpool_pool *pool;
 	struct pinpool_catalog *catalog; /* NULL for random weights */
+	struct pinpool_packings *packings; /* of @pool; NULL if none are used */
+	struct pinpool_diag unused; /* why packings that are there are not used; no cause if there are none */
+	size_t unpacked; /* matrices without a packing */
 	void **samples; /* owned, of packed weights: each its rows and their scales */
 };
 
@@ -56,10 +59,13 @@ int bench_network_random(struct bench_network *network, struct pinpool_ctx *ctx,
 			 enum pinpool_dtype dtype, struct pinpool_math *packer, const volatile int *interrupted,
 			 struct pinpool_diag *diag);
 
-/* Finds them in a READY pool by the names that checkpoints give them. Returns 0, -ENOENT, -EINVAL, or what that gave.
+/*
+ * Finds them in a READY pool by the names that checkpoints give them, and packings of them for the kernels of @math,
+ * which outlives the network; as they lie if that is NULL. Not to have a packing is no failure. Returns 0, -ENOENT,
+ * -EINVAL, or what finding them gave.
  */
 int bench_network_find(struct bench_network *network, struct pinpool_ctx *ctx, const struct bench_model *model,
-		       const char *pool, struct pinpool_diag *diag);
+		       const char *pool, const struct pinpool_math *math, struct pinpool_diag *diag);
 
 /* Zeroed is fine. */
 void bench_network_close(struct bench_network *network);
