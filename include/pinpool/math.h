@@ -41,6 +41,7 @@ PINPOOL_API bool pinpool_isa_available(enum pinpool_isa isa);
 
 struct pinpool_math;
 struct pinpool_packing;
+struct pinpool_coded;
 
 /* Most threads of one context. */
 #define PINPOOL_MATH_THREADS_MAX 1024u
@@ -157,6 +158,9 @@ PINPOOL_API uint64_t pinpool_matmul_run(enum pinpool_dtype dtype);
  * @w_scales: for PINPOOL_DTYPE_I8, the scale of each of the @n rows of W, f32, aligned to 4 bytes; NULL for other types
  * @packing: W as a packing for the kernels of the context (<pinpool/packing.h>), which has the same @w_dtype, @n and @k; then
  *     @w, @w_scales and @ldw are NULL and 0. NULL for weights as they lie in a checkpoint
+ * @w_coded: W as codes of a dictionary or as sparse rows (<pinpool/coded.h>), of @n rows and @k columns; then @w,
+ *     @w_dtype, @w_scales, @ldw and @packing are NULL and 0, and @y must not overlap what it names either. NULL for
+ *     other weights
  */
 struct pinpool_matmul_args {
 	size_t size;
@@ -175,6 +179,7 @@ struct pinpool_matmul_args {
 	const float *bias;
 	const float *w_scales;
 	const struct pinpool_packing *packing;
+	const struct pinpool_coded *w_coded;
 };
 
 /**
@@ -184,8 +189,10 @@ struct pinpool_matmul_args {
  * threads and the caller's rounding mode. NaN and infinities follow IEEE arithmetic, subnormals are exact. Each element
  * differs from the exact sum by at most PINPOOL_MATMUL_BUDGET(k) times the sum of the products' magnitudes and the
  * bias's, and k times 2^-149 where products underflow, as long as no partial sum overflows; bf16 and f16 then by half a
- * step of theirs more. Return: 0, -EINVAL (dimension, stride, null,
- * misaligned, overlap, overflow), -E2BIG, -EOPNOTSUPP (no kernel for the type; @diag names it), -ENOMEM. Since 0.1.
+ * step of theirs more. What sparse weights do not store is not multiplied: its activations do not count, be they NaN or
+ * infinite, and a row of W without any gives 0, or the bias. Return: 0, -EINVAL (dimension, stride, null,
+ * misaligned, overlap, overflow; coded weights as pinpool_coded_check()), -E2BIG, -EOPNOTSUPP (no kernel for the type;
+ * @diag names it), -ENOMEM. Since 0.1.
  */
 PINPOOL_API int pinpool_matmul(struct pinpool_math *math, const struct pinpool_matmul_args *args, struct pinpool_diag *diag);
 

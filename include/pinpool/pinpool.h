@@ -5,6 +5,7 @@
 
 #include <pinpool/block.h>
 #include <pinpool/catalog.h>
+#include <pinpool/coded.h>
 #include <pinpool/common.h>
 #include <pinpool/dtype.h>
 #include <pinpool/load.h>

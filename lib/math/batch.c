@@ -41,7 +41,7 @@ static bool same_x(const struct flat *a, const struct flat *b)
 	if (a->streams != b->streams || p->x != q->x || p->ldx != q->ldx || p->m != q->m || p->k != q->k)
 		return false;
 	if (a->streams)
-		return p->weight == q->weight;
+		return p->weight == q->weight && a->gemv.x_size == b->gemv.x_size;
 	return a->gemm.type->pack_x == b->gemm.type->pack_x && a->gemm.panel_m == b->gemm.panel_m;
 }
 
@@ -125,6 +125,7 @@ static void place_x(struct batch *batch, unsigned char *memory)
 
 		if (flat->x != flat) {
 			flat->gemv.x = flat->x->gemv.x;
+			flat->gemv.panels = flat->x->gemv.panels;
 			flat->gemm.x = flat->x->gemm.x;
 			continue;
 		}
@@ -174,7 +175,8 @@ static int run_flats(struct pinpool_math *math, struct batch *batch)
 		prepares += prepare_units(flat);
 		units += work_units(flat);
 		x_values = add_work(x_values, p->m, p->k, 1);
-		values = add_work(values, p->m, p->k, p->n);
+		values = flat->streams ? add_work(values, p->m, gemv_values(p), 1) :
+					 add_work(values, p->m, p->k, p->n);
 	}
 	run_units(math, prepare, batch, prepares, x_values);
 	run_units(math, work, batch, units, values);

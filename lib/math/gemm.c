@@ -78,6 +78,11 @@ static void pack_w_panel(const struct gemm *g, unsigned char *dst, size_t column
 {
 	const struct product *p = g->product;
 
+	if (p->coded.kind) {
+		g->kernels->pack_dictionary(dst, &p->coded, g->n0 + column, min(g->type->nr, g->n - column), g->k0,
+					    g->k);
+		return;
+	}
 	g->type->pack_w(dst, p->w + (g->n0 + column) * p->ldw + product_w_bytes(p, g->k0), p->ldw,
 			min(g->type->nr, g->n - column), g->k);
 }
@@ -189,7 +194,12 @@ void gemm_plan(struct gemm *g, const struct pinpool_math *math, const struct pro
 	const struct panel_type *type = p->packing ? &math->kernels->packed[p->weight] : &math->kernels->fresh[p->weight];
 	size_t x_step, w_step;
 
-	*g = (struct gemm){ .product = p, .type = type, .panels = p->packing ? PANELS_PACKED : PANELS_SHARED };
+	*g = (struct gemm){
+		.kernels = math->kernels,
+		.product = p,
+		.type = type,
+		.panels = p->packing ? PANELS_PACKED : PANELS_SHARED,
+	};
 	g->panel_m = plan_height(type, p->m);
 	g->step = plan_step(g, cache);
 	x_step = x_bytes(type, g->step);

@@ -12,8 +12,12 @@
 #define ROWS_ALWAYS 8
 #define ROWS_IN_CACHE 40
 
+/* Rows of X from which on sparse weights meet it in panels. */
+#define ROWS_SPARSE 3
+
 /* Bytes of W in one unit when it is read once. Less and a unit's start shows; more and the last one holds the rest. */
 #define UNIT_BYTES ((size_t)1 << 20)
+
 static size_t sums_a_run(const struct product *p)
 {
 	return elements[p->weight].block == 256 ? QUANTISED_SUMS : 0;
@@ -30,20 +34,43 @@ static struct quantised quantised_row(const struct product *p, const struct quan
 	};
 }
 
+static void dot_coded(const struct gemv *gemv, struct dot_coded_args args, size_t m0)
+{
+	if (args.w->kind == PINPOOL_CODED_DICTIONARY) {
+		gemv->kernels->dot_dictionary(&args);
+	} else if (!gemv->x_size) {
+		gemv->kernels->dot_sparse(&args);
+	} else {
+		args.x = gemv->panels + m0 * args.k;
+		gemv->kernels->dot_sparse_panel(&args);
+	}
+}
+
 /* @m rows of X from @m0 on times @n of W from @n0 on. */
 static void dot(const struct gemv *gemv, size_t m0, size_t m, size_t n0, size_t n)
 {
 	const struct product *p = gemv->product;
 	float *y = (float *)p->y + m0 * p->ldy + n0;
-	const unsigned char *w = p->w + n0 * p->ldw;
 
-	if (elements[p->weight].block > 1)
+	if (p->coded.kind)
+		dot_coded(gemv, (struct dot_coded_args){
+			.m = m,
+			.first = n0,
+			.rows = n,
+			.k = p->k,
+			.x = (const float *)p->x + m0 * p->ldx,
+			.ldx = p->ldx,
+			.w = &p->coded,
+			.y = y,
+			.ldy = p->ldy,
+		}, m0);
+	else if (elements[p->weight].block > 1)
 		gemv->kernels->dot_blocks[p->weight](&(struct dot_blocks_args){
 			.m = m,
 			.rows = n,
 			.k = p->k,
 			.x = quantised_row(p, &gemv->x, m0),
-			.w = w,
+			.w = p->w + n0 * p->ldw,
 			.ldw = p->ldw,
 			.y = y,
 			.ldy = p->ldy,
@@ -55,7 +82,7 @@ static void dot(const struct gemv *gemv, size_t m0, size_t m, size_t n0, size_t 
 			.k = p->k,
 			.x = (const float *)p->x + m0 * p->ldx,
 			.ldx = p->ldx,
-			.w = w,
+			.w = p->w + n0 * p->ldw,
 			.ldw = p->ldw,
 			.y = y,
 			.ldy = p->ldy,
@@ -66,11 +93,24 @@ void gemv_unit(const struct gemv *gemv, size_t unit)
 {
 	const struct product *p = gemv->product;
 	size_t m0 = unit / gemv->units_n * gemv->unit_m;
-	size_t n0 = unit % gemv->units_n * gemv->unit_n;
+	size_t part = unit % gemv->units_n, n0 = part * gemv->unit_n, n1 = min(n0 + gemv->unit_n, p->n);
 	size_t m1 = min(m0 + gemv->unit_m, p->m);
 
-	for (size_t m = m0; m < m1; m += gemv->kernels->dot_m)
-		dot(gemv, m, min(m1 - m, gemv->kernels->dot_m), n0, min(gemv->unit_n, p->n - n0));
+	if (p->coded.kind == PINPOOL_CODED_SPARSE) {
+		n0 = coded_part(&p->coded, p->n, part, gemv->units_n);
+		n1 = coded_part(&p->coded, p->n, part + 1, gemv->units_n);
+	}
+	for (size_t m = m0; m < m1; m += gemv->dot_m)
+		dot(gemv, m, min(m1 - m, gemv->dot_m), n0, n1 - n0);
+}
+
+size_t gemv_values(const struct product *p)
+{
+	size_t values;
+
+	if (p->coded.kind == PINPOOL_CODED_SPARSE)
+		return coded_work(&p->coded, p->n);
+	return __builtin_mul_overflow(p->k, p->n, &values) ? SIZE_MAX : values;
 }
 
 size_t gemv_units(const struct gemv *gemv)
@@ -81,14 +121,23 @@ size_t gemv_units(const struct gemv *gemv)
 void gemv_prepare_unit(const struct gemv *gemv, size_t unit)
 {
 	const struct product *p = gemv->product;
-	struct quantised row = quantised_row(p, &gemv->x, unit);
+	struct quantised row;
 
+	if (p->coded.kind) {
+		gemv->kernels->pack_sparse_x(gemv->panels + unit * SPARSE_ROWS * p->k,
+					     (const float *)p->x + unit * SPARSE_ROWS * p->ldx, p->ldx,
+					     min(p->m - unit * SPARSE_ROWS, SPARSE_ROWS), p->k);
+		return;
+	}
+	row = quantised_row(p, &gemv->x, unit);
 	gemv->kernels->quantise(&row, (const float *)p->x + unit * p->ldx, p->k, elements[p->weight].block);
 }
 
 size_t gemv_prepare_units(const struct gemv *gemv)
 {
-	return gemv->x_size ? gemv->product->m : 0;
+	size_t rows = gemv->product->coded.kind ? SPARSE_ROWS : 1;
+
+	return gemv->x_size ? (gemv->product->m - 1) / rows + 1 : 0;
 }
 
 void gemv_place_x(struct gemv *gemv, void *memory)
@@ -96,6 +145,7 @@ void gemv_place_x(struct gemv *gemv, void *memory)
 	const struct product *p = gemv->product;
 	size_t runs = p->m * p->k / elements[p->weight].block;
 
+	gemv->panels = memory;
 	gemv->x.scales = memory;
 	gemv->x.sums = (int32_t *)(gemv->x.scales + runs);
 	gemv->x.codes = (int8_t *)(gemv->x.sums + runs * sums_a_run(p));
@@ -105,22 +155,50 @@ bool gemv_fits(const struct pinpool_math *math, const struct product *p)
 {
 	const struct panel_type *type = &math->kernels->fresh[p->weight];
 
+	if (p->coded.kind == PINPOOL_CODED_SPARSE)
+		return true;
 	if (p->packing || p->weight == ELEMENT_I8)
 		return false;
-	return p->m <= ROWS_ALWAYS || p->n < type->nr / 2 ||
-	       (p->m <= ROWS_IN_CACHE && p->k <= math->cache.l2 / 2 / sizeof(float) / p->m);
+	if (p->m <= ROWS_ALWAYS || p->n < type->nr / 2)
+		return true;
+	/* Codes would be decoded again for every four rows. */
+	return !p->coded.kind && p->m <= ROWS_IN_CACHE && p->k <= math->cache.l2 / 2 / sizeof(float) / p->m;
+}
+
+/* Sparse weights that meet enough of X that it is worth bringing into panels. */
+static bool pays_for_panels(const struct product *p)
+{
+	return p->coded.kind == PINPOOL_CODED_SPARSE && p->m >= ROWS_SPARSE && coded_work(&p->coded, p->n) > p->k;
+}
+
+/* Bytes of a row of W, or of the mean one. */
+static size_t row_bytes(const struct product *p)
+{
+	const struct coded *w = &p->coded;
+	size_t value = w->code_bits ? 1 : elements[w->element].size;
+
+	switch (w->kind) {
+	case PINPOOL_CODED_DICTIONARY:
+		return w->code_bits == 4 ? (p->k + 1) / 2 : p->k;
+	case PINPOOL_CODED_SPARSE:
+		return coded_work(w, p->n) / p->n * (value + sizeof(*w->columns)) + sizeof(*w->starts);
+	}
+	return product_w_bytes(p, p->k);
 }
 
 void gemv_plan(struct gemv *gemv, const struct pinpool_math *math, const struct product *p)
 {
 	const struct math_kernels *kernels = math->kernels;
-	size_t block = elements[p->weight].block;
-	size_t row_bytes = product_w_bytes(p, p->k);
-	/* What is read again for the next rows of X should still be near. */
-	size_t bytes = p->m <= kernels->dot_m ? UNIT_BYTES : math->cache.l2 / 4;
-	size_t rows = bytes / row_bytes;
+	size_t block = elements[p->weight].block, bytes, rows;
 
-	*gemv = (struct gemv){ .kernels = kernels, .product = p };
+	*gemv = (struct gemv){ .kernels = kernels, .product = p, .dot_m = kernels->dot_m };
+	if (pays_for_panels(p)) {
+		gemv->dot_m = SPARSE_ROWS;
+		gemv->x_size = ((p->m - 1) / SPARSE_ROWS + 1) * SPARSE_ROWS * p->k * sizeof(float);
+	}
+	/* What is read again for the next rows of X should still be near. */
+	bytes = p->m <= gemv->dot_m ? UNIT_BYTES : math->cache.l2 / 4;
+	rows = bytes / row_bytes(p);
 	if (block > 1)
 		gemv->x_size = p->m * p->k + p->m * p->k / block * (1 + sums_a_run(p)) * sizeof(float);
 	if (rows > p->n / (4 * team_threads(math->team)))
@@ -128,8 +206,8 @@ void gemv_plan(struct gemv *gemv, const struct pinpool_math *math, const struct 
 	rows -= rows % kernels->dot_rows;
 	gemv->unit_n = rows ? rows : kernels->dot_rows;
 	/* One unit of X where W has rows enough to share out. */
-	gemv->unit_m = p->m <= ROWS_IN_CACHE ? p->m : 16 * kernels->dot_m;
-	if (p->m * p->n <= ALONE / p->k) {
+	gemv->unit_m = p->m <= ROWS_IN_CACHE ? p->m : 16 * gemv->dot_m;
+	if (gemv_values(p) <= ALONE / p->m) {
 		gemv->unit_m = p->m;
 		gemv->unit_n = p->n;
 	}

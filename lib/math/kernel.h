@@ -11,6 +11,7 @@
 
 #include <pinpool/math.h>
 
+#include "math/coded.h"
 #include "math/element.h"
 
 /* Y[m, rows] = X[m, k] * W[rows, k]^T straight from memory, m at most the table's dot_m. ldw in bytes. */
@@ -53,6 +54,22 @@ struct dot_blocks_args {
 	float *y;
 	size_t ldy;
 };
+
+/* As struct dot_args, with coded W: its rows from @first on. y is that of the first of them. */
+struct dot_coded_args {
+	size_t m;
+	size_t first;
+	size_t rows;
+	size_t k;
+	const float *x;
+	size_t ldx;
+	const struct coded *w;
+	float *y;
+	size_t ldy;
+};
+
+/* Rows of X that lie side by side where they meet sparse weights; a multiple of every table's VL. */
+#define SPARSE_ROWS 16
 
 /*
  * One product of panels: Y[m, n] = or += X[m, k] * W[n, k]^T. X is one panel as pack_x() of the type left it, of @height
@@ -110,6 +127,16 @@ struct math_kernels {
 	void (*quantise)(const struct quantised *dst, const float *x, size_t k, size_t run);
 	/* Of block types, m at most the table's dot_m. */
 	void (*dot_blocks[ELEMENT_COUNT])(const struct dot_blocks_args *args);
+	/* Of coded weights, by kind, m at most the table's dot_m. */
+	void (*dot_dictionary)(const struct dot_coded_args *args);
+	void (*dot_sparse)(const struct dot_coded_args *args);
+	/* The same with X as pack_sparse_x() left it, m at most SPARSE_ROWS. */
+	void (*dot_sparse_panel)(const struct dot_coded_args *args);
+	/* X[rows, k], rows at most SPARSE_ROWS: of each k, SPARSE_ROWS activations, zeros behind the last. */
+	void (*pack_sparse_x)(float *dst, const float *x, size_t ldx, size_t rows, size_t k);
+	/* Dictionary-coded rows from @row on, rows at most nr, and k columns from @first on, as pack_w() of fresh f32. */
+	void (*pack_dictionary)(unsigned char *dst, const struct coded *w, size_t row, size_t rows, size_t first,
+				size_t k);
 	/* n values to f32; n of f32, plus those at bias if it is not NULL, to a type. dst may be src for f32. */
 	void (*widen[ELEMENT_ACTIVATIONS])(float *dst, const void *src, size_t n);
 	void (*narrow[ELEMENT_ACTIVATIONS])(void *dst, const float *src, const float *bias, size_t n);

@@ -261,6 +261,37 @@ static inline void v_store_bytes(void *dst, vec v, int bit)
 	_mm_storel_epi64(dst, _mm_packus_epi16(halves, halves));
 }
 
+/* Codes of 8 bits are looked up one by one. */
+#define LOOKUP_8 0
+#define LOOKUP_4 16
+typedef struct {
+	__m256 low;
+	__m256 high;
+} l4_table;
+
+static inline void l4_start(l4_table *table, const float *values)
+{
+	table->low = _mm256_loadu_ps(values);
+	table->high = _mm256_loadu_ps(values + 8);
+}
+
+/* A look-up takes the lowest three bits of a lane; the fourth, brought to the top, says whose is the right one. */
+static inline void l4_look_up(vec *dst, const l4_table *table, const unsigned char *codes)
+{
+	const __m256i shifts = _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28);
+	int32_t words[2];
+
+	memcpy(words, codes, sizeof(words));
+#pragma GCC unroll 2
+	for (int i = 0; i < 2; i++) {
+		__m256i each = _mm256_srlv_epi32(_mm256_set1_epi32(words[i]), shifts);
+
+		dst[i] = _mm256_blendv_ps(_mm256_permutevar8x32_ps(table->low, each),
+					  _mm256_permutevar8x32_ps(table->high, each),
+					  _mm256_castsi256_ps(_mm256_slli_epi32(each, 28)));
+	}
+}
+
 typedef __m256i ivec;
 
 static inline ivec q_zero(void)

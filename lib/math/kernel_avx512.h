@@ -236,6 +236,77 @@ static inline void v_store_bytes(void *dst, vec v, int bit)
 	_mm_storeu_si128(dst, _mm512_cvtepi32_epi8(_mm512_srli_epi32(_mm512_castps_si512(v), bit)));
 }
 
+#define LOOKUP_4 32
+typedef __m512 l4_table;
+
+static inline void l4_start(l4_table *table, const float *values)
+{
+	*table = _mm512_loadu_ps(values);
+}
+
+/* Each lane shifts its code to where the look-up takes it from: the lowest bits. */
+static inline void l4_look_up(vec *dst, const l4_table *table, const unsigned char *codes)
+{
+	const __m512i shifts = _mm512_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28, 0, 4, 8, 12, 16, 20, 24, 28);
+	int32_t words[4];
+
+	memcpy(words, codes, sizeof(words));
+#pragma GCC unroll 2
+	for (int i = 0; i < 2; i++) {
+		__m512i all = _mm512_mask_set1_epi32(_mm512_set1_epi32(words[2 * i]), 0xff00, words[2 * i + 1]);
+
+		dst[i] = _mm512_permutexvar_ps(_mm512_srlv_epi32(all, shifts), *table);
+	}
+}
+
+/* 256 values as their lower and upper halves: a look-up takes 64 of those, and 8 make what 16 of whole values would. */
+#define LOOKUP_8 32
+typedef struct {
+	__m512i lower[8];
+	__m512i upper[8];
+} l8_table;
+
+static inline void l8_start(l8_table *table, const float *values)
+{
+	const __m512i *from = (const __m512i *)values;
+
+#pragma GCC unroll 8
+	for (int i = 0; i < 8; i++) {
+		__m512i a = _mm512_loadu_si512(from + 2 * i), b = _mm512_loadu_si512(from + 2 * i + 1);
+
+		table->lower[i] = _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtepi32_epi16(a)),
+						     _mm512_cvtepi32_epi16(b), 1);
+		table->upper[i] = _mm512_inserti64x4(
+			_mm512_castsi256_si512(_mm512_cvtepi32_epi16(_mm512_srli_epi32(a, 16))),
+			_mm512_cvtepi32_epi16(_mm512_srli_epi32(b, 16)), 1);
+	}
+}
+
+/* @bit6, @bit7: which codes have that bit, which no look-up sees. */
+static inline __m512i l8_halves(const __m512i *table, __m512i codes, __mmask32 bit6, __mmask32 bit7)
+{
+	__m512i a = _mm512_permutex2var_epi16(table[0], codes, table[1]);
+	__m512i b = _mm512_permutex2var_epi16(table[2], codes, table[3]);
+	__m512i c = _mm512_permutex2var_epi16(table[4], codes, table[5]);
+	__m512i d = _mm512_permutex2var_epi16(table[6], codes, table[7]);
+
+	return _mm512_mask_blend_epi16(bit7, _mm512_mask_blend_epi16(bit6, a, b), _mm512_mask_blend_epi16(bit6, c, d));
+}
+
+static inline void l8_look_up(vec *dst, const l8_table *table, const unsigned char *codes)
+{
+	/* Unpacking takes the lower half of each quarter for the first 16 values. */
+	const __m512i order = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7);
+	__m512i wide = _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *)codes));
+	__m512i words = _mm512_permutexvar_epi64(order, wide);
+	__mmask32 bit6 = _mm512_test_epi16_mask(words, _mm512_set1_epi16(0x40));
+	__mmask32 bit7 = _mm512_test_epi16_mask(words, _mm512_set1_epi16(0x80));
+	__m512i lower = l8_halves(table->lower, words, bit6, bit7), upper = l8_halves(table->upper, words, bit6, bit7);
+
+	dst[0] = _mm512_castsi512_ps(_mm512_unpacklo_epi16(lower, upper));
+	dst[1] = _mm512_castsi512_ps(_mm512_unpackhi_epi16(lower, upper));
+}
+
 typedef __m512i ivec;
 
 static inline ivec q_zero(void)

@@ -300,6 +300,33 @@ static inline void v_store_bytes(void *dst, vec v, int bit)
 	memcpy(dst, &bytes, VL);
 }
 
+/* Codes of 8 bits are looked up one by one; those of 4 in the bytes of 16 values, first all first bytes and so on. */
+#define LOOKUP_8 0
+#define LOOKUP_4 16
+typedef uint8x16x4_t l4_table;
+
+static inline void l4_start(l4_table *table, const float *values)
+{
+	*table = vld4q_u8((const uint8_t *)values);
+}
+
+static inline void l4_look_up(vec *dst, const l4_table *table, const unsigned char *codes)
+{
+	uint8x8_t pairs = vld1_u8(codes);
+	uint8x8x2_t both = vzip_u8(vand_u8(pairs, vdup_n_u8(15)), vshr_n_u8(pairs, 4));
+	uint8x16_t each = vcombine_u8(both.val[0], both.val[1]);
+	uint8x16x2_t lower = vzipq_u8(vqtbl1q_u8(table->val[0], each), vqtbl1q_u8(table->val[1], each));
+	uint8x16x2_t upper = vzipq_u8(vqtbl1q_u8(table->val[2], each), vqtbl1q_u8(table->val[3], each));
+
+#pragma GCC unroll 2
+	for (int i = 0; i < 2; i++) {
+		uint16x8x2_t whole = vzipq_u16(vreinterpretq_u16_u8(lower.val[i]), vreinterpretq_u16_u8(upper.val[i]));
+
+		dst[2 * i] = vreinterpretq_f32_u16(whole.val[0]);
+		dst[2 * i + 1] = vreinterpretq_f32_u16(whole.val[1]);
+	}
+}
+
 typedef int32x4_t ivec;
 
 static inline ivec q_zero(void)

@@ -15,6 +15,8 @@
 #define QUANT_PANELS(m) 1
 #define SIGNED_PANELS(m) 1
 #define DOT_ROWS(m) ((m) <= 2 ? 4 : 2)
+#define LOOKUP_4 0
+#define LOOKUP_8 0
 
 typedef float vec __attribute__((vector_size(16)));
 

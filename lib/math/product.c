@@ -152,17 +152,36 @@ static int check_weights(struct matrices *all, const struct pinpool_matmul_args 
 	return 0;
 }
 
+static int check_coded(struct product *product, const struct matrix *y, const struct pinpool_matmul_args *a,
+		       struct pinpool_diag *diag)
+{
+	struct coded *coded = &product->coded;
+	int ret;
+
+	if (a->w || a->w_dtype || a->w_scales || a->ldw || a->packing)
+		return diag_set(diag, -EINVAL, "w", "leave w, w_dtype, w_scales, ldw and packing empty",
+				"weights beside coded ones");
+	ret = coded_check(coded, a->w_coded, a->n, a->k, diag);
+	for (size_t i = 0; i < coded->array_count && !ret; i++) {
+		const struct coded_array *array = &coded->arrays[i];
+		struct matrix other = { .name = array->name, .start = array->start, .end = array->end };
+
+		ret = check_apart(y, &other, diag);
+	}
+	return ret;
+}
+
 static int check_matrices(struct matrices *all, const struct pinpool_matmul_args *a, const struct math_kernels *kernels,
 			  struct pinpool_diag *diag)
 {
 	int ret;
 
-	if ((ret = check_matrix(&all->x, diag)) || (ret = check_weights(all, a, kernels, diag)) ||
+	if ((ret = check_matrix(&all->x, diag)) || (!a->w_coded && (ret = check_weights(all, a, kernels, diag))) ||
 	    (ret = check_matrix(&all->y, diag)) || (ret = check_aligned(&all->x, diag)) ||
 	    (ret = check_aligned(&all->y, diag)) || (ret = check_apart(&all->y, &all->x, diag)) ||
-	    (ret = check_apart(&all->y, &all->w, diag)))
+	    (!a->w_coded && (ret = check_apart(&all->y, &all->w, diag))))
 		return ret;
-	if (a->w_scales && (ret = check_apart(&all->y, &all->scales, diag)))
+	if (!a->w_coded && a->w_scales && (ret = check_apart(&all->y, &all->scales, diag)))
 		return ret;
 	if (a->bias && ((ret = check_matrix(&all->bias, diag)) || (ret = check_aligned(&all->bias, diag)) ||
 			(ret = check_apart(&all->y, &all->bias, diag))))
@@ -184,7 +203,8 @@ int product_check(struct product *out, const struct pinpool_matmul_args *args, c
 	if (ret)
 		return diag_set(diag, ret, "args", "set size to sizeof(struct pinpool_matmul_args)",
 				ret == -E2BIG ? "has fields that this library does not know" : "size is not set");
-	ret = check_weight(&product, a.w_dtype, diag);
+	if (!a.w_coded)
+		ret = check_weight(&product, a.w_dtype, diag);
 	if (ret)
 		return ret;
 	if ((ret = check_activations(&product.x_element, "x", a.x_dtype, diag)) ||
@@ -202,6 +222,8 @@ int product_check(struct product *out, const struct pinpool_matmul_args *args, c
 		.scales = { "w_scales", (uintptr_t)a.w_scales, 1, a.n, 0, 1, sizeof(float), 0 },
 	};
 	ret = check_matrices(&all, &a, kernels, diag);
+	if (!ret && a.w_coded)
+		ret = check_coded(&product, &all.y, &a, diag);
 	if (ret)
 		return ret;
 	product.m = a.m;
@@ -210,7 +232,7 @@ int product_check(struct product *out, const struct pinpool_matmul_args *args, c
 	product.x = a.x;
 	product.ldx = all.x.stride;
 	product.w = a.w;
-	product.ldw = a.packing ? 0 : product_w_bytes(&product, all.w.stride);
+	product.ldw = a.packing || a.w_coded ? 0 : product_w_bytes(&product, all.w.stride);
 	product.y = a.y;
 	product.ldy = all.y.stride;
 	product.bias = a.bias;

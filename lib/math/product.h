@@ -28,6 +28,8 @@ struct product {
 	const float *w_scales;
 	/* Instead of W, or NULL. */
 	const struct pinpool_packing *packing;
+	/* Instead of W, if it has a kind; then weight is ELEMENT_F32. */
+	struct coded coded;
 };
 
 /* Bytes of the first @k weights of a row, whole blocks. */

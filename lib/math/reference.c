@@ -5,6 +5,44 @@
 #include "math/environment.h"
 #include "math/product.h"
 
+static double x_at(const struct product *p, size_t row, size_t column)
+{
+	const struct element_type *x = &elements[p->x_element];
+	float activation;
+
+	x->widen(&activation, (const unsigned char *)p->x + (row * p->ldx + column) * x->size);
+	return activation;
+}
+
+static double dot_dictionary(const struct product *p, size_t row_x, size_t row_w)
+{
+	const struct coded *w = &p->coded;
+	const unsigned char *codes = w->codes + row_w * w->ld;
+	const float *dictionaries = coded_dictionaries(w, row_w);
+	double sum = 0;
+
+	for (size_t l = 0; l < p->k; l++)
+		sum += x_at(p, row_x, l) *
+		       (double)dictionaries[l / w->group_columns * w->dictionary_values + coded_code(w, codes, l)];
+	return p->bias ? sum + p->bias[row_w] : sum;
+}
+
+static double dot_sparse(const struct product *p, size_t row_x, size_t row_w)
+{
+	const struct coded *w = &p->coded;
+	double sum = 0;
+	float value;
+
+	for (uint64_t i = w->starts[row_w]; i < w->starts[row_w + 1]; i++) {
+		if (w->code_bits)
+			value = coded_dictionaries(w, row_w)[w->codes[i]];
+		else
+			elements[w->element].widen(&value, w->values + i * elements[w->element].size);
+		sum += x_at(p, row_x, w->columns[i]) * (double)value;
+	}
+	return p->bias ? sum + p->bias[row_w] : sum;
+}
+
 static double dot(const struct product *p, size_t row_x, size_t row_w)
 {
 	const struct element_type *x = &elements[p->x_element], *w = &elements[p->weight];
@@ -27,6 +65,7 @@ static double dot(const struct product *p, size_t row_x, size_t row_w)
 
 int pinpool_matmul_reference(const struct pinpool_matmul_args *args, struct pinpool_diag *diag)
 {
+	double (*sum)(const struct product *p, size_t row_x, size_t row_w) = dot;
 	const struct element_type *y;
 	struct product p;
 	fenv_t caller;
@@ -36,11 +75,13 @@ int pinpool_matmul_reference(const struct pinpool_matmul_args *args, struct pinp
 	if (ret)
 		return ret;
 	y = &elements[p.y_element];
+	if (p.coded.kind)
+		sum = p.coded.kind == PINPOOL_CODED_SPARSE ? dot_sparse : dot_dictionary;
 	fegetenv(&caller);
 	environment_set_default();
 	for (size_t i = 0; i < p.m; i++)
 		for (size_t j = 0; j < p.n; j++)
-			y->store((unsigned char *)p.y + (i * p.ldy + j) * y->size, (float)dot(&p, i, j));
+			y->store((unsigned char *)p.y + (i * p.ldy + j) * y->size, (float)sum(&p, i, j));
 	fesetenv(&caller);
 	return 0;
 }

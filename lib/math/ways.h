@@ -19,6 +19,7 @@ enum panels {
 };
 
 struct gemm {
+	const struct math_kernels *kernels;
 	const struct product *product;
 	const struct panel_type *type;
 	enum panels panels;
@@ -64,13 +65,17 @@ int gemm_run(struct pinpool_math *math, struct gemm *g);
 struct gemv {
 	const struct math_kernels *kernels;
 	const struct product *product;
-	/* X, for weights in blocks. */
+	/* X prepared, for weights in blocks and, in panels, for sparse ones; x_size 0: it is used as it lies. */
 	struct quantised x;
+	float *panels;
 	size_t x_size;
+	/* Rows of X that meet a row of W in one call. */
+	size_t dot_m;
 	/* Rows of X and of W in a unit. */
 	size_t unit_m;
 	size_t unit_n;
 	size_t units_m;
+	/* Sparse rows are shared out by what they store, not unit_n to each. */
 	size_t units_n;
 };
 
@@ -81,6 +86,8 @@ void gemv_plan(struct gemv *gemv, const struct pinpool_math *math, const struct 
 void gemv_place_x(struct gemv *gemv, void *memory);
 size_t gemv_prepare_units(const struct gemv *gemv);
 void gemv_prepare_unit(const struct gemv *gemv, size_t unit);
+/* Values of W that each row of X meets. */
+size_t gemv_values(const struct product *p);
 size_t gemv_units(const struct gemv *gemv);
 void gemv_unit(const struct gemv *gemv, size_t unit);
 
