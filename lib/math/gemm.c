@@ -17,7 +17,8 @@
  *
  * Panels of W lie in a packing, or are made: shared among the threads, or, where one tile spans all rows of X and so
  * nobody else needs its part of W, by the thread that uses them next. A single panel of X against a packing is one step
- * and one block: W is read once and straight through.
+ * and one block: W is read once and straight through. Many of them against one whose type is slow to widen meet panels
+ * of f32 that are made of it.
  */
 #include <errno.h>
 
@@ -81,6 +82,13 @@ static void pack_w_panel(const struct gemm *g, unsigned char *dst, size_t column
 	if (p->coded.kind) {
 		g->kernels->pack_dictionary(dst, &p->coded, g->n0 + column, min(g->type->nr, g->n - column), g->k0,
 					    g->k);
+		return;
+	}
+	if (p->packing) {
+		const struct panel_type *packed = &g->kernels->packed[p->weight];
+
+		packed->unpack(dst, packing_panel(p->packing, packed, (g->n0 + column) / packed->nr) +
+				       g->k0 / packed->values * packed->bytes, g->k);
 		return;
 	}
 	g->type->pack_w(dst, p->w + (g->n0 + column) * p->ldw + product_w_bytes(p, g->k0), p->ldw,
@@ -191,14 +199,17 @@ void gemm_plan(struct gemm *g, const struct pinpool_math *math, const struct pro
 {
 	const struct cache *cache = &math->cache;
 	unsigned int threads = team_threads(math->team);
-	const struct panel_type *type = p->packing ? &math->kernels->packed[p->weight] : &math->kernels->fresh[p->weight];
+	const struct panel_type *type = &math->kernels->packed[p->weight];
+	const bool unpack = p->packing && type->unpack && p->m > type->unpack_m;
 	size_t x_step, w_step;
 
+	if (!p->packing || unpack)
+		type = &math->kernels->fresh[p->weight];
 	*g = (struct gemm){
 		.kernels = math->kernels,
 		.product = p,
 		.type = type,
-		.panels = p->packing ? PANELS_PACKED : PANELS_SHARED,
+		.panels = p->packing && !unpack ? PANELS_PACKED : PANELS_SHARED,
 	};
 	g->panel_m = plan_height(type, p->m);
 	g->step = plan_step(g, cache);
@@ -210,7 +221,8 @@ void gemm_plan(struct gemm *g, const struct pinpool_math *math, const struct pro
 	if (is_flat(g, cache))
 		g->block_n = round_up(p->n, type->nr);
 
-	g->tile_m = even(min(g->block_m, p->m), cache->l2 / 8 / x_step, g->panel_m);
+	/* The more rows of X, the less often is the same part of W widened. */
+	g->tile_m = even(min(g->block_m, p->m), (unpack ? 3 : 1) * cache->l2 / 8 / x_step, g->panel_m);
 	g->tile_n = even(min(g->block_n, p->n), cache->l2 / 8 / w_step, type->nr);
 	while (threads > 1 && g->tile_n > type->nr &&
 	       ceil_div(g->block_m, g->tile_m) * ceil_div(g->block_n, g->tile_n) < UNITS_A_THREAD * threads)

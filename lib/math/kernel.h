@@ -109,6 +109,12 @@ struct panel_type {
 	void (*pack_x)(void *dst, const float *x, size_t ldx, size_t rows, size_t height, size_t k);
 	/* W[rows, k] to a panel, rows at most nr, k whole blocks. */
 	void (*pack_w)(unsigned char *dst, const unsigned char *w, size_t ldw, size_t rows, size_t k);
+	/*
+	 * k values of a panel that keeps the type to a fresh one, which is faster for more than unpack_m rows of X; NULL
+	 * where it never is.
+	 */
+	size_t unpack_m;
+	void (*unpack)(unsigned char *dst, const unsigned char *panel, size_t k);
 	void (*tile)(const struct tile_args *args);
 };
 

@@ -16,6 +16,7 @@
 #define VL 8
 #define MR 6
 #define MR_BF16 MR
+#define UNPACK_F16 4
 #define NV 2
 #define TILE_PANELS(m) ((m) == 1 ? 4 : (m) <= 3 ? 2 : 1)
 #define QUANT_ROWS 6

@@ -17,6 +17,7 @@
 #define VL 16
 #define MR 14
 #define MR_BF16 12
+#define UNPACK_F16 12
 #define NV 2
 #define TILE_PANELS(m) ((m) <= 2 ? 4 : (m) <= 4 ? 3 : (m) <= 6 ? 2 : 1)
 #define QUANT_ROWS 12

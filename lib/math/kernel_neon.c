@@ -20,6 +20,7 @@
 #define VL 4
 #define MR 8
 #define MR_BF16 MR
+#define UNPACK_F16 4
 #define NV 3
 #define TILE_PANELS(m) ((m) == 1 ? 4 : (m) <= 4 ? 2 : 1)
 #define QUANT_ROWS 8

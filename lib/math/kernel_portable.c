@@ -9,6 +9,7 @@
 #define VL 4
 #define MR 4
 #define MR_BF16 MR
+#define UNPACK_F16 4
 #define NV 2
 #define TILE_PANELS(m) 1
 #define QUANT_ROWS 4

@@ -8,6 +8,7 @@
  *   VL, vec             lanes of a vector of f32, a power of two
  *   MR, NV              rows of a tile and vectors in one of its rows; MR at most 14
  *   MR_BF16             rows of one with packed bf16, whose two operations want registers as well
+ *   UNPACK_F16          panels of X from which on packed f16 is better widened first
  *   TILE_PANELS(m)      panels of W that a tile reads side by side for m rows of X, at most 4
  *   QUANT_ROWS, QUANT_PANELS(m)    the same where codes meet: rows, at most 12, and panels
  *   DOT_ROWS(m)         rows of W that dot() reads side by side for m rows of X, at most 4
@@ -80,9 +81,9 @@ const struct math_kernels NAME(kernels) = {
 	.packed = {
 		[ELEMENT_F32] = PACKED(f32, MR, 1),
 		[ELEMENT_BF16] = PACKED(bf16, MR_BF16, 2),
-		[ELEMENT_F16] = PACKED(f16, MR, 2),
-		[ELEMENT_F8_E4M3] = PACKED(f8_e4m3, MR, 4),
-		[ELEMENT_F8_E5M2] = PACKED(f8_e5m2, MR, 4),
+		[ELEMENT_F16] = UNPACKABLE(f16, 2, UNPACK_F16),
+		[ELEMENT_F8_E4M3] = UNPACKABLE(f8_e4m3, 4, 4),
+		[ELEMENT_F8_E5M2] = UNPACKABLE(f8_e5m2, 4, 4),
 		QUANT_PANELS_OF_ALL,
 	},
 	.fresh = {

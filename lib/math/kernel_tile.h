@@ -330,15 +330,38 @@ static void NAME(pack_f32)(unsigned char *dst, const unsigned char *w, size_t ld
 		pack_widened((float *)dst, w, ldw, rows, k, size, v_load_##type, v_load_##type##_part);                 \
 	}
 
+/* Of a panel that keeps the type: so many values in a unit. */
+#define UNPACK_OF(type, values)                                                                         \
+	static void NAME(unpack_##type)(unsigned char *dst, const unsigned char *panel, size_t k)      \
+	{                                                                                               \
+		for (size_t p = 0; p < k; p++, dst += NR * sizeof(float)) {                             \
+			vec b[NV];                                                                      \
+                                                                                                        \
+			unit_##type(b, panel + p / (values) * UNIT_BYTES, p % (values));                \
+			UNROLL                                                                          \
+			for (size_t v = 0; v < NV; v++)                                                 \
+				v_store((float *)dst + v * VL, b[v]);                                   \
+		}                                                                                       \
+	}
+
+UNPACK_OF(f16, 2)
+UNPACK_OF(f8_e4m3, 4)
+UNPACK_OF(f8_e5m2, 4)
+
 PACK_OF(bf16, 2, place_bf16)
 PACK_OF(f16, 2, place_f16)
 PACK_OF(f8_e4m3, 1, place_f8)
 PACK_OF(f8_e5m2, 1, place_f8)
 
-#define FLOAT_PANELS(rows, values_, pack, tile_)                                                        \
-	{                                                                                               \
-		.mr = rows, .nr = NR, .values = (values_), .bytes = UNIT_BYTES, .x_bytes = sizeof(float), \
-		.heights = NAME(heights), .pack_x = NAME(pack_x), .pack_w = NAME(pack), .tile = NAME(tile_),                      \
+#define FLOAT_PANELS(rows, values_, pack, unpack_, tile_)                                                       \
+	{                                                                                                       \
+		.mr = rows, .nr = NR, .values = (values_), .bytes = UNIT_BYTES, .x_bytes = sizeof(float),       \
+		.heights = NAME(heights), .pack_x = NAME(pack_x), .pack_w = NAME(pack), .tile = NAME(tile_),    \
+		unpack_                                                                                         \
 	}
-#define PACKED(type, rows, values) FLOAT_PANELS(rows, values, pack_##type, tile_##type)
-#define WIDENED(type)		   FLOAT_PANELS(MR, 1, widen_panel_##type, tile_f32)
+#define PACKED(type, rows, values)	 FLOAT_PANELS(rows, values, pack_##type, .unpack = NULL, tile_##type)
+#define WIDENED(type)			 FLOAT_PANELS(MR, 1, widen_panel_##type, .unpack = NULL, tile_f32)
+/* The more it takes to widen a value, the fewer panels of X are enough. */
+#define UNPACKABLE(type, values, panels) \
+	FLOAT_PANELS(MR, values, pack_##type, UNPACKED(type, panels), tile_##type)
+#define UNPACKED(type, panels) .unpack = NAME(unpack_##type), .unpack_m = (panels) * MR

@@ -67,7 +67,7 @@ killed_while_packing() {
 	local pid
 
 	check "SIGKILL: it is in the middle" caught pack clitest --threads 1
-	refuses "meanwhile another one does not pack" 1 "pinpool: pack: $packed: another process is loading it (*)" \
+	refuses "meanwhile another one does not pack" 1 "pinpool: pack: $packed: another process is loading it*(*)" \
 		pinpool pack clitest
 	refuses "nor are they dropped" 1 "pinpool: pack: $packed: is being packed (*)" pinpool pack --drop clitest
 	ends KILL 137

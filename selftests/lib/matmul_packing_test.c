@@ -8,7 +8,7 @@
 
 #include <pinpool/packing.h>
 
-#define K_MAX 1024
+#define K_MAX 2051
 
 static const enum pinpool_dtype dtypes[] = {
 	PINPOOL_DTYPE_F32,     PINPOOL_DTYPE_BF16, PINPOOL_DTYPE_F16,  PINPOOL_DTYPE_F8_E4M3, PINPOOL_DTYPE_F8_E5M2,
@@ -216,8 +216,18 @@ TEST_F_TIMEOUT(packing, long_rows, TIMEOUT_SECONDS)
 	static const size_t ms[] = { 1, 40 };
 
 	for (size_t t = 0; t < ARRAY_SIZE(dtypes); t++)
-		check_products(_metadata, self->math, dtypes[t], 48, block_values(dtypes[t]) > 1 ? K_MAX : K_MAX - 1, ms,
+		check_products(_metadata, self->math, dtypes[t], 48, block_values(dtypes[t]) > 1 ? 1024 : 1023, ms,
 			       ARRAY_SIZE(ms));
+}
+
+/* More than a few panels of X: of types that are slow to widen, panels of f32 are made first. */
+TEST_F_TIMEOUT(packing, many_rows, TIMEOUT_SECONDS)
+{
+	static const size_t ms[] = { 70, 190 };
+
+	for (size_t t = 0; t < ARRAY_SIZE(dtypes); t++)
+		check_products(_metadata, self->math, dtypes[t], 37, block_values(dtypes[t]) > 1 ? 256 : emulated() ? 263 : K_MAX,
+			       ms, emulated() ? 1 : ARRAY_SIZE(ms));
 }
 
 TEST_F(packing, same_bits_whatever_the_threads)
