@@ -143,6 +143,8 @@ struct math_kernels {
 	/* Dictionary-coded rows from @row on, rows at most nr, and k columns from @first on, as pack_w() of fresh f32. */
 	void (*pack_dictionary)(unsigned char *dst, const struct coded *w, size_t row, size_t rows, size_t first,
 				size_t k);
+	/* Copies past the caches: to a multiple of 64 bytes, and as many as whole units of a packing have. */
+	void (*stream_out)(void *dst, const void *src, size_t bytes);
 	/* n values to f32; n of f32, plus those at bias if it is not NULL, to a type. dst may be src for f32. */
 	void (*widen[ELEMENT_ACTIVATIONS])(float *dst, const void *src, size_t n);
 	void (*narrow[ELEMENT_ACTIVATIONS])(void *dst, const float *src, const float *bias, size_t n);

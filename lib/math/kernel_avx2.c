@@ -79,6 +79,16 @@ static inline void v_store(void *dst, vec v)
 	_mm256_storeu_ps(dst, v);
 }
 
+static inline void v_stream(float *dst, vec v)
+{
+	_mm256_stream_ps(dst, v);
+}
+
+static inline void v_stream_end(void)
+{
+	_mm_sfence();
+}
+
 static inline void v_store_part(void *dst, vec v, size_t n)
 {
 	_mm256_maskstore_ps(dst, lanes(n), v);

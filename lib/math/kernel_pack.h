@@ -3,6 +3,13 @@
 
 typedef uint32_t words_vec __attribute__((vector_size(VL * 4)));
 
+static void NAME(stream_out)(void *dst, const void *src, size_t bytes)
+{
+	for (size_t i = 0; i < bytes / sizeof(float); i += VL)
+		v_stream((float *)dst + i, v_load((const float *)src + i));
+	v_stream_end();
+}
+
 /* How many of the words or blocks of a row to take. */
 INLINE size_t at_most(size_t count, size_t most)
 {

@@ -72,6 +72,15 @@ static inline void v_store(void *dst, vec v)
 	memcpy(dst, &v, sizeof(v));
 }
 
+static inline void v_stream(float *dst, vec v)
+{
+	v_store(dst, v);
+}
+
+static inline void v_stream_end(void)
+{
+}
+
 static inline void v_store_part(void *dst, vec v, size_t n)
 {
 	memcpy(dst, &v, n * sizeof(float));

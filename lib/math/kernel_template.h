@@ -14,6 +14,7 @@
  *   DOT_ROWS(m)         rows of W that dot() reads side by side for m rows of X, at most 4
  *   v_zero v_set1 v_add v_mul v_fma(a, b, c) = a * b + c, v_sum (any fixed order)
  *   v_load v_store      VL floats at any address
+ *   v_stream, v_stream_end    v_store past the caches, at a multiple of a vector's size; puts them before later stores
  *   v_load_part v_store_part    the first n lanes, n < VL; other lanes read as zero and memory past n is untouched
  *   v_load_TYPE v_load_TYPE_part    the same for every type of element.h whose elements stand alone, but for i8
  *   v_store_TYPE v_store_TYPE_part    the same for those of activations
@@ -103,6 +104,7 @@ const struct math_kernels NAME(kernels) = {
 	.dot_sparse_panel = NAME(dot_sparse_panel),
 	.pack_dictionary = NAME(pack_dictionary),
 	.pack_sparse_x = NAME(pack_sparse_x),
+	.stream_out = NAME(stream_out),
 	.widen = { NAME(widen_f32), NAME(widen_bf16), NAME(widen_f16) },
 	.narrow = { NAME(narrow_f32), NAME(narrow_bf16), NAME(narrow_f16) },
 };

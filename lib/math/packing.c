@@ -92,23 +92,51 @@ int packing_check(const struct pinpool_packing *packing, const struct math_kerne
 	return 0;
 }
 
+/* Bytes of a panel that are made in the first cache before they go out. */
+#define PART_BYTES 16384
+
 struct rows {
+	const struct math_kernels *kernels;
 	const struct panel_type *type;
 	const struct pinpool_packing *packing;
 	const unsigned char *w;
 	size_t ldw;
+	/* Values and bytes of a block of W. */
+	size_t block;
+	size_t block_bytes;
 	unsigned char *panels; /* of the first row */
 	size_t count;
 };
 
+/* The processor does not follow so many rows side by side. */
+static void fetch_rows(const unsigned char *w, size_t ldw, size_t rows, size_t bytes)
+{
+	for (size_t row = 0; row < rows; row++)
+		for (size_t line = 0; line < bytes; line += 64)
+			__builtin_prefetch(w + row * ldw + line, 0, 2);
+}
+
 static void pack_unit(void *arg, size_t unit, unsigned int thread)
 {
 	const struct rows *rows = arg;
-	size_t nr = rows->type->nr, row = unit * nr, bytes = packing_panel_bytes(rows->type, rows->packing->k);
-	size_t used = (rows->packing->k + rows->type->values - 1) / rows->type->values * rows->type->bytes;
+	const struct panel_type *type = rows->type;
+	size_t k = rows->packing->k, row = unit * type->nr, bytes = packing_panel_bytes(type, k);
+	size_t used = (k + type->values - 1) / type->values * type->bytes, step = PART_BYTES / type->bytes * type->values;
+	_Alignas(64) unsigned char part[PART_BYTES];
 	unsigned char *panel = rows->panels + unit * bytes;
+	size_t count = min(type->nr, rows->count - row);
 
-	rows->type->pack_w(panel, rows->w + row * rows->ldw, rows->ldw, min(nr, rows->count - row), rows->packing->k);
+	/* Nobody reads it soon: it is not to take the place of what they do read, nor is it read before it is written. */
+	for (size_t at = 0; at < k; at += step) {
+		const unsigned char *w = rows->w + row * rows->ldw + at / rows->block * rows->block_bytes;
+		size_t values = min(step, k - at), next = at + values;
+
+		type->pack_w(part, w, rows->ldw, count, values);
+		fetch_rows(w + values / rows->block * rows->block_bytes, rows->ldw, count,
+			   min(step, k - next) / rows->block * rows->block_bytes);
+		rows->kernels->stream_out(panel + at / type->values * type->bytes, part,
+					  (values + type->values - 1) / type->values * type->bytes);
+	}
 	/* The same weights give the same bytes. */
 	memset(panel + used, 0, bytes - used);
 }
@@ -153,8 +181,11 @@ int pinpool_packing_rows(struct pinpool_math *math, const struct pinpool_packing
 		return diag_set(diag, -EINVAL, "ldw", "use 0 for rows without gaps",
 				"a stride of %" PRIu64 " elements for rows of %" PRIu64, ldw, packing->k);
 	rows = (struct rows){
+		.kernels = math->kernels,
 		.type = &math->kernels->packed[element_of(packing->dtype)],
 		.packing = packing,
+		.block = element->block,
+		.block_bytes = element->size,
 		.w = w,
 		.ldw = ldw / element->block * element->size,
 		.count = count,
