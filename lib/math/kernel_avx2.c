@@ -21,7 +21,8 @@
 #define TILE_PANELS(m) ((m) == 1 ? 4 : (m) <= 3 ? 2 : 1)
 #define QUANT_ROWS 6
 #define QUANT_PANELS(m) 1
-#define SIGNED_PANELS(m) ((m) < 4 ? 1 : 2)
+#define I8_PANELS(m)    ((m) < 4 ? 1 : 2)
+#define Q8_0_PANELS(m)  ((m) < 4 ? 1 : 2)
 #define DOT_ROWS(m) ((m) <= 2 ? 6 : (m) == 3 ? 4 : 3)
 
 typedef __m256 vec;

@@ -22,7 +22,8 @@
 #define TILE_PANELS(m) ((m) <= 2 ? 4 : (m) <= 4 ? 3 : (m) <= 6 ? 2 : 1)
 #define QUANT_ROWS 12
 #define QUANT_PANELS(m) ((m) == 3 || (m) == 4 ? 2 : 1)
-#define SIGNED_PANELS(m) ((m) == 3 || (m) == 4 ? 2 : 1)
+#define I8_PANELS(m)    ((m) == 3 || (m) == 4 ? 2 : 1)
+#define Q8_0_PANELS(m) ((m) == 2 || (m) > 4 ? 1 : 2)
 #define DOT_ROWS(m) 6
 
 typedef __m512 vec;

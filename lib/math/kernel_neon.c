@@ -25,7 +25,8 @@
 #define TILE_PANELS(m) ((m) == 1 ? 4 : (m) <= 4 ? 2 : 1)
 #define QUANT_ROWS 8
 #define QUANT_PANELS(m) ((m) == 1 ? 4 : (m) <= 2 ? 2 : 1)
-#define SIGNED_PANELS(m) ((m) <= 2 ? 2 : 1)
+#define I8_PANELS(m)    ((m) <= 2 ? 2 : 1)
+#define Q8_0_PANELS(m)  ((m) <= 2 ? 2 : 1)
 #define DOT_ROWS(m) 4
 
 typedef float32x4_t vec;

@@ -158,10 +158,12 @@ INLINE void run_q8_0(vec *f, size_t step, const unsigned char *const *panels, si
 		     size_t words)
 {
 	const unsigned char *codes[TILE_MOST];
+	vec scales[TILE_MOST];
 	ivec acc[QUANT_MOST];
 
 	UNROLL
 	for (size_t p = 0; p < step; p++) {
+		scales[p] = v_load_f16(panels[p] + at * 2 * VL);
 		codes[p] = panels[p] + 8 * VL + at * 32 * VL;
 		if (!at)
 			fetch_head(panels[p], 8 * VL, AHEAD(UNIT_q8_0), m);
@@ -172,11 +174,9 @@ INLINE void run_q8_0(vec *f, size_t step, const unsigned char *const *panels, si
 	signed_words(acc, codes, step, x, m, 0, GROUP / S_VALUES, AHEAD(UNIT_q8_0));
 	UNROLL
 	for (size_t p = 0; p < step; p++) {
-		vec scale = v_load_f16(panels[p] + at * 2 * VL);
-
 		UNROLL
 		for (size_t i = 0; i < m; i++)
-			add_scaled(f + i * step + p, acc[i * step + p], scale, x, i);
+			add_scaled(f + i * step + p, acc[i * step + p], scales[p], x, i);
 	}
 }
 
@@ -456,8 +456,8 @@ static const uint8_t NAME(quant_heights)[] = { 0, 1, 2, 4, 4, 6, 6, 8, 8, 12, 12
 /* Bytes of a code of X where codes of W are signed. */
 #define S_BYTES (4 / S_VALUES)
 
-QUANT_OF(i8, SIGNED_PANELS, QUANT_RUN_I8, 1, QUANT_RUN_I8 *VL, S_BYTES, 1, true)
-QUANT_OF(q8_0, SIGNED_PANELS, 32, 4, UNIT_q8_0, S_BYTES, 1, true)
+QUANT_OF(i8, I8_PANELS, QUANT_RUN_I8, 1, QUANT_RUN_I8 *VL, S_BYTES, 1, true)
+QUANT_OF(q8_0, Q8_0_PANELS, 32, 4, UNIT_q8_0, S_BYTES, 1, true)
 QUANT_OF(q4_0, QUANT_PANELS, 32, 4, UNIT_q4_0, 1, 1, false)
 QUANT_OF(q4_k, QUANT_PANELS, 256, 1, UNIT_q4_k, 1, 4, false)
 QUANT_OF(q6_k, QUANT_PANELS, 256, 1, UNIT_q6_k, 1, 8, false)

@@ -14,7 +14,8 @@
 #define TILE_PANELS(m) 1
 #define QUANT_ROWS 4
 #define QUANT_PANELS(m) 1
-#define SIGNED_PANELS(m) 1
+#define I8_PANELS(m)    1
+#define Q8_0_PANELS(m)  1
 #define DOT_ROWS(m) ((m) <= 2 ? 4 : 2)
 #define LOOKUP_4 0
 #define LOOKUP_8 0

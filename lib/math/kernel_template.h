@@ -10,7 +10,7 @@
  *   MR_BF16             rows of one with packed bf16, whose two operations want registers as well
  *   UNPACK_F16          panels of X from which on packed f16 is better widened first
  *   TILE_PANELS(m)      panels of W that a tile reads side by side for m rows of X, at most 4
- *   QUANT_ROWS, QUANT_PANELS(m)    the same where codes meet: rows, at most 12, and panels
+ *   QUANT_ROWS, QUANT_PANELS(m), I8_PANELS(m), Q8_0_PANELS(m)    the same where codes meet: rows, at most 12, and panels
  *   DOT_ROWS(m)         rows of W that dot() reads side by side for m rows of X, at most 4
  *   v_zero v_set1 v_add v_mul v_fma(a, b, c) = a * b + c, v_sum (any fixed order)
  *   v_load v_store      VL floats at any address
