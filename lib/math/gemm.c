@@ -29,6 +29,9 @@
 #define UNITS_A_THREAD 6
 /* Panels of X up to which one of W is better used for all of them before the next comes. */
 #define FEW_PANELS 4
+/* Rows of X in a panel for each byte of a value of W, and in all, up to which the next panels of W are fetched meanwhile. */
+#define ROWS_A_BYTE 2
+#define ROWS_FAR 128
 
 static size_t ceil_div(size_t a, size_t b)
 {
@@ -108,6 +111,27 @@ void gemm_prepare_unit(const struct gemm *g, size_t unit)
 	}
 }
 
+/*
+ * A few panels of X against a packing, whose panels come from memory: each meets all of X while it is in the second
+ * cache, and steps are as long as that allows.
+ */
+static bool few_panels(const struct gemm *g)
+{
+	return g->panels == PANELS_PACKED && g->product->m <= FEW_PANELS * g->type->mr;
+}
+
+/*
+ * True if one panel of X is over before the panel of W that it meets has come from memory, in whose rate a processor has
+ * some two rows of work for a byte, and there are not so many of them that this is lost among all.
+ */
+static bool memory_matters(const struct gemm *g)
+{
+	const struct panel_type *type = g->type;
+
+	return g->panels == PANELS_PACKED && g->panel_m * type->values * type->nr <= ROWS_A_BYTE * type->bytes &&
+	       g->product->m <= ROWS_FAR;
+}
+
 void gemm_tile_unit(const struct gemm *g, size_t unit, unsigned int thread)
 {
 	const struct product *p = g->product;
@@ -145,7 +169,11 @@ void gemm_tile_unit(const struct gemm *g, size_t unit, unsigned int thread)
 		one.n = min(g->group_n, args.n - group);
 		one.w = args.w + group / nr * g->w_stride;
 		one.w_scales = args.w_scales ? args.w_scales + group : NULL;
-		for (size_t row = row0; row < row1; row += g->panel_m) {
+		/* While panels of W meet all of X, the next ones come from memory. */
+		one.far = memory_matters(g) ? g->group_n / nr * g->w_stride : 0;
+		one.far_calls = (unsigned int)ceil_div(row1 - row0, g->panel_m);
+		one.far_call = 0;
+		for (size_t row = row0; row < row1; row += g->panel_m, one.far_call++) {
 			one.x = g->x + row * x_bytes(g->type, g->k);
 			one.y = (float *)p->y + (g->m0 + row) * p->ldy + g->n0 + column0 + group;
 			one.m = min(g->panel_m, row1 - row);
@@ -161,15 +189,6 @@ static bool is_flat(const struct gemm *g, const struct cache *cache)
 	const struct product *p = g->product;
 
 	return g->panels == PANELS_PACKED && p->m <= g->type->mr && p->m * x_bytes(g->type, p->k) <= cache->l2 / 2;
-}
-
-/*
- * A few panels of X against a packing, whose panels come from memory: each meets all of X while it is in the second
- * cache, and steps are as long as that allows.
- */
-static bool few_panels(const struct gemm *g)
-{
-	return g->panels == PANELS_PACKED && g->product->m <= FEW_PANELS * g->type->mr;
 }
 
 /* Values of k in a step. */

@@ -83,6 +83,13 @@ struct tile_args {
 	const void *x;
 	const unsigned char *w;
 	size_t w_stride;
+	/*
+	 * Bytes from what is read to what comes to the second cache meanwhile, 0 for nothing; panels of codes ignore it. Of
+	 * calls that share this work, @far_calls, each does a part, by units in turn: this one is number @far_call.
+	 */
+	size_t far;
+	unsigned int far_call;
+	unsigned int far_calls;
 	/* Of the n rows of W, or NULL for ones. */
 	const float *w_scales;
 	float *y;

@@ -233,6 +233,8 @@ INLINE void tile_body(const struct tile_args *a, size_t column, struct tile_shap
 	const unsigned char *w[TILE_MOST];
 	const float *x = a->x;
 	size_t k = a->k;
+	/* Units until it fetches for all calls; never, if there is nothing to. */
+	size_t until_turn = a->far ? a->far_call : SIZE_MAX;
 
 	UNROLL
 	for (size_t p = 0; p < s.panels; p++)
@@ -241,6 +243,12 @@ INLINE void tile_body(const struct tile_args *a, size_t column, struct tile_shap
 	for (size_t i = 0; i < s.m * s.panels * NV; i++)
 		acc[i] = v_zero();
 	for (size_t row = 0; k >= s.values; k -= s.values, x += s.values * s.m) {
+		if (s.panels == 1 && until_turn-- == 0) {
+			until_turn = a->far_calls - 1;
+			UNROLL
+			for (size_t line = 0; line < s.bytes; line += 64)
+				__builtin_prefetch(w[0] + line + a->far, 0, 2);
+		}
 		if (k <= PREFETCH_Y && row < a->m) {
 			__builtin_prefetch(a->y + row * a->ldy + column, 1);
 			__builtin_prefetch(a->y + row * a->ldy + column + s.panels * NR - 1, 1);
