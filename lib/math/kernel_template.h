@@ -83,8 +83,8 @@ const struct math_kernels NAME(kernels) = {
 		[ELEMENT_F32] = PACKED(f32, MR, 1),
 		[ELEMENT_BF16] = PACKED(bf16, MR_BF16, 2),
 		[ELEMENT_F16] = UNPACKABLE(f16, 2, UNPACK_F16),
-		[ELEMENT_F8_E4M3] = UNPACKABLE(f8_e4m3, 4, 4),
-		[ELEMENT_F8_E5M2] = UNPACKABLE(f8_e5m2, 4, 4),
+		[ELEMENT_F8_E4M3] = UNPACKABLE(f8_e4m3, 4, 1),
+		[ELEMENT_F8_E5M2] = UNPACKABLE(f8_e5m2, 4, 1),
 		QUANT_PANELS_OF_ALL,
 	},
 	.fresh = {
