@@ -240,8 +240,8 @@ void gemm_plan(struct gemm *g, const struct pinpool_math *math, const struct pro
 	if (is_flat(g, cache))
 		g->block_n = round_up(p->n, type->nr);
 
-	/* The more rows of X, the less often is the same part of W widened. */
-	g->tile_m = even(min(g->block_m, p->m), (unpack ? 3 : 1) * cache->l2 / 8 / x_step, g->panel_m);
+	/* The more rows of X, the less often are panels of the same part of W made, or read from where others made them. */
+	g->tile_m = even(min(g->block_m, p->m), (g->panels == PANELS_PACKED ? 1 : 3) * cache->l2 / 8 / x_step, g->panel_m);
 	g->tile_n = even(min(g->block_n, p->n), cache->l2 / 8 / w_step, type->nr);
 	while (threads > 1 && g->tile_n > type->nr &&
 	       ceil_div(g->block_m, g->tile_m) * ceil_div(g->block_n, g->tile_n) < UNITS_A_THREAD * threads)
