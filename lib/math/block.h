@@ -30,6 +30,16 @@ static inline void q4_k_codes(const unsigned char *block, size_t group, uint8_t 
 	}
 }
 
+/* Those of all groups, a byte each, the first one lowest. */
+static inline void q4_k_all_codes(const unsigned char *block, uint64_t *scales, uint64_t *minima)
+{
+	uint32_t in[3];
+
+	memcpy(in, block + Q4_K_SCALES, sizeof(in));
+	*scales = (in[0] & 0x3f3f3f3f) | (uint64_t)((in[2] & 0x0f0f0f0f) | (in[0] & 0xc0c0c0c0) >> 2) << 32;
+	*minima = (in[1] & 0x3f3f3f3f) | (uint64_t)((in[2] >> 4 & 0x0f0f0f0f) | (in[1] & 0xc0c0c0c0) >> 2) << 32;
+}
+
 static inline void q4_k_scales(const unsigned char *block, size_t group, float *scale, float *minimum)
 {
 	uint8_t scale_code, minimum_code;

@@ -78,13 +78,9 @@ INLINE floats8 times_q4_0(floats8 acc, const struct ready *b, const int8_t *x, f
 
 INLINE void ready_q4_k(struct ready *b, const unsigned char *block)
 {
-	uint32_t in[3];
 	uint64_t scales, minima;
 
-	/* q4_k_scales() of all groups at once. */
-	memcpy(in, block + Q4_K_SCALES, sizeof(in));
-	scales = (in[0] & 0x3f3f3f3f) | (uint64_t)((in[2] & 0x0f0f0f0f) | (in[0] & 0xc0c0c0c0) >> 2) << 32;
-	minima = (in[1] & 0x3f3f3f3f) | (uint64_t)((in[2] >> 4 & 0x0f0f0f0f) | (in[1] & 0xc0c0c0c0) >> 2) << 32;
+	q4_k_all_codes(block, &scales, &minima);
 	b->weights = i_weights((codes16)(words2){ scales, scales });
 	b->factors[0] = i_eight(&minima);
 	b->scale = f_half(block);

@@ -75,18 +75,23 @@ INLINE void copy_half(unsigned char *dst, const unsigned char *w, size_t ldw, si
 	}
 }
 
-/* Bytes in pairs: pair p of row r behind pair p of row r - 1. */
-INLINE void place_pairs(unsigned char *dst, const uint8_t *bytes, size_t row, size_t pairs)
+/* Eight bytes in pairs: pair p of row r behind pair p of row r - 1. */
+INLINE void place_pairs(unsigned char *dst, uint64_t bytes, size_t row)
 {
-	for (size_t p = 0; p < pairs; p++)
-		memcpy(dst + (p * VL + row) * 2, bytes + 2 * p, 2);
+	UNROLL
+	for (size_t p = 0; p < 4; p++) {
+		uint16_t pair = (uint16_t)(bytes >> 16 * p);
+
+		memcpy(dst + (p * VL + row) * 2, &pair, 2);
+	}
 }
 
 INLINE void copy_halves(unsigned char *dst, const unsigned char *w, size_t ldw, size_t rows, size_t blocks, size_t block)
 {
 	memset(dst, 0, 8 * VL);
-	for (size_t i = 0; i < blocks; i++)
-		copy_half(dst + i * 2 * VL, w + i * block, ldw, rows);
+	for (size_t row = 0; row < rows && row < VL; row++)
+		for (size_t i = 0; i < blocks; i++)
+			memcpy(dst + (i * VL + row) * 2, w + row * ldw + i * block, 2);
 }
 
 /* Four blocks of 32 values, or as many as are left; those that there are not are zero. */
@@ -113,13 +118,12 @@ INLINE void unit_to_q4_k(unsigned char *dst, const unsigned char *block, size_t 
 	copy_half(dst, block, ldw, rows);
 	copy_half(dst + 2 * VL, block + 2, ldw, rows);
 	for (size_t row = 0; row < VL; row++) {
-		uint8_t scales[8] = { 0 }, minima[8] = { 0 };
+		uint64_t scales = 0, minima = 0;
 
 		if (row < rows)
-			for (size_t group = 0; group < 8; group++)
-				q4_k_codes(block + row * ldw, group, &scales[group], &minima[group]);
-		place_pairs(dst + 4 * VL, scales, row, 4);
-		place_pairs(dst + 12 * VL, minima, row, 4);
+			q4_k_all_codes(block + row * ldw, &scales, &minima);
+		place_pairs(dst + 4 * VL, scales, row);
+		place_pairs(dst + 12 * VL, minima, row);
 	}
 	copy_words(dst + 20 * VL, block + Q4_K_CODES, ldw, rows, 32);
 }
@@ -132,25 +136,25 @@ INLINE words_vec words_at(const unsigned char *src, size_t word)
 	return v;
 }
 
-/* Word @word of the codes of a block of Q6_K, from vectors of its words. */
-INLINE words_vec sixes(const unsigned char *low, const unsigned char *high, size_t word)
+/* Word @at of a group of 32 codes of Q6_K, from vectors of the words of its half of the block. */
+INLINE words_vec sixes(const unsigned char *low, const unsigned char *high, size_t group, size_t at)
 {
-	size_t half = word / 32, group = word / 8 % 4, at = word % 8;
-	words_vec four = words_at(low, half * 16 + group % 2 * 8 + at) >> (group < 2 ? 0 : 4) & 0x0f0f0f0fu;
-	words_vec two = words_at(high, half * 8 + at) >> (uint32_t)(2 * group) & 0x03030303u;
+	words_vec four = words_at(low, group % 2 * 8 + at) >> (group < 2 ? 0 : 4) & 0x0f0f0f0fu;
+	words_vec two = words_at(high, at) >> (uint32_t)(2 * group) & 0x03030303u;
 
 	return four | two << 4;
 }
 
 /* Four words as three: the last one is shared out. */
-INLINE void place_sixes(unsigned char *dst, const unsigned char *low, const unsigned char *high, size_t word)
+INLINE void place_sixes(unsigned char *dst, const unsigned char *low, const unsigned char *high, size_t group, size_t at)
 {
-	words_vec last = sixes(low, high, word + 3);
+	words_vec last = sixes(low, high, group, at + 3);
 
+	UNROLL
 	for (size_t i = 0; i < 3; i++) {
 		words_vec bits = last >> (uint32_t)(2 * i) & 0x03030303u;
 
-		v_store(dst + i * 4 * VL, (vec)(sixes(low, high, word + i) | bits << 6));
+		v_store(dst + i * 4 * VL, (vec)(sixes(low, high, group, at + i) | bits << 6));
 	}
 }
 
@@ -160,17 +164,23 @@ INLINE void unit_to_q6_k(unsigned char *dst, const unsigned char *block, size_t 
 
 	copy_half(dst, block + Q6_K_D, ldw, rows);
 	for (size_t row = 0; row < VL; row++) {
-		uint8_t scales[16] = { 0 };
+		uint64_t scales[2] = { 0 };
 
 		if (row < rows)
 			memcpy(scales, block + row * ldw + Q6_K_SCALES, sizeof(scales));
-		place_pairs(dst + 2 * VL, scales, row, 8);
+		place_pairs(dst + 2 * VL, scales[0], row);
+		place_pairs(dst + 10 * VL, scales[1], row);
 	}
 	memset(dst + 18 * VL, 0, 2 * VL);
 	copy_words(low, block, ldw, rows, 32);
 	copy_words(high, block + Q6_K_HIGH, ldw, rows, 16);
-	for (size_t word = 0; word < 64; word += 4)
-		place_sixes(dst + 20 * VL + word * 3 * VL, low, high, word);
+	dst += 20 * VL;
+	for (size_t half = 0; half < 2; half++) {
+		UNROLL
+		for (size_t group = 0; group < 4; group++)
+			for (size_t at = 0; at < 8; at += 4, dst += 12 * VL)
+				place_sixes(dst, low + half * 64 * VL, high + half * 32 * VL, group, at);
+	}
 }
 
 /* Values in a unit and in a block, and bytes of a block. */
