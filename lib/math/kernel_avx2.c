@@ -414,8 +414,10 @@ static inline __attribute__((always_inline)) ivec u_scaled(ivec acc, u_vec u, iv
 	const __m128i both = odd ? _mm_setr_epi32(0x03020302, 0x07060706, 0x0b0a0b0a, 0x0f0e0f0e) :
 				   _mm_setr_epi32(0x01000100, 0x05040504, 0x09080908, 0x0d0c0d0c);
 
-	return _mm256_add_epi32(
+	acc = _mm256_add_epi32(
 		acc, _mm256_madd_epi16(u, _mm256_shuffle_epi8(pairs, _mm256_broadcastsi128_si256(both))));
+	__asm__ volatile("" : "+x"(acc));
+	return acc;
 }
 
 #define S_VALUES 2
