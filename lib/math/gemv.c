@@ -6,8 +6,8 @@
 #include "math/ways.h"
 
 /*
- * Rows of X up to which streaming wins: always, and, of types that are not codes, as long as X stays in half of the second cache. Measured with
- * AVX2 and AVX-512 on shapes of language models; see docs/matmul.md.
+ * Rows of X up to which streaming wins: always, and, of types that are not codes, as long as X stays in half of the second
+ * cache. Measured with AVX2 and AVX-512 on shapes of language models; see docs/matmul.md.
  */
 #define ROWS_ALWAYS 8
 #define ROWS_IN_CACHE 40
@@ -162,7 +162,9 @@ bool gemv_fits(const struct pinpool_math *math, const struct product *p)
 	if (p->m <= ROWS_ALWAYS || p->n < type->nr / 2)
 		return true;
 	/* Codes would be decoded again for every four rows. */
-	return !p->coded.kind && elements[p->weight].block == 1 && p->m <= ROWS_IN_CACHE && p->k <= math->cache.l2 / 2 / sizeof(float) / p->m;
+	if (p->coded.kind || elements[p->weight].block > 1)
+		return false;
+	return p->m <= ROWS_IN_CACHE && p->k <= math->cache.l2 / 2 / sizeof(float) / p->m;
 }
 
 /* Sparse weights that meet enough of X that it is worth bringing into panels. */

@@ -369,7 +369,10 @@ static inline ivec q_six(ivec a)
 	return _mm512_and_si512(a, _mm512_set1_epi8(0x3f));
 }
 
-/* What a shift of words takes across bytes is masked. 0xca: bits of the second where the first has ones, else of the third. */
+/*
+ * What a shift of words takes across bytes is masked. 0xca: bits of the second where the first has ones, else of the
+ * third.
+ */
 static inline ivec q_tops(ivec a, ivec b, ivec c)
 {
 	b = _mm512_ternarylogic_epi32(_mm512_set1_epi8(0x03), _mm512_srli_epi16(a, 6), _mm512_srli_epi16(b, 4), 0xca);

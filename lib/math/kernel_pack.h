@@ -308,8 +308,8 @@ QUANT_X_OF(q6_k, 256, 1, 8, sums_q6_k)
 #define QUANT(type, values_, unit_bytes, run_, bytes_, sums)                                                            \
 	{                                                                                                               \
 		.mr = QUANT_ROWS, .nr = VL, .values = (values_), .bytes = (unit_bytes), .run = (run_),                  \
-		.x_bytes = (bytes_), .x_sums = (sums), .heights = NAME(quant_heights), .pack_x = NAME(pack_x_##type), .pack_w = NAME(pack_##type),      \
-		.tile = NAME(tile_##type),                                                                              \
+		.x_bytes = (bytes_), .x_sums = (sums), .heights = NAME(quant_heights),                                  \
+		.pack_x = NAME(pack_x_##type), .pack_w = NAME(pack_##type), .tile = NAME(tile_##type),                  \
 	}
 #define QUANT_PANELS_OF_ALL                                                             \
 	[ELEMENT_I8] = QUANT(i8, 4, 4 * VL, QUANT_RUN_I8, S_BYTES, 1),                  \

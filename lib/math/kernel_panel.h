@@ -31,8 +31,8 @@
  *   q_six(a), q_tops(a, b, c)     lower 6 bits of bytes; the upper 2, those of a as the lowest
  *   q_float(a)                    as f32
  *   p_load(src), p_dot(a, b)      VL pairs of signed bytes as 16 bits; sums of their products with pairs of b
- *   u_vec, u_start(sum), u_dot(u, w, x), u_end(u, sum)    sum + products of unsigned codes w and signed ones x, in
- *                                 between in U_CODES(bits) words at most
+ *   u_vec, u_start(sum), u_dot(u, w, x), u_end(u, sum)    sum + products of unsigned codes w and signed ones x; 8 words
+ *                                 of 4 bits fit, U_WORDS_6 of 6
  *   u_zero(), u_scaled(acc, u, pairs, odd)    acc + the products in u, times one of a pair
  *   s_load(src), s_start(sum), s_dot(acc, w, x)    the same for signed codes, which have no limit
  *
@@ -106,7 +106,7 @@ INLINE ivec codes_load(const unsigned char *block, size_t word, size_t ahead, si
 /* Words of signed codes in a line. */
 #define S_LINE (64 / (S_VALUES * VL))
 
-/* One step a word: there is time enough without fetches up to 4 rows. */
+/* Signed codes are so little work that the processor runs ahead by itself with up to 4 rows. */
 INLINE ivec signed_load(const unsigned char *block, size_t word, bool first, size_t ahead, size_t m)
 {
 	block += word * S_VALUES * VL;
