@@ -31,6 +31,8 @@
 #define FEW_PANELS 4
 /* Rows of X in a panel for each byte of a value of W, and in all, up to which the next panels of W are fetched meanwhile. */
 #define ROWS_A_BYTE 2
+/* Up to so many rows, the processor runs ahead by itself. */
+#define ROWS_ALONE 4
 #define ROWS_FAR 128
 
 static size_t ceil_div(size_t a, size_t b)
@@ -128,8 +130,8 @@ static bool memory_matters(const struct gemm *g)
 {
 	const struct panel_type *type = g->type;
 
-	return g->panels == PANELS_PACKED && g->panel_m * type->values * type->nr <= ROWS_A_BYTE * type->bytes &&
-	       g->product->m <= ROWS_FAR;
+	return g->panels == PANELS_PACKED && g->panel_m > ROWS_ALONE && g->product->m <= ROWS_FAR &&
+	       g->panel_m * type->values * type->nr <= ROWS_A_BYTE * type->bytes;
 }
 
 void gemm_tile_unit(const struct gemm *g, size_t unit, unsigned int thread)
