@@ -35,6 +35,12 @@ struct element_type {
 
 extern const struct element_type elements[ELEMENT_COUNT];
 
+/* Bytes of @k values, whole blocks. */
+static inline size_t element_bytes(const struct element_type *element, size_t k)
+{
+	return k / element->block * element->size;
+}
+
 /* ELEMENT_COUNT if there is none. */
 enum element element_of(enum pinpool_dtype dtype);
 

@@ -31,9 +31,9 @@
 #define FEW_PANELS 4
 /* Rows of X in a panel for each byte of a value of W, and in all, up to which the next panels of W are fetched meanwhile. */
 #define ROWS_A_BYTE 2
-/* Up to so many rows, the processor runs ahead by itself. */
-#define ROWS_ALONE 4
 #define ROWS_FAR 128
+/* Up to so many rows in a panel, the processor runs ahead by itself. */
+#define ROWS_ALONE 4
 
 static size_t ceil_div(size_t a, size_t b)
 {
@@ -93,7 +93,7 @@ static void pack_w_panel(const struct gemm *g, unsigned char *dst, size_t column
 		const struct panel_type *packed = &g->kernels->packed[p->weight];
 
 		packed->unpack(dst, packing_panel(p->packing, packed, (g->n0 + column) / packed->nr) +
-				       g->k0 / packed->values * packed->bytes, g->k);
+				       packing_values_bytes(packed, g->k0), g->k);
 		return;
 	}
 	g->type->pack_w(dst, p->w + (g->n0 + column) * p->ldw + product_w_bytes(p, g->k0), p->ldw,
@@ -145,6 +145,9 @@ void gemm_tile_unit(const struct gemm *g, size_t unit, unsigned int thread)
 		.n = column1 - column0,
 		.k = g->k,
 		.w_stride = g->w_stride,
+		/* While panels of W meet all of X, the next ones come from memory. */
+		.far = memory_matters(g) ? g->group_n / nr * g->w_stride : 0,
+		.far_calls = (unsigned int)ceil_div(row1 - row0, g->panel_m),
 		.w_scales = p->w_scales ? p->w_scales + g->n0 + column0 : NULL,
 		.ldy = p->ldy,
 		.add = g->k0 > 0,
@@ -153,7 +156,7 @@ void gemm_tile_unit(const struct gemm *g, size_t unit, unsigned int thread)
 
 	switch (g->panels) {
 	case PANELS_PACKED:
-		args.w = packing_panel(p->packing, g->type, (g->n0 + column0) / nr) + g->k0 / g->type->values * g->type->bytes;
+		args.w = packing_panel(p->packing, g->type, (g->n0 + column0) / nr) + packing_values_bytes(g->type, g->k0);
 		break;
 	case PANELS_SHARED:
 		args.w = g->w + column0 / nr * g->w_stride;
@@ -171,10 +174,6 @@ void gemm_tile_unit(const struct gemm *g, size_t unit, unsigned int thread)
 		one.n = min(g->group_n, args.n - group);
 		one.w = args.w + group / nr * g->w_stride;
 		one.w_scales = args.w_scales ? args.w_scales + group : NULL;
-		/* While panels of W meet all of X, the next ones come from memory. */
-		one.far = memory_matters(g) ? g->group_n / nr * g->w_stride : 0;
-		one.far_calls = (unsigned int)ceil_div(row1 - row0, g->panel_m);
-		one.far_call = 0;
 		for (size_t row = row0; row < row1; row += g->panel_m, one.far_call++) {
 			one.x = g->x + row * x_bytes(g->type, g->k);
 			one.y = (float *)p->y + (g->m0 + row) * p->ldy + g->n0 + column0 + group;
@@ -235,7 +234,7 @@ void gemm_plan(struct gemm *g, const struct pinpool_math *math, const struct pro
 	g->panel_m = plan_height(type, p->m);
 	g->step = plan_step(g, cache);
 	x_step = x_bytes(type, g->step);
-	w_step = ceil_div(ceil_div(g->step, type->values) * type->bytes, type->nr);
+	w_step = ceil_div(packing_values_bytes(type, g->step), type->nr);
 
 	g->block_m = even(p->m, cache->l3 / 8 / x_step, g->panel_m);
 	g->block_n = even(p->n, cache->l3 / 8 / w_step, type->nr);
@@ -255,11 +254,9 @@ void gemm_plan(struct gemm *g, const struct pinpool_math *math, const struct pro
 		g->group_n = g->tile_n;
 	/* The last panel may have more rows than X has left. */
 	g->x_size = round_up((round_up(g->block_m, g->panel_m) + type->mr) * x_step, 64) + 64;
-	if (g->panels == PANELS_PACKED) {
-		g->w_stride = packing_panel_bytes(type, p->k);
+	g->w_stride = packing_panel_bytes(type, g->panels == PANELS_PACKED ? p->k : g->step);
+	if (g->panels == PANELS_PACKED)
 		return;
-	}
-	g->w_stride = round_up(ceil_div(g->step, type->values) * type->bytes, 64);
 	g->w_size = (g->panels == PANELS_SHARED ? g->block_n : threads * g->tile_n) / type->nr * g->w_stride;
 }
 

@@ -119,6 +119,16 @@ INLINE void look_up_8(float *dst, const struct lookup *lookup, const unsigned ch
 		dst[i] = values[codes[i]];
 }
 
+/* Values of @n codes, from number @first on. */
+INLINE void look_up(float *dst, const struct lookup *lookup, const struct coded *w, const unsigned char *codes, size_t first,
+		    size_t n)
+{
+	if (w->code_bits == 4)
+		look_up_4(dst, lookup, codes, first, n);
+	else
+		look_up_8(dst, lookup, codes + first, n);
+}
+
 /* Values of columns @first to @end of a row, not including @end, whichever dictionaries they have. */
 INLINE void decode(float *dst, struct lookup *lookup, const struct coded *w, size_t row, size_t first, size_t end)
 {
@@ -131,10 +141,7 @@ INLINE void decode(float *dst, struct lookup *lookup, const struct coded *w, siz
 
 		stop = stop < end ? stop : end;
 		lookup_start(lookup, w, values);
-		if (w->code_bits == 4)
-			look_up_4(dst, lookup, codes, first, stop - first);
-		else
-			look_up_8(dst, lookup, codes + first, stop - first);
+		look_up(dst, lookup, w, codes, first, stop - first);
 		dst += stop - first;
 		first = stop;
 	}
@@ -247,10 +254,7 @@ INLINE void dictionary_rows(const struct dot_coded_args *a, size_t m)
 				size_t some = n - p < CODED_RUN ? n - p : CODED_RUN;
 				float run[CODED_RUN];
 
-				if (w->code_bits == 4)
-					look_up_4(run, &lookup, codes, first + p, some);
-				else
-					look_up_8(run, &lookup, codes + first + p, some);
+				look_up(run, &lookup, w, codes, first + p, some);
 				coded_add(acc, a->x + first + p, a->ldx, run, some, m);
 			}
 		}

@@ -98,12 +98,10 @@ int packing_check(const struct pinpool_packing *packing, const struct math_kerne
 struct rows {
 	const struct math_kernels *kernels;
 	const struct panel_type *type;
+	const struct element_type *element;
 	const struct pinpool_packing *packing;
 	const unsigned char *w;
 	size_t ldw;
-	/* Values and bytes of a block of W. */
-	size_t block;
-	size_t block_bytes;
 	unsigned char *panels; /* of the first row */
 	size_t count;
 };
@@ -121,21 +119,21 @@ static void pack_unit(void *arg, size_t unit, unsigned int thread)
 	const struct rows *rows = arg;
 	const struct panel_type *type = rows->type;
 	size_t k = rows->packing->k, row = unit * type->nr, bytes = packing_panel_bytes(type, k);
-	size_t used = (k + type->values - 1) / type->values * type->bytes, step = PART_BYTES / type->bytes * type->values;
+	size_t used = packing_values_bytes(type, k), step = PART_BYTES / type->bytes * type->values;
 	_Alignas(64) unsigned char part[PART_BYTES];
 	unsigned char *panel = rows->panels + unit * bytes;
 	size_t count = min(type->nr, rows->count - row);
 
 	/* Nobody reads it soon: it is not to take the place of what they do read, nor is it read before it is written. */
 	for (size_t at = 0; at < k; at += step) {
-		const unsigned char *w = rows->w + row * rows->ldw + at / rows->block * rows->block_bytes;
+		const unsigned char *w = rows->w + row * rows->ldw + element_bytes(rows->element, at);
 		size_t values = min(step, k - at), next = at + values;
 
 		type->pack_w(part, w, rows->ldw, count, values);
-		fetch_rows(w + values / rows->block * rows->block_bytes, rows->ldw, count,
-			   min(step, k - next) / rows->block * rows->block_bytes);
-		rows->kernels->stream_out(panel + at / type->values * type->bytes, part,
-					  (values + type->values - 1) / type->values * type->bytes);
+		fetch_rows(w + element_bytes(rows->element, values), rows->ldw, count,
+			   element_bytes(rows->element, min(step, k - next)));
+		rows->kernels->stream_out(panel + packing_values_bytes(type, at), part,
+					  packing_values_bytes(type, values));
 	}
 	/* The same weights give the same bytes. */
 	memset(panel + used, 0, bytes - used);
@@ -184,10 +182,9 @@ int pinpool_packing_rows(struct pinpool_math *math, const struct pinpool_packing
 		.kernels = math->kernels,
 		.type = &math->kernels->packed[element_of(packing->dtype)],
 		.packing = packing,
-		.block = element->block,
-		.block_bytes = element->size,
+		.element = element,
 		.w = w,
-		.ldw = ldw / element->block * element->size,
+		.ldw = element_bytes(element, ldw),
 		.count = count,
 	};
 	rows.panels = (unsigned char *)data + packing_head_bytes(packing) +

@@ -10,10 +10,16 @@
 
 #include "math/kernel.h"
 
+/* Of the first k values of a panel, whole units. */
+static inline size_t packing_values_bytes(const struct panel_type *type, size_t k)
+{
+	return (k + type->values - 1) / type->values * type->bytes;
+}
+
 /* From one panel to the next. */
 static inline size_t packing_panel_bytes(const struct panel_type *type, size_t k)
 {
-	size_t bytes = (k + type->values - 1) / type->values * type->bytes;
+	size_t bytes = packing_values_bytes(type, k);
 
 	return (bytes + PINPOOL_PACKING_ALIGN - 1) / PINPOOL_PACKING_ALIGN * PINPOOL_PACKING_ALIGN;
 }

@@ -35,7 +35,7 @@ struct product {
 /* Bytes of the first @k weights of a row, whole blocks. */
 static inline size_t product_w_bytes(const struct product *product, size_t k)
 {
-	return k / elements[product->weight].block * elements[product->weight].size;
+	return element_bytes(&elements[product->weight], k);
 }
 
 /* Returns 0, -EINVAL, -E2BIG, -EOPNOTSUPP as pinpool_matmul(). @kernels: NULL if there can be no packing. */

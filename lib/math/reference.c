@@ -24,7 +24,7 @@ static double dot_dictionary(const struct product *p, size_t row_x, size_t row_w
 	for (size_t l = 0; l < p->k; l++)
 		sum += x_at(p, row_x, l) *
 		       (double)dictionaries[l / w->group_columns * w->dictionary_values + coded_code(w, codes, l)];
-	return p->bias ? sum + p->bias[row_w] : sum;
+	return sum;
 }
 
 static double dot_sparse(const struct product *p, size_t row_x, size_t row_w)
@@ -40,7 +40,7 @@ static double dot_sparse(const struct product *p, size_t row_x, size_t row_w)
 			elements[w->element].widen(&value, w->values + i * elements[w->element].size);
 		sum += x_at(p, row_x, w->columns[i]) * (double)value;
 	}
-	return p->bias ? sum + p->bias[row_w] : sum;
+	return sum;
 }
 
 static double dot(const struct product *p, size_t row_x, size_t row_w)
@@ -60,7 +60,7 @@ static double dot(const struct product *p, size_t row_x, size_t row_w)
 	}
 	if (p->w_scales)
 		sum *= p->w_scales[row_w];
-	return p->bias ? sum + p->bias[row_w] : sum;
+	return sum;
 }
 
 int pinpool_matmul_reference(const struct pinpool_matmul_args *args, struct pinpool_diag *diag)
@@ -79,9 +79,15 @@ int pinpool_matmul_reference(const struct pinpool_matmul_args *args, struct pinp
 		sum = p.coded.kind == PINPOOL_CODED_SPARSE ? dot_sparse : dot_dictionary;
 	fegetenv(&caller);
 	environment_set_default();
-	for (size_t i = 0; i < p.m; i++)
-		for (size_t j = 0; j < p.n; j++)
-			y->store((unsigned char *)p.y + (i * p.ldy + j) * y->size, (float)sum(&p, i, j));
+	for (size_t i = 0; i < p.m; i++) {
+		for (size_t j = 0; j < p.n; j++) {
+			double value = sum(&p, i, j);
+
+			if (p.bias)
+				value += p.bias[j];
+			y->store((unsigned char *)p.y + (i * p.ldy + j) * y->size, (float)value);
+		}
+	}
 	fesetenv(&caller);
 	return 0;
 }
