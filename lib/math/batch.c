@@ -41,7 +41,7 @@ static bool same_x(const struct flat *a, const struct flat *b)
 	if (a->streams != b->streams || p->x != q->x || p->ldx != q->ldx || p->m != q->m || p->k != q->k)
 		return false;
 	if (a->streams)
-		return p->weight == q->weight && a->gemv.x_size == b->gemv.x_size;
+		return p->weight == q->weight && p->coded.kind == q->coded.kind && a->gemv.x_size == b->gemv.x_size;
 	return a->gemm.type->pack_x == b->gemm.type->pack_x && a->gemm.panel_m == b->gemm.panel_m;
 }
 
@@ -125,7 +125,7 @@ static void place_x(struct batch *batch, unsigned char *memory)
 
 		if (flat->x != flat) {
 			flat->gemv.x = flat->x->gemv.x;
-			flat->gemv.panels = flat->x->gemv.panels;
+			flat->gemv.rows = flat->x->gemv.rows;
 			flat->gemm.x = flat->x->gemm.x;
 			continue;
 		}

@@ -5,15 +5,21 @@
  */
 #include "math/ways.h"
 
+#include <string.h>
+
 /*
- * Rows of X up to which streaming wins: always, and, of types that are not codes, as long as X stays in half of the second
- * cache. Measured with AVX2 and AVX-512 on shapes of language models; see docs/matmul.md.
+ * Rows of X up to which streaming wins always; of types that are not codes it does up to the table's stream_m, as long as
+ * X stays in a quarter of the last cache. Measured with AVX2 and AVX-512 on shapes of language models; see docs/matmul.md.
  */
 #define ROWS_ALWAYS 8
-#define ROWS_IN_CACHE 40
 
 /* Rows of X from which on sparse weights meet it in panels. */
 #define ROWS_SPARSE 3
+
+/* Rows of W from which on a copy of X is paid for. */
+#define ROWS_FOR_COPY 64
+/* Values in a page of X, after which the sets of a first cache repeat. */
+#define PAGE_VALUES ((size_t)4096 / sizeof(float))
 
 /* Bytes of W in one unit when it is read once. Less and a unit's start shows; more and the last one holds the rest. */
 #define UNIT_BYTES ((size_t)1 << 20)
@@ -21,6 +27,15 @@
 static size_t sums_a_run(const struct product *p)
 {
 	return elements[p->weight].block == 256 ? QUANTISED_SUMS : 0;
+}
+
+/*
+ * Values from a row of a copy of X to the next. In a model rows are whole pages, and those of X and W that meet would all
+ * want the same few sets of the first cache; so every other row of X begins in the middle of a page.
+ */
+static size_t copied_stride(const struct product *p)
+{
+	return (p->k + PAGE_VALUES / 2 - 1) / PAGE_VALUES * PAGE_VALUES + PAGE_VALUES / 2;
 }
 
 static struct quantised quantised_row(const struct product *p, const struct quantised *all, size_t row)
@@ -41,7 +56,7 @@ static void dot_coded(const struct gemv *gemv, struct dot_coded_args args, size_
 	} else if (!gemv->x_size) {
 		gemv->kernels->dot_sparse(&args);
 	} else {
-		args.x = gemv->panels + m0 * args.k;
+		args.x = gemv->rows + m0 * args.k;
 		gemv->kernels->dot_sparse_panel(&args);
 	}
 }
@@ -80,8 +95,8 @@ static void dot(const struct gemv *gemv, size_t m0, size_t m, size_t n0, size_t 
 			.m = m,
 			.rows = n,
 			.k = p->k,
-			.x = (const float *)p->x + m0 * p->ldx,
-			.ldx = p->ldx,
+			.x = gemv->x_size ? gemv->rows + m0 * copied_stride(p) : (const float *)p->x + m0 * p->ldx,
+			.ldx = gemv->x_size ? copied_stride(p) : p->ldx,
 			.w = p->w + n0 * p->ldw,
 			.ldw = p->ldw,
 			.y = y,
@@ -124,9 +139,13 @@ void gemv_prepare_unit(const struct gemv *gemv, size_t unit)
 	struct quantised row;
 
 	if (p->coded.kind) {
-		gemv->kernels->pack_sparse_x(gemv->panels + unit * SPARSE_ROWS * p->k,
+		gemv->kernels->pack_sparse_x(gemv->rows + unit * SPARSE_ROWS * p->k,
 					     (const float *)p->x + unit * SPARSE_ROWS * p->ldx, p->ldx,
 					     min(p->m - unit * SPARSE_ROWS, SPARSE_ROWS), p->k);
+		return;
+	}
+	if (elements[p->weight].block == 1) {
+		memcpy(gemv->rows + unit * copied_stride(p), (const float *)p->x + unit * p->ldx, p->k * sizeof(float));
 		return;
 	}
 	row = quantised_row(p, &gemv->x, unit);
@@ -145,7 +164,7 @@ void gemv_place_x(struct gemv *gemv, void *memory)
 	const struct product *p = gemv->product;
 	size_t runs = p->m * p->k / elements[p->weight].block;
 
-	gemv->panels = memory;
+	gemv->rows = memory;
 	gemv->x.scales = memory;
 	gemv->x.sums = (int32_t *)(gemv->x.scales + runs);
 	gemv->x.codes = (int8_t *)(gemv->x.sums + runs * sums_a_run(p));
@@ -164,7 +183,7 @@ bool gemv_fits(const struct pinpool_math *math, const struct product *p)
 	/* Codes would be decoded again for every four rows. */
 	if (p->coded.kind || elements[p->weight].block > 1)
 		return false;
-	return p->m <= ROWS_IN_CACHE && p->k <= math->cache.l2 / 2 / sizeof(float) / p->m;
+	return p->m <= math->kernels->stream_m && p->k <= math->cache.l3 / 4 / sizeof(float) / p->m;
 }
 
 /* Sparse weights that meet enough of X that it is worth bringing into panels. */
@@ -198,6 +217,11 @@ void gemv_plan(struct gemv *gemv, const struct pinpool_math *math, const struct 
 		gemv->dot_m = SPARSE_ROWS;
 		gemv->x_size = ((p->m - 1) / SPARSE_ROWS + 1) * SPARSE_ROWS * p->k * sizeof(float);
 	}
+	if (block == 1 && !p->coded.kind) {
+		gemv->dot_m = DOT_MOST;
+		if (p->m > kernels->dot_m && p->m <= DOT_MOST && p->n >= ROWS_FOR_COPY)
+			gemv->x_size = p->m * copied_stride(p) * sizeof(float);
+	}
 	/* What is read again for the next rows of X should still be near. */
 	bytes = p->m <= gemv->dot_m ? UNIT_BYTES : math->cache.l2 / 4;
 	rows = bytes / row_bytes(p);
@@ -208,7 +232,7 @@ void gemv_plan(struct gemv *gemv, const struct pinpool_math *math, const struct 
 	rows -= rows % kernels->dot_rows;
 	gemv->unit_n = rows ? rows : kernels->dot_rows;
 	/* One unit of X where W has rows enough to share out. */
-	gemv->unit_m = p->m <= ROWS_IN_CACHE ? p->m : 16 * gemv->dot_m;
+	gemv->unit_m = p->m <= DOT_MOST ? p->m : 16 * kernels->dot_m;
 	if (gemv_values(p) <= ALONE / p->m) {
 		gemv->unit_m = p->m;
 		gemv->unit_n = p->n;

@@ -14,7 +14,10 @@
 #include "math/coded.h"
 #include "math/element.h"
 
-/* Y[m, rows] = X[m, k] * W[rows, k]^T straight from memory, m at most the table's dot_m. ldw in bytes. */
+/* Rows of X that meet rows of W straight from memory in one call; a multiple of 12, as some are taken by threes. */
+#define DOT_MOST 96
+
+/* Y[m, rows] = X[m, k] * W[rows, k]^T straight from memory, m at most DOT_MOST. ldw in bytes. */
 struct dot_args {
 	size_t m;
 	size_t rows;
@@ -127,9 +130,11 @@ struct panel_type {
 
 struct math_kernels {
 	enum pinpool_isa isa;
-	/* Most rows of X in one call of dot[]; rows of W it reads side by side. */
+	/* Rows of X that dot[] keeps in registers, of those of W it reads side by side. */
 	size_t dot_m;
 	size_t dot_rows;
+	/* Rows of X up to which weights that are no codes are better read as they lie than brought into panels. */
+	size_t stream_m;
 	/* Panels that keep the type, which packings are made of. */
 	struct panel_type packed[ELEMENT_COUNT];
 	/* Panels for use at once: f32 of types whose elements stand alone, else the same. */

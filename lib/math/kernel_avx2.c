@@ -24,6 +24,7 @@
 #define I8_PANELS(m)    ((m) < 4 ? 1 : 2)
 #define Q8_0_PANELS(m)  ((m) < 4 ? 1 : 2)
 #define DOT_ROWS(m) ((m) <= 2 ? 6 : (m) == 3 ? 4 : 3)
+#define STREAM_M 40
 
 typedef __m256 vec;
 

@@ -25,6 +25,7 @@
 #define I8_PANELS(m)    ((m) == 3 || (m) == 4 ? 2 : 1)
 #define Q8_0_PANELS(m) ((m) == 2 || (m) > 4 ? 1 : 2)
 #define DOT_ROWS(m) 6
+#define STREAM_M 96
 
 typedef __m512 vec;
 

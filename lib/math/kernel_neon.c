@@ -28,6 +28,7 @@
 #define I8_PANELS(m)    ((m) <= 2 ? 2 : 1)
 #define Q8_0_PANELS(m)  ((m) <= 2 ? 2 : 1)
 #define DOT_ROWS(m) 4
+#define STREAM_M 40
 
 typedef float32x4_t vec;
 

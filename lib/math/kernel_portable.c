@@ -17,6 +17,7 @@
 #define I8_PANELS(m)    1
 #define Q8_0_PANELS(m)  1
 #define DOT_ROWS(m) ((m) <= 2 ? 4 : 2)
+#define STREAM_M 40
 #define LOOKUP_4 0
 #define LOOKUP_8 0
 

@@ -12,6 +12,7 @@
  *   TILE_PANELS(m)      panels of W that a tile reads side by side for m rows of X, at most 4
  *   QUANT_ROWS, QUANT_PANELS(m), I8_PANELS(m), Q8_0_PANELS(m)    the same where codes meet: rows, at most 12, and panels
  *   DOT_ROWS(m)         rows of W that dot() reads side by side for m rows of X, at most 4
+ *   STREAM_M            rows of X up to which W is better read as it lies than brought into panels, at most DOT_MOST
  *   v_zero v_set1 v_add v_mul v_fma(a, b, c) = a * b + c, v_sum (any fixed order)
  *   v_load v_store      VL floats at any address
  *   v_stream, v_stream_end    v_store past the caches, at a multiple of a vector's size; puts them before later stores
@@ -34,6 +35,8 @@
 
 /* Bytes ahead of the dot product's reads. Far enough for DRAM latency at the rate of one core's share of the bus. */
 #define PREFETCH_BYTES 1024
+/* Values of k for which its rows stay in the first cache while they meet many rows of X; a multiple of VL. */
+#define DOT_STRETCH 512
 
 #define CONVERSIONS_OF(type, size)                                                                              \
 	static void NAME(widen_##type)(float *dst, const void *src, size_t n)                                   \
@@ -79,6 +82,7 @@ const struct math_kernels NAME(kernels) = {
 	.isa = KERNELS_ISA,
 	.dot_m = 4,
 	.dot_rows = DOT_ROWS(1),
+	.stream_m = STREAM_M,
 	.packed = {
 		[ELEMENT_F32] = PACKED(f32, MR, 1),
 		[ELEMENT_BF16] = PACKED(bf16, MR_BF16, 2),

@@ -65,9 +65,12 @@ int gemm_run(struct pinpool_math *math, struct gemm *g);
 struct gemv {
 	const struct math_kernels *kernels;
 	const struct product *product;
-	/* X prepared, for weights in blocks and, in panels, for sparse ones; x_size 0: it is used as it lies. */
+	/*
+	 * X prepared: for weights in blocks; else, for sparse ones in panels, for others, if it has many rows, row by row.
+	 * x_size 0: it is used as it lies.
+	 */
 	struct quantised x;
-	float *panels;
+	float *rows;
 	size_t x_size;
 	/* Rows of X that meet a row of W in one call. */
 	size_t dot_m;
