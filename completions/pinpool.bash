@@ -58,11 +58,7 @@ _pinpool_columns() {
 	local column with chosen='' columns=() last
 
 	while IFS=$'\t' read -r column with; do
-		if [[ $with == - ]]; then
-			[[ $second ]] || columns+=("$column")
-		else
-			[[ ! $second ]] || columns+=("$column")
-		fi
+		[[ $with != "${second:--}" ]] || columns+=("$column")
 	done < <(_pinpool_list columns $command)
 	[[ $cur != *,* ]] || chosen=${cur%,*},
 	last=${cur##*,}
@@ -122,7 +118,7 @@ _pinpool() {
 	for ((i = 1; i < cword; i++)); do
 		word=${words[i]}
 		if [[ $word == -* ]]; then
-			[[ $word != --sources ]] || second=1
+			[[ $word != --sources && $word != --metadata ]] || second=$word
 			# The next word is its value.
 			[[ ${takes[$word]:--} == - ]] || ((i++))
 		elif [[ ! $command ]]; then
@@ -136,7 +132,7 @@ _pinpool() {
 			given+=("$word")
 		fi
 	done
-	[[ $command != stat || ${#given[@]} -eq 0 ]] || second=1
+	[[ $command != stat || ${#given[@]} -eq 0 ]] || second=NAME
 
 	if [[ ${takes[$prev]:--} != - ]]; then
 		_pinpool_value "$prev"

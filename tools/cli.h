@@ -71,10 +71,12 @@ struct command {
 	const char *summary;
 	const char *example; /* lines that work as they stand, each indented by two blanks */
 	const struct option_spec *options;
-	/* Columns that -o takes, in tables that end with a name of NULL; the second table belongs to @second_option. */
+	/* Columns that -o takes, in tables that end with a name of NULL; the others belong to an option each. */
 	const struct column *columns;
 	const char *second_option;
 	const struct column *second_columns;
+	const char *third_option;
+	const struct column *third_columns;
 	bool record; /* prints one row, of all columns where -o does not choose */
 	size_t args_size;
 	const void *defaults; /* of args_size bytes; NULL for all zero */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
-/* pinpool show: the catalog of a pool, its tensors or the files they came from. */
+/* pinpool show: the catalog of a pool, its tensors, the files they came from, or what those say beside. */
 #include "commands.h"
 #include "error.h"
 #include "table.h"
@@ -11,12 +11,15 @@
 struct show_args {
 	struct table_args table;
 	bool sources;
+	bool metadata;
 };
 
 static const struct option_spec options[] = {
 	TABLE_OPTIONS(struct show_args, table),
 	OPTION(0, "sources", NULL, "the files that the pool was loaded from, instead of the tensors", OPTION_FLAG,
 	       struct show_args, sources),
+	OPTION(0, "metadata", NULL, "what those files say beside their tensors", OPTION_FLAG, struct show_args,
+	       metadata),
 	{0},
 };
 
@@ -136,6 +139,60 @@ static const struct column source_columns[] = {
 	{0},
 };
 
+/* A value, and the catalog that knows its source. */
+struct metadata_row {
+	struct pinpool_metadata metadata;
+	const struct pinpool_catalog *catalog;
+};
+
+static void get_key(const void *row, struct cell *cell)
+{
+	cell_text(cell, ((const struct metadata_row *)row)->metadata.key);
+}
+
+static void get_type(const void *row, struct cell *cell)
+{
+	cell_text(cell, pinpool_value_type_name(((const struct metadata_row *)row)->metadata.element));
+}
+
+static void get_count(const void *row, struct cell *cell)
+{
+	const struct pinpool_metadata *metadata = &((const struct metadata_row *)row)->metadata;
+
+	if (metadata->type == PINPOOL_VALUE_ARRAY)
+		cell_count(cell, metadata->count);
+}
+
+static void get_value(const void *row, struct cell *cell)
+{
+	cell->kind = CELL_METADATA;
+	cell->metadata = &((const struct metadata_row *)row)->metadata;
+}
+
+static void get_value_size(const void *row, struct cell *cell)
+{
+	cell_bytes(cell, ((const struct metadata_row *)row)->metadata.bytes);
+}
+
+static void get_value_source(const void *row, struct cell *cell)
+{
+	struct pinpool_source source = {.size = sizeof(source)};
+	const struct metadata_row *value = row;
+
+	if (!pinpool_catalog_source(value->catalog, value->metadata.source, &source))
+		cell_text(cell, source.path);
+}
+
+static const struct column metadata_columns[] = {
+	{"KEY", "its key", .get = get_key},
+	{"TYPE", "type of the value, or of the elements of an array", .get = get_type},
+	{"COUNT", "elements of an array", .right = true, .get = get_count},
+	{"VALUE", "the value, shortened; whole in JSON", .get = get_value},
+	{"SIZE", "bytes of the value", .right = true, .extra = true, .get = get_value_size},
+	{"SOURCE", "file it came from", .extra = true, .get = get_value_source},
+	{0},
+};
+
 /* These return 0 or -ENOMEM. */
 static int add_packings(struct table *table, const struct pinpool_catalog *catalog)
 {
@@ -184,6 +241,17 @@ static int add_sources(struct table *table, const struct pinpool_catalog *catalo
 	return err;
 }
 
+static int add_metadata(struct table *table, const struct pinpool_catalog *catalog)
+{
+	struct metadata_row row = {.metadata.size = sizeof(row.metadata), .catalog = catalog};
+	size_t i;
+	int err = 0;
+
+	for (i = 0; !err && !pinpool_catalog_metadata(catalog, i, &row.metadata); i++)
+		err = table_add(table, &row);
+	return err;
+}
+
 static int show(struct cli *cli, const struct show_args *args, const char *name, struct table *table)
 {
 	struct pinpool_catalog *catalog = NULL;
@@ -199,7 +267,12 @@ static int show(struct cli *cli, const struct show_args *args, const char *name,
 		status = error_diag(cli, err, &diag);
 		goto out;
 	}
-	err = args->sources ? add_sources(table, catalog) : add_tensors(table, catalog);
+	if (args->sources)
+		err = add_sources(table, catalog);
+	else if (args->metadata)
+		err = add_metadata(table, catalog);
+	else
+		err = add_tensors(table, catalog);
 	status = err ? error_errno(cli, name, err) : table_print(table);
 out:
 	pinpool_catalog_close(catalog);
@@ -209,12 +282,19 @@ out:
 
 static int run(struct cli *cli, const void *data, char **operands, int count)
 {
+	const struct column *columns = tensor_columns;
 	const struct show_args *args = data;
+	const char *key = "tensors";
 	struct table *table;
 	int status;
 
-	status = table_new(&table, cli, &args->table, args->sources ? source_columns : tensor_columns,
-			   args->sources ? "sources" : "tensors");
+	if (args->sources && args->metadata)
+		return error_usage(cli, "--metadata", "leave one of them out", "not together with --sources");
+	if (args->sources)
+		columns = source_columns, key = "sources";
+	if (args->metadata)
+		columns = metadata_columns, key = "metadata";
+	status = table_new(&table, cli, &args->table, columns, key);
 	if (status)
 		return status;
 	status = show(cli, args, operands[0], table);
@@ -233,6 +313,8 @@ const struct command command_show = {
 	.columns = tensor_columns,
 	.second_option = "--sources",
 	.second_columns = source_columns,
+	.third_option = "--metadata",
+	.third_columns = metadata_columns,
 	.args_size = sizeof(struct show_args),
 	.run = run,
 };

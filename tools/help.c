@@ -128,6 +128,8 @@ void help_command(const struct command *command)
 		print_columns(command->columns, NULL, command->record);
 	if (command->second_columns)
 		print_columns(command->second_columns, command->second_option, command->record);
+	if (command->third_columns)
+		print_columns(command->third_columns, command->third_option, command->record);
 	printf("\nSee also: pinpool help %s\n", command->name);
 }
 
@@ -178,6 +180,7 @@ int help_list(struct cli *cli, char **words)
 	if (what && !strcmp(what, "columns") && command) {
 		list_columns(command->columns, NULL);
 		list_columns(command->second_columns, command->second_option);
+		list_columns(command->third_columns, command->third_option);
 		return STATUS_OK;
 	}
 	return error_usage(cli, what, "commands, options [COMMAND] or columns COMMAND", "nothing to list");

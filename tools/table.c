@@ -6,6 +6,8 @@
 #include "table.h"
 #include "digest.h"
 #include "error.h"
+#include "json_text.h"
+#include "metadata.h"
 #include "size.h"
 
 #include <ctype.h>
@@ -135,48 +137,15 @@ static const char *text_of(const struct cell *cell, bool bytes, char *buf)
 		return time_text(cell->number, buf);
 	case CELL_SHAPE:
 		return shape_text(cell, buf);
+	case CELL_METADATA:
+		return metadata_text(cell->metadata, buf);
 	}
 	return "-";
 }
 
-/* A string for JSON: bytes that are not UTF-8 (paths may have any) become U+FFFD, one each. */
-static json_t *json_text(const char *text)
-{
-	static const char replacement[] = "\xef\xbf\xbd";
-	json_t *value = json_string(text), *one;
-	size_t length, out = 0;
-	char *fixed;
-
-	if (value)
-		return value;
-	fixed = malloc(3 * strlen(text) + 1);
-	if (!fixed)
-		return NULL;
-	while (*text) {
-		/* A character is the shortest run that is UTF-8 by itself. */
-		for (length = 1, one = NULL; length <= 4 && strnlen(text, length) == length; length++) {
-			one = json_stringn(text, length);
-			if (one)
-				break;
-		}
-		if (one) {
-			memcpy(fixed + out, text, length);
-			out += length;
-			text += length;
-		} else {
-			memcpy(fixed + out, replacement, 3);
-			out += 3;
-			text++;
-		}
-		json_decref(one);
-	}
-	value = json_stringn(fixed, out);
-	free(fixed);
-	return value;
-}
-
 static json_t *json_of(const struct cell *cell)
 {
+	const char *text;
 	json_t *array;
 	uint32_t i;
 
@@ -184,7 +153,8 @@ static json_t *json_of(const struct cell *cell)
 	case CELL_NONE:
 		break;
 	case CELL_TEXT:
-		return json_text(cell->text ? cell->text : cell->buf);
+		text = cell->text ? cell->text : cell->buf;
+		return json_text(text, strlen(text));
 	case CELL_COUNT:
 	case CELL_BYTES:
 	case CELL_SIGNED:
@@ -202,6 +172,8 @@ static json_t *json_of(const struct cell *cell)
 				return NULL;
 			}
 		return array;
+	case CELL_METADATA:
+		return metadata_json(cell->metadata);
 	}
 	return json_null();
 }

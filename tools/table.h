@@ -18,6 +18,7 @@ enum cell_kind {
 	CELL_FLAG, /* number: yes or no, true or false in JSON */
 	CELL_TIME, /* number: nanoseconds since 1970, local time in a table */
 	CELL_SHAPE, /* extents: "[2,3]" */
+	CELL_METADATA, /* metadata: shortened in a table, whole in JSON */
 };
 
 struct cell {
@@ -28,6 +29,7 @@ struct cell {
 	int decimals;
 	const uint64_t *extents;
 	uint32_t ndim;
+	const struct pinpool_metadata *metadata; /* likewise */
 	char buf[160];
 };
 

@@ -2,8 +2,8 @@
 /**
  * DOC: catalogs
  *
- * What a READY pool holds: tensors and the files they came from, found by any process with no parsing of the files; or
- * packings of another pool's tensors.
+ * What a READY pool holds: tensors, the files they came from and what those say beside, found by any process with no
+ * parsing of the files; or packings of another pool's tensors.
  * The catalog lies in the pool behind the content, ends at its capacity (docs/catalog.md gives the layout) and is
  * checked whole before it is used: a damaged one is refused, never believed.
  */
@@ -11,6 +11,7 @@
 #define PINPOOL_CATALOG_H
 
 #include <pinpool/dtype.h>
+#include <pinpool/metadata.h>
 #include <pinpool/pool.h>
 
 #ifdef __cplusplus
@@ -73,7 +74,7 @@ PINPOOL_API int pinpool_catalog_find(const struct pinpool_catalog *catalog, cons
  * struct pinpool_source - one file whose bytes the pool holds
  * @size: sizeof(struct pinpool_source), set by the caller
  * @path: absolute path at the time of the load
- * @format: "safetensors"
+ * @format: "safetensors" or "gguf"
  * @offset: bytes from the start of the pool to the file's first byte
  * @bytes: length of the file
  * @inode: inode number at the time of the load
@@ -95,6 +96,17 @@ struct pinpool_source {
 
 PINPOOL_API size_t pinpool_catalog_source_count(const struct pinpool_catalog *catalog);
 PINPOOL_API int pinpool_catalog_source(const struct pinpool_catalog *catalog, size_t index, struct pinpool_source *source);
+
+PINPOOL_API size_t pinpool_catalog_metadata_count(const struct pinpool_catalog *catalog);
+/* In order of the keys, of one key in order of the sources. Return: 0, -ENOENT (no such index). Since 0.1. */
+PINPOOL_API int pinpool_catalog_metadata(const struct pinpool_catalog *catalog, size_t index,
+					 struct pinpool_metadata *metadata);
+/*
+ * By exact key, in logarithmic time; the one of the first source, if several have that key. Return: 0, -ENOENT. Since
+ * 0.1.
+ */
+PINPOOL_API int pinpool_catalog_find_metadata(const struct pinpool_catalog *catalog, const char *key,
+					      struct pinpool_metadata *metadata);
 
 /**
  * struct pinpool_packed - one packing of a tensor of another pool, as the catalog tells of it

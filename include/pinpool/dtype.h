@@ -19,6 +19,9 @@
  *   Q6_K    256 values, 210 bytes: lower 4 bits of q in 128 bytes, upper 2 in 64, int8 s[16] for each 16 values, d;
  *           d * s * (q - 32). For each half of 128 values: group g of its 4 has its lower bits in bytes 32 * (g % 2) on
  *           of 64, the lower halves if g < 2, and its upper ones in 32 bytes, at bit 2 * g
+ *
+ * The other block types of GGUF, from Q4_1 on, are held and described (values and bytes of a block); no product reads
+ * them.
  */
 #ifndef PINPOOL_DTYPE_H
 #define PINPOOL_DTYPE_H
@@ -57,6 +60,29 @@ enum pinpool_dtype {
 	PINPOOL_DTYPE_Q4_0 = 24,
 	PINPOOL_DTYPE_Q4_K = 25,
 	PINPOOL_DTYPE_Q6_K = 26,
+	PINPOOL_DTYPE_Q4_1 = 27,
+	PINPOOL_DTYPE_Q5_0 = 28,
+	PINPOOL_DTYPE_Q5_1 = 29,
+	PINPOOL_DTYPE_Q8_1 = 30,
+	PINPOOL_DTYPE_Q2_K = 31,
+	PINPOOL_DTYPE_Q3_K = 32,
+	PINPOOL_DTYPE_Q5_K = 33,
+	PINPOOL_DTYPE_Q8_K = 34,
+	PINPOOL_DTYPE_IQ2_XXS = 35,
+	PINPOOL_DTYPE_IQ2_XS = 36,
+	PINPOOL_DTYPE_IQ3_XXS = 37,
+	PINPOOL_DTYPE_IQ1_S = 38,
+	PINPOOL_DTYPE_IQ4_NL = 39,
+	PINPOOL_DTYPE_IQ3_S = 40,
+	PINPOOL_DTYPE_IQ2_S = 41,
+	PINPOOL_DTYPE_IQ4_XS = 42,
+	PINPOOL_DTYPE_IQ1_M = 43,
+	PINPOOL_DTYPE_TQ1_0 = 44,
+	PINPOOL_DTYPE_TQ2_0 = 45,
+	PINPOOL_DTYPE_MXFP4 = 46,
+	PINPOOL_DTYPE_NVFP4 = 47,
+	PINPOOL_DTYPE_Q1_0 = 48,
+	PINPOOL_DTYPE_Q2_0 = 49,
 	PINPOOL_DTYPE_COUNT
 };
 

@@ -115,7 +115,8 @@ struct pinpool_load_report {
 /**
  * pinpool_load - load a checkpoint into a pool and publish it
  * @name: pool; made if it does not exist, used if it is EMPTY and large enough
- * @path: a safetensors file, a model.safetensors.index.json, or a directory that holds either
+ * @path: a safetensors or GGUF file, a model.safetensors.index.json, a part of a split GGUF file, which stands for all, or
+ *     a directory that holds one of them
  * @opts: options or NULL
  * @report: receives what was done, or NULL
  *
@@ -123,7 +124,8 @@ struct pinpool_load_report {
  *
  * Return: 0; -EBADMSG (the file breaks its format), -ESTALE (it changed meanwhile), -ENODATA (it ended early), -EIO,
  * -EEXIST (the pool is READY), -EBUSY (it is being loaded), -ENOSPC (it is too small), -EOPNOTSUPP (the forced path
- * does not work here, or a tensor has more than PINPOOL_NDIM_MAX dimensions), -EINVAL (an option, or not a regular
+ * does not work here, a tensor has more than PINPOOL_NDIM_MAX dimensions, or a version or type of GGUF that this library
+ * does not know), -EINVAL (an option, or not a regular
  * file), -ECANCELED, and what creating, opening and reading give. Since 0.1.
  */
 PINPOOL_API int pinpool_load(struct pinpool_ctx *ctx, const char *name, const char *path, const struct pinpool_load_opts *opts,

@@ -10,6 +10,7 @@
 #include <pinpool/dtype.h>
 #include <pinpool/load.h>
 #include <pinpool/math.h>
+#include <pinpool/metadata.h>
 #include <pinpool/pack.h>
 #include <pinpool/packing.h>
 #include <pinpool/pool.h>

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
  * What a path stands for. A directory is taken as model.safetensors, else model.safetensors.index.json, else the only
- * index in it, else the only .safetensors file in it: the order in which model hubs lay checkpoints out.
+ * index in it, else the only .safetensors or .gguf file or the only split .gguf file in it: the order in which model
+ * hubs lay checkpoints out. A file is of the format that its first bytes tell, and a part of a split one stands for
+ * all.
  */
 #include "base/diag.h"
 #include "format/internal.h"
@@ -16,6 +18,7 @@
 
 #define FILE_SUFFIX  ".safetensors"
 #define INDEX_SUFFIX ".safetensors.index.json"
+#define GGUF_SUFFIX  ".gguf"
 
 static bool ends_with(const char *name, const char *suffix)
 {
@@ -30,9 +33,19 @@ struct folder {
 	bool model_index;
 	size_t files;
 	size_t indexes;
-	char file[NAME_MAX + 1];
+	size_t ggufs; /* those that are split count once */
+	char file[NAME_MAX + 1]; /* of any format */
 	char index[NAME_MAX + 1];
 };
+
+/* Counts a .gguf file, a part only if it is of another split file than the last one. */
+static void add_gguf(struct folder *folder, const char *name)
+{
+	if (gguf_split_is_part(name) && gguf_split_is_part(folder->file) && gguf_split_same(folder->file, name))
+		return;
+	folder->ggufs++;
+	strcpy(folder->file, name);
+}
 
 static int scan_folder(struct folder *folder, const char *path, struct pinpool_diag *diag)
 {
@@ -53,6 +66,8 @@ static int scan_folder(struct folder *folder, const char *path, struct pinpool_d
 		} else if (ends_with(entry->d_name, INDEX_SUFFIX)) {
 			folder->indexes++;
 			strcpy(folder->index, entry->d_name);
+		} else if (ends_with(entry->d_name, GGUF_SUFFIX)) {
+			add_gguf(folder, entry->d_name);
 		}
 	}
 	err = errno ? diag_errno(diag, -errno, path) : 0;
@@ -76,27 +91,68 @@ static int choose(const char *path, char **out, struct pinpool_diag *diag)
 		name = "model" INDEX_SUFFIX;
 	else if (folder.indexes == 1)
 		name = folder.index;
-	else if (!folder.indexes && folder.files == 1)
+	else if (!folder.indexes && folder.files + folder.ggufs == 1)
 		name = folder.file;
+	else if (folder.ggufs)
+		return diag_set(diag, -ENOENT, path, "name the file or the index to load",
+				"holds %zu .safetensors files, %zu indexes and %zu .gguf files, and none is called "
+				"model.safetensors",
+				folder.files, folder.indexes, folder.ggufs);
 	else if (folder.indexes || folder.files)
 		return diag_set(diag, -ENOENT, path, "name the file or the index to load",
 				"holds %zu .safetensors files and %zu indexes, and none is called model", folder.files,
 				folder.indexes);
 	else
-		return diag_set(diag, -ENOENT, path, "name a .safetensors file, an index, or a directory with either",
+		return diag_set(diag, -ENOENT, path,
+				"name a .safetensors or .gguf file, an index, or a directory with one of them",
 				"holds no checkpoint");
 	if (asprintf(out, "%s/%s", path, name) < 0)
 		return diag_errno(diag, -ENOMEM, path);
 	return 0;
 }
 
+/* Whether the file begins as GGUF does. */
+static int begins_as_gguf(const char *path, bool *yes, struct pinpool_diag *diag)
+{
+	char magic[sizeof(GGUF_MAGIC) - 1];
+	struct source source;
+	int err;
+
+	err = source_open(&source, path, diag);
+	if (err)
+		return err;
+	*yes = false;
+	if (source.size >= sizeof(magic)) {
+		err = source_read(&source, magic, sizeof(magic), 0, diag);
+		*yes = !err && !memcmp(magic, GGUF_MAGIC, sizeof(magic));
+	}
+	source_close(&source);
+	return err;
+}
+
+static int open_gguf(struct checkpoint *checkpoint, const char *path, struct pinpool_diag *diag)
+{
+	int err = gguf_open(checkpoint->files, path, diag);
+
+	if (err)
+		return err;
+	checkpoint->count = 1;
+	return gguf_split_is_whole(checkpoint->files, diag);
+}
+
 static int open_single(struct checkpoint *checkpoint, const char *path, struct pinpool_diag *diag)
 {
+	bool gguf;
 	int err;
 
 	checkpoint->files = calloc(1, sizeof(*checkpoint->files));
 	if (!checkpoint->files)
 		return diag_errno(diag, -ENOMEM, path);
+	err = begins_as_gguf(path, &gguf, diag);
+	if (err)
+		return err;
+	if (gguf || ends_with(path, GGUF_SUFFIX))
+		return open_gguf(checkpoint, path, diag);
 	err = safetensors_open(checkpoint->files, path, diag);
 	if (err)
 		return err;
@@ -119,6 +175,8 @@ int checkpoint_open(struct checkpoint *checkpoint, const char *path, struct pinp
 	}
 	if (ends_with(path, ".json"))
 		err = index_open(checkpoint, path, diag);
+	else if (gguf_split_is_part(path))
+		err = gguf_split_open(checkpoint, path, diag);
 	else
 		err = open_single(checkpoint, path, diag);
 	free(chosen);

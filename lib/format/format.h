@@ -9,6 +9,7 @@
 #include "stream/source.h"
 
 #include <pinpool/dtype.h>
+#include <pinpool/metadata.h>
 
 /**
  * struct format_tensor - one tensor in a file
@@ -33,8 +34,11 @@ struct format_tensor {
  * @source: the file, open
  * @format: name of its format, static
  * @data: where the tensors' bytes begin
- * @tensors: by ascending @begin, without holes, up to the end of the file
+ * @tensors: by ascending @begin, none of them inside another
  * @count: number of @tensors
+ * @metadata: what the file says beside, no key twice; their source is not set
+ * @metadata_count: number of @metadata
+ * @text: what @metadata points into; owned
  */
 struct format_file {
 	struct source source;
@@ -42,11 +46,14 @@ struct format_file {
 	uint64_t data;
 	struct format_tensor *tensors;
 	size_t count;
+	struct pinpool_metadata *metadata;
+	size_t metadata_count;
+	void *text;
 };
 
 /**
  * struct checkpoint - what a path stands for
- * @files: sorted by name
+ * @files: sorted by name, so that parts are in their order
  * @count: number of @files
  */
 struct checkpoint {
@@ -55,9 +62,9 @@ struct checkpoint {
 };
 
 /*
- * @path: a file, an index, or a directory that holds either. Returns 0, -EBADMSG (breaks its format), -ENOENT,
- * -EOPNOTSUPP (more dimensions than a catalog takes), -EINVAL (not a regular file), -ENOMEM, or what opening and
- * reading gave.
+ * @path: a file, an index, a part of a split file, or a directory that holds one of them. Returns 0, -EBADMSG (breaks
+ * its format), -ENOENT, -EOPNOTSUPP (a version, a type or more dimensions than this library takes), -EINVAL (not a
+ * regular file), -ENOMEM, or what opening and reading gave.
  */
 int checkpoint_open(struct checkpoint *checkpoint, const char *path, struct pinpool_diag *diag);
 /* A zeroed checkpoint is fine. */

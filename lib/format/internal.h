@@ -15,6 +15,22 @@
 /* Opens @path and reads its header; see safetensors.c for the rules. */
 int safetensors_open(struct format_file *file, const char *path, struct pinpool_diag *diag);
 void format_file_close(struct format_file *file);
+/* Order of struct format_tensor for qsort(): by place, then by name. */
+int format_by_place(const void *left, const void *right);
+
+/* What a GGUF file begins with, which no other format does. */
+#define GGUF_MAGIC "GGUF"
+/* Opens @path and reads its header; see gguf.c for the rules. */
+int gguf_open(struct format_file *file, const char *path, struct pinpool_diag *diag);
+
+/* Whether the end of @name is that of a part of a split GGUF file; see gguf_split.c. */
+bool gguf_split_is_part(const char *name);
+/* Whether two names of parts are those of parts of the same file. */
+bool gguf_split_same(const char *a, const char *b);
+/* Opens all parts of the file that @path is one of. */
+int gguf_split_open(struct checkpoint *checkpoint, const char *path, struct pinpool_diag *diag);
+/* @file, opened alone, is all there is of it. Returns 0 or -EBADMSG. */
+int gguf_split_is_whole(const struct format_file *file, struct pinpool_diag *diag);
 
 /* Reads an index and opens the files it names; see index.c for the rules. */
 int index_open(struct checkpoint *checkpoint, const char *path, struct pinpool_diag *diag);

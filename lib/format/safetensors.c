@@ -47,15 +47,43 @@ static int get_count(const json_t *value, uint64_t *out)
 	return 0;
 }
 
-static int parse_metadata(const struct source *source, json_t *value, struct pinpool_diag *diag)
+/* Checked and kept. */
+static int parse_metadata(struct format_file *file, json_t *value, struct pinpool_diag *diag)
 {
 	const char *key;
+	size_t bytes = 0;
 	json_t *item;
+	char *text;
 
 	if (!json_is_object(value))
-		return bad(source, "__metadata__", diag, "is not an object of strings");
-	json_object_foreach(value, key, item) if (!json_is_string(item)) return bad(source, "__metadata__", diag,
-										    "a value is not a string");
+		return bad(&file->source, "__metadata__", diag, "is not an object of strings");
+	json_object_foreach(value, key, item)
+	{
+		if (!json_is_string(item))
+			return bad(&file->source, "__metadata__", diag, "a value is not a string");
+		bytes += strlen(key) + 1 + json_string_length(item);
+	}
+	text = malloc(bytes + 1);
+	file->text = text;
+	file->metadata = calloc(json_object_size(value) + 1, sizeof(*file->metadata));
+	if (!text || !file->metadata)
+		return diag_errno(diag, -ENOMEM, file->source.path);
+	json_object_foreach(value, key, item)
+	{
+		struct pinpool_metadata *metadata = &file->metadata[file->metadata_count++];
+
+		*metadata = (struct pinpool_metadata){
+			.size = sizeof(*metadata),
+			.key = text,
+			.type = PINPOOL_VALUE_STRING,
+			.element = PINPOOL_VALUE_STRING,
+			.count = 1,
+			.data = text + strlen(key) + 1,
+			.bytes = json_string_length(item),
+		};
+		text = stpcpy(text, key) + 1;
+		text = mempcpy(text, json_string_value(item), metadata->bytes);
+	}
 	return 0;
 }
 
@@ -134,7 +162,7 @@ static int parse_tensor(const struct format_file *file, struct format_tensor *te
 	return 0;
 }
 
-static int by_place(const void *left, const void *right)
+int format_by_place(const void *left, const void *right)
 {
 	const struct format_tensor *a = left, *b = right;
 
@@ -182,13 +210,13 @@ static int parse_header(struct format_file *file, json_t *header, struct pinpool
 	json_object_foreach(header, name, value)
 	{
 		if (!strcmp(name, "__metadata__"))
-			err = parse_metadata(&file->source, value, diag);
+			err = parse_metadata(file, value, diag);
 		else
 			err = parse_tensor(file, &file->tensors[file->count++], name, value, diag);
 		if (err)
 			return err;
 	}
-	qsort(file->tensors, file->count, sizeof(*file->tensors), by_place);
+	qsort(file->tensors, file->count, sizeof(*file->tensors), format_by_place);
 	return check_cover(file, diag);
 }
 
@@ -249,7 +277,12 @@ void format_file_close(struct format_file *file)
 	for (size_t i = 0; i < file->count; i++)
 		free(file->tensors[i].shape);
 	free(file->tensors);
+	free(file->metadata);
+	free(file->text);
 	file->tensors = NULL;
 	file->count = 0;
+	file->metadata = NULL;
+	file->metadata_count = 0;
+	file->text = NULL;
 	source_close(&file->source);
 }

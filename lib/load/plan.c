@@ -71,6 +71,14 @@ static int add_tensor(struct plan *plan, size_t index, const struct format_tenso
 	return ret < 0 ? ret : 0;
 }
 
+static int add_metadata(struct plan *plan, size_t index, const struct pinpool_metadata *from)
+{
+	struct pinpool_metadata metadata = *from;
+
+	metadata.source = (uint32_t)index;
+	return catalog_writer_add_metadata(plan->catalog, &metadata);
+}
+
 /* Place, ranges and catalog entries of one file. */
 static int add_file(struct plan *plan, size_t index)
 {
@@ -93,6 +101,8 @@ static int add_file(struct plan *plan, size_t index)
 		file->ranges[i].end = from->tensors[i].end;
 		err = add_tensor(plan, index, &from->tensors[i]);
 	}
+	for (size_t i = 0; i < from->metadata_count && !err; i++)
+		err = add_metadata(plan, index, &from->metadata[i]);
 	return err;
 }
 

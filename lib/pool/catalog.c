@@ -14,49 +14,12 @@
 #include "base/opts.h"
 #include "base/utf8.h"
 #include "pool/backend.h"
-#include "pool/catalog_layout.h"
+#include "pool/catalog_internal.h"
 #include "pool/catalog_rules.h"
 #include "pool/populate.h"
 
 /* More sections than any version will have; bounds the walk over the table. */
 #define SECTIONS_MAX 1024
-
-/* One known section in the copy. Entries may be longer than this version knows, never shorter. */
-struct section {
-	const char *at;
-	size_t stride;
-	size_t count;
-};
-
-struct pinpool_catalog {
-	const char *content; /* the pool, mapped */
-	uint64_t length;
-	char *bytes; /* the copy */
-	size_t size;
-	struct section sections[CATALOG_SECTION_TYPES]; /* by type; the first is unused */
-};
-
-static int refuse(struct pinpool_diag *diag, const char *pool, const char *cause)
-{
-	return diag_set(diag, -EBADMSG, pool, "load the checkpoint again", "damaged catalog: %s", cause);
-}
-
-static int newer(struct pinpool_diag *diag, const char *pool)
-{
-	return diag_set(diag, -EOPNOTSUPP, pool, "use a newer pinpool", "its catalog has a newer layout");
-}
-
-static const void *entry(const struct pinpool_catalog *catalog, enum catalog_section_type type, size_t index)
-{
-	const struct section *section = &catalog->sections[type];
-
-	return section->at + index * section->stride;
-}
-
-static const char *string(const struct pinpool_catalog *catalog, const struct catalog_string *at)
-{
-	return catalog->sections[CATALOG_STRINGS].at + at->offset;
-}
 
 static const uint64_t *shape(const struct pinpool_catalog *catalog, const struct catalog_tensor *tensor)
 {
@@ -134,6 +97,8 @@ static const size_t entry_sizes[CATALOG_SECTION_TYPES] = {
 	[CATALOG_SOURCES] = sizeof(struct catalog_source),
 	[CATALOG_STRINGS] = 1,
 	[CATALOG_PACKINGS] = sizeof(struct catalog_packing),
+	[CATALOG_METADATA] = sizeof(struct catalog_metadata),
+	[CATALOG_VALUES] = 1,
 };
 
 static int check_section(struct pinpool_catalog *catalog, const struct catalog_section *section, size_t table_end,
@@ -195,19 +160,12 @@ static int check_sections(struct pinpool_catalog *catalog, const char *pool, str
 		if (err)
 			return err;
 	}
-	for (size_t i = 1; i < CATALOG_SECTION_TYPES; i++)
-		if (!catalog->sections[i].at && i != CATALOG_PACKINGS)
+	for (size_t i = 1; i < CATALOG_PACKINGS; i++)
+		if (!catalog->sections[i].at)
 			return refuse(diag, pool, "a section is missing");
+	if (!catalog->sections[CATALOG_METADATA].at != !catalog->sections[CATALOG_VALUES].at)
+		return refuse(diag, pool, "a section is missing");
 	return 0;
-}
-
-/* Inside the strings, with a NUL behind it and none in it. */
-static bool string_is_good(const struct pinpool_catalog *catalog, const struct catalog_string *at)
-{
-	const struct section *strings = &catalog->sections[CATALOG_STRINGS];
-
-	return catalog_range_within(at->offset, (uint64_t)at->bytes + 1, strings->count) &&
-	       strnlen(strings->at + at->offset, (size_t)at->bytes + 1) == at->bytes;
 }
 
 static int check_sources(const struct pinpool_catalog *catalog, const char *pool, struct pinpool_diag *diag)
@@ -380,6 +338,8 @@ int pinpool_catalog_open(struct pinpool_pool *pool, struct pinpool_catalog **out
 		err = check_tensors(catalog, pool->name, diag);
 	if (!err)
 		err = check_packings(catalog, pool->name, diag);
+	if (!err)
+		err = catalog_check_metadata(catalog, pool->name, diag);
 	if (err) {
 		pinpool_catalog_close(catalog);
 		return err;

@@ -23,6 +23,9 @@
 /* Most bytes of a catalog: some ten million tensors. Bounds what a damaged one can make a reader allocate. */
 #define CATALOG_BYTES_MAX (1ULL << 30)
 
+/* Values begin at multiples of this in their section, so that an array of numbers can be read in place. */
+#define CATALOG_VALUE_ALIGN 8
+
 /* A reader that does not know a section skips it, unless this is set. */
 #define CATALOG_SECTION_REQUIRED 1U
 
@@ -33,6 +36,8 @@ enum catalog_section_type {
 	CATALOG_SOURCES = 4, /* struct catalog_source */
 	CATALOG_STRINGS = 5, /* bytes, each string with a NUL behind it */
 	CATALOG_PACKINGS = 6, /* struct catalog_packing, in strict order of the bytes of their names; may be absent */
+	CATALOG_METADATA = 7, /* struct catalog_metadata, in strict order of key, then source; may be absent */
+	CATALOG_VALUES = 8, /* bytes, what metadata says; there if CATALOG_METADATA is */
 	CATALOG_SECTION_TYPES /* one more than the last one known */
 };
 
@@ -107,6 +112,17 @@ struct catalog_packing {
 	uint8_t base_digest[PINPOOL_DIGEST_BYTES];
 };
 
+struct catalog_metadata {
+	struct catalog_string key; /* UTF-8 */
+	uint32_t type; /* enum pinpool_value_type */
+	uint32_t element; /* of the elements of an array, else type */
+	uint64_t count; /* of the elements of an array, else 1 */
+	uint64_t offset; /* in CATALOG_VALUES, a multiple of CATALOG_VALUE_ALIGN */
+	uint64_t bytes;
+	uint32_t source;
+	uint32_t reserved;
+};
+
 /* At capacity - CATALOG_FOOTER_BYTES; the rest of those bytes is zero. */
 struct catalog_footer {
 	char magic[8];
@@ -123,6 +139,7 @@ _Static_assert(sizeof(struct catalog_section) == 32, "no holes");
 _Static_assert(sizeof(struct catalog_tensor) == 64, "no holes");
 _Static_assert(sizeof(struct catalog_source) == 72, "no holes");
 _Static_assert(sizeof(struct catalog_packing) == 128, "no holes");
+_Static_assert(sizeof(struct catalog_metadata) == 48, "no holes");
 _Static_assert(sizeof(struct catalog_footer) == 56, "no holes");
 
 #endif

@@ -14,6 +14,7 @@
 #include "base/utf8.h"
 #include "pool/catalog_layout.h"
 #include "pool/catalog_rules.h"
+#include "pool/value.h"
 
 /* A growing array of entries of one size. */
 struct table {
@@ -28,6 +29,8 @@ struct catalog_writer {
 	struct table extents; /* uint64_t */
 	struct table strings; /* char */
 	struct table packings; /* struct catalog_packing */
+	struct table metadata; /* struct catalog_metadata */
+	struct table values; /* char */
 	uint32_t *by_offset;
 	uint32_t *by_name;
 };
@@ -71,6 +74,8 @@ void catalog_writer_free(struct catalog_writer *writer)
 	free(writer->extents.at);
 	free(writer->strings.at);
 	free(writer->packings.at);
+	free(writer->metadata.at);
+	free(writer->values.at);
 	free(writer->by_offset);
 	free(writer->by_name);
 	free(writer);
@@ -195,6 +200,32 @@ int catalog_writer_add_packing(struct catalog_writer *writer, const struct pinpo
 	return err ? err : table_add(&writer->packings, &entry, 1, sizeof(entry));
 }
 
+int catalog_writer_add_metadata(struct catalog_writer *writer, const struct pinpool_metadata *metadata)
+{
+	static const char zeros[CATALOG_VALUE_ALIGN];
+	struct catalog_metadata entry = {
+		.type = metadata->type,
+		.element = metadata->element,
+		.count = metadata->count,
+		.offset = writer->values.count,
+		.bytes = metadata->bytes,
+		.source = metadata->source,
+	};
+	int err;
+
+	if (!utf8_is_valid(metadata->key, strlen(metadata->key)) || metadata->source >= writer->sources.count ||
+	    !value_is_sound(metadata))
+		return -EINVAL;
+	if (metadata->bytes > CATALOG_BYTES_MAX)
+		return -EOVERFLOW;
+	err = add_string(writer, metadata->key, &entry.key);
+	if (!err)
+		err = table_add(&writer->values, metadata->data, metadata->bytes, 1);
+	if (!err)
+		err = table_add(&writer->values, zeros, -metadata->bytes % CATALOG_VALUE_ALIGN, 1);
+	return err ? err : table_add(&writer->metadata, &entry, 1, sizeof(entry));
+}
+
 static const struct catalog_tensor *tensor_at(const struct catalog_writer *writer, uint32_t index)
 {
 	return (const struct catalog_tensor *)writer->tensors.at + index;
@@ -229,8 +260,21 @@ static int compare_packings(const void *a, const void *b, void *writer)
 	return strcmp(packing_name(writer, a), packing_name(writer, b));
 }
 
+static const char *key_of(const struct catalog_writer *writer, const struct catalog_metadata *metadata)
+{
+	return (const char *)writer->strings.at + metadata->key.offset;
+}
+
+static int compare_metadata(const void *left, const void *right, void *writer)
+{
+	const struct catalog_metadata *a = left, *b = right;
+	int order = strcmp(key_of(writer, a), key_of(writer, b));
+
+	return order ? order : a->source < b->source ? -1 : a->source > b->source;
+}
+
 struct layout {
-	struct catalog_section sections[CATALOG_SECTION_TYPES - 1];
+	struct catalog_section sections[CATALOG_SECTION_TYPES - 1]; /* in the order of their types */
 	uint32_t count; /* of those that are there */
 	uint64_t bytes;
 };
@@ -242,35 +286,44 @@ static uint64_t align_up(uint64_t value, uint64_t to)
 
 static struct layout lay_out(const struct catalog_writer *writer)
 {
+	/* Some are only there if they hold something; readers do without what metadata says. */
+	const size_t packings = writer->packings.count, metadata = writer->metadata.count;
 	const struct {
 		uint32_t type;
+		uint32_t flags;
 		size_t size;
 		size_t count;
+		bool there;
 	} contents[] = {
-		{CATALOG_TENSORS, sizeof(struct catalog_tensor), writer->tensors.count},
-		{CATALOG_NAME_ORDER, sizeof(uint32_t), writer->tensors.count},
-		{CATALOG_EXTENTS, sizeof(uint64_t), writer->extents.count},
-		{CATALOG_SOURCES, sizeof(struct catalog_source), writer->sources.count},
-		{CATALOG_STRINGS, 1, writer->strings.count},
-		{CATALOG_PACKINGS, sizeof(struct catalog_packing), writer->packings.count},
+		{CATALOG_TENSORS, CATALOG_SECTION_REQUIRED, sizeof(struct catalog_tensor), writer->tensors.count, true},
+		{CATALOG_NAME_ORDER, CATALOG_SECTION_REQUIRED, sizeof(uint32_t), writer->tensors.count, true},
+		{CATALOG_EXTENTS, CATALOG_SECTION_REQUIRED, sizeof(uint64_t), writer->extents.count, true},
+		{CATALOG_SOURCES, CATALOG_SECTION_REQUIRED, sizeof(struct catalog_source), writer->sources.count, true},
+		{CATALOG_STRINGS, CATALOG_SECTION_REQUIRED, 1, writer->strings.count, true},
+		{CATALOG_PACKINGS, CATALOG_SECTION_REQUIRED, sizeof(struct catalog_packing), packings, packings},
+		{CATALOG_METADATA, 0, sizeof(struct catalog_metadata), metadata, metadata},
+		{CATALOG_VALUES, 0, 1, writer->values.count, metadata},
 	};
-	/* The last one is only there if it holds something. */
-	struct layout layout = {.count = CATALOG_SECTION_TYPES - 1 - !writer->packings.count};
-	uint64_t at = sizeof(struct catalog_header) + layout.count * sizeof(layout.sections[0]);
+	struct layout layout = {0};
+	uint64_t at = sizeof(struct catalog_header);
 
 	_Static_assert(sizeof(contents) / sizeof(contents[0]) == CATALOG_SECTION_TYPES - 1,
 		       "every section is laid out");
-	for (size_t i = 0; i < layout.count; i++) {
+	for (size_t i = 0; i < CATALOG_SECTION_TYPES - 1; i++)
+		at += contents[i].there * sizeof(layout.sections[0]);
+	for (size_t i = 0; i < CATALOG_SECTION_TYPES - 1; i++) {
+		if (!contents[i].there)
+			continue;
 		at = align_up(at, CATALOG_ALIGN);
-		layout.sections[i] = (struct catalog_section){
+		layout.sections[layout.count++] = (struct catalog_section){
 			.type = contents[i].type,
-			.flags = CATALOG_SECTION_REQUIRED,
+			.flags = contents[i].flags,
 			.offset = at,
 			.bytes = contents[i].size * contents[i].count,
 			.entry_bytes = (uint32_t)contents[i].size,
 			.entry_count = (uint32_t)contents[i].count,
 		};
-		at += layout.sections[i].bytes;
+		at += contents[i].size * contents[i].count;
 	}
 	layout.bytes = at;
 	return layout;
@@ -279,6 +332,7 @@ static struct layout lay_out(const struct catalog_writer *writer)
 int catalog_writer_seal(struct catalog_writer *writer, const char **duplicate)
 {
 	struct catalog_packing *packings = writer->packings.at;
+	struct catalog_metadata *metadata = writer->metadata.at;
 	size_t count = writer->tensors.count;
 
 	if (lay_out(writer).bytes > CATALOG_BYTES_MAX)
@@ -302,6 +356,14 @@ int catalog_writer_seal(struct catalog_writer *writer, const char **duplicate)
 	for (size_t i = 1; i < writer->packings.count; i++) {
 		if (!compare_packings(&packings[i - 1], &packings[i], writer)) {
 			*duplicate = packing_name(writer, &packings[i]);
+			return -EEXIST;
+		}
+	}
+	if (writer->metadata.count)
+		qsort_r(metadata, writer->metadata.count, sizeof(*metadata), compare_metadata, writer);
+	for (size_t i = 1; i < writer->metadata.count; i++) {
+		if (!compare_metadata(&metadata[i - 1], &metadata[i], writer)) {
+			*duplicate = key_of(writer, &metadata[i]);
 			return -EEXIST;
 		}
 	}
@@ -331,9 +393,17 @@ static int write_tensors(const struct catalog_writer *writer, struct catalog_ten
 	return 0;
 }
 
-static void copy_section(char *catalog, const struct catalog_section *section, const struct table *table)
+/* One section of @layout, made of what @writer has in a table as it will be there. */
+static void copy_section(const struct catalog_writer *writer, char *catalog, const struct catalog_section *section)
 {
-	if (section->bytes)
+	const struct table *const tables[CATALOG_SECTION_TYPES] = {
+		[CATALOG_EXTENTS] = &writer->extents,	[CATALOG_SOURCES] = &writer->sources,
+		[CATALOG_STRINGS] = &writer->strings,	[CATALOG_PACKINGS] = &writer->packings,
+		[CATALOG_METADATA] = &writer->metadata, [CATALOG_VALUES] = &writer->values,
+	};
+	const struct table *table = tables[section->type];
+
+	if (table && section->bytes)
 		memcpy(catalog + section->offset, table->at, section->bytes);
 }
 
@@ -352,10 +422,9 @@ static int build(const struct catalog_writer *writer, const struct layout *layou
 	memcpy(header.magic, CATALOG_MAGIC, sizeof(header.magic));
 	memcpy(catalog, &header, sizeof(header));
 	memcpy(catalog + sizeof(header), sections, layout->count * sizeof(*sections));
-	copy_section(catalog, &sections[CATALOG_EXTENTS - 1], &writer->extents);
-	copy_section(catalog, &sections[CATALOG_SOURCES - 1], &writer->sources);
-	copy_section(catalog, &sections[CATALOG_STRINGS - 1], &writer->strings);
-	copy_section(catalog, &sections[CATALOG_PACKINGS - 1], &writer->packings);
+	for (size_t i = 0; i < layout->count; i++)
+		copy_section(writer, catalog, &sections[i]);
+	/* The first two are always there. */
 	return write_tensors(writer, (struct catalog_tensor *)(catalog + sections[CATALOG_TENSORS - 1].offset),
 			     (uint32_t *)(catalog + sections[CATALOG_NAME_ORDER - 1].offset));
 }

@@ -31,9 +31,15 @@ void catalog_writer_tensor_digest(struct catalog_writer *writer, size_t index,
 int catalog_writer_add_packing(struct catalog_writer *writer, const struct pinpool_packed *packed);
 
 /*
- * Orders the tensors by offset and by name, packings by name; nothing is added afterwards. Returns 0, -ENOMEM,
- * -EOVERFLOW, or -EEXIST and the name in *@duplicate if two tensors or two packings have the same (owned by the
- * writer). Indices given by add stay valid.
+ * Copies @metadata, its source before it. Returns 0, -EINVAL (a key that is no UTF-8, no such source, a value that is
+ * none of its type), -ENOMEM, -EOVERFLOW.
+ */
+int catalog_writer_add_metadata(struct catalog_writer *writer, const struct pinpool_metadata *metadata);
+
+/*
+ * Orders the tensors by offset and by name, packings by name, metadata by key and source; nothing is added afterwards.
+ * Returns 0, -ENOMEM, -EOVERFLOW, or -EEXIST and the name in *@duplicate if two tensors, two packings or two values of
+ * metadata of one source have the same (owned by the writer). Indices given by add stay valid.
  */
 int catalog_writer_seal(struct catalog_writer *writer, const char **duplicate);
 

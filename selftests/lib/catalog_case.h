@@ -99,6 +99,29 @@ static const struct pinpool_packed packings[] = {
 
 #define PACKINGS (sizeof(packings) / sizeof(packings[0]))
 
+/* Two strings with their lengths, two arrays with their heads, as they are encoded. */
+static const char two_strings[] = "\3\0\0\0\0\0\0\0abc\0\0\0\0\0\0\0";
+static const char two_arrays[] = "\7\0\0\0\2\0\0\0\0\0\0\0\1\0\4\0\0\0\0\0\0\0\0\0\0";
+
+/* Not in the order of their keys; one key of both sources. */
+static const struct pinpool_metadata metadata[] = {
+	{.key = "number", .type = PINPOOL_VALUE_U32, .element = PINPOOL_VALUE_U32, .count = 1, .data = "\1\2\3\4",
+	 .bytes = 4, .source = 1},
+	{.key = "number", .type = PINPOOL_VALUE_I8, .element = PINPOOL_VALUE_I8, .count = 1, .data = "\xff", .bytes = 1},
+	{.key = "flags", .type = PINPOOL_VALUE_ARRAY, .element = PINPOOL_VALUE_BOOL, .count = 3, .data = "\1\0\1",
+	 .bytes = 3},
+	{.key = "text", .type = PINPOOL_VALUE_STRING, .element = PINPOOL_VALUE_STRING, .count = 1, .data = "a\0b",
+	 .bytes = 3, .source = 1},
+	{.key = "", .type = PINPOOL_VALUE_STRING, .element = PINPOOL_VALUE_STRING, .count = 1, .data = ""},
+	{.key = "strings", .type = PINPOOL_VALUE_ARRAY, .element = PINPOOL_VALUE_STRING, .count = 2, .data = two_strings,
+	 .bytes = sizeof(two_strings)},
+	{.key = "arrays", .type = PINPOOL_VALUE_ARRAY, .element = PINPOOL_VALUE_ARRAY, .count = 2, .data = two_arrays,
+	 .bytes = sizeof(two_arrays)},
+};
+
+#define METADATA (sizeof(metadata) / sizeof(metadata[0]))
+
+/* @packed: with packings and metadata. */
 static inline struct catalog_writer *make_writer(bool packed)
 {
 	struct pinpool_source first = {
@@ -129,6 +152,9 @@ static inline struct catalog_writer *make_writer(bool packed)
 			return NULL;
 	for (size_t i = 0; i < PACKINGS && packed; i++)
 		if (catalog_writer_add_packing(writer, &packings[i]))
+			return NULL;
+	for (size_t i = 0; i < METADATA && packed; i++)
+		if (catalog_writer_add_metadata(writer, &metadata[i]))
 			return NULL;
 	if (catalog_writer_seal(writer, &duplicate))
 		return NULL;

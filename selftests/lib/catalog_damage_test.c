@@ -89,7 +89,8 @@ static bool use(const struct pinpool_catalog *catalog)
 	struct pinpool_tensor tensor = {.size = sizeof(tensor)}, found = tensor;
 	struct pinpool_source source = {.size = sizeof(source)};
 	struct pinpool_packed packed = {.size = sizeof(packed)};
-	uint64_t extents = 0;
+	struct pinpool_metadata value = {.size = sizeof(value)}, element = value;
+	uint64_t extents = 0, left;
 
 	for (size_t i = 0; i < pinpool_catalog_tensor_count(catalog); i++) {
 		if (pinpool_catalog_tensor(catalog, i, &tensor) || pinpool_catalog_find(catalog, tensor.name, &found) ||
@@ -109,7 +110,23 @@ static bool use(const struct pinpool_catalog *catalog)
 		    packed.bytes > LENGTH || !packed.n || !packed.k || !packed.panel_rows ||
 		    strlen(packed.base) + strlen(packed.isa) > LENGTH)
 			return false;
-	/* Keeps the reads of shapes. */
+	for (size_t i = 0; i < pinpool_catalog_metadata_count(catalog); i++) {
+		if (pinpool_catalog_metadata(catalog, i, &value) || pinpool_catalog_source(catalog, value.source, &source) ||
+		    pinpool_catalog_find_metadata(catalog, value.key, &element) || strcmp(element.key, value.key) ||
+		    value.bytes > LENGTH)
+			return false;
+		for (uint64_t byte = 0; byte < value.bytes; byte++)
+			extents += ((const unsigned char *)value.data)[byte];
+		if (value.type != PINPOOL_VALUE_ARRAY)
+			continue;
+		element.data = NULL;
+		for (left = value.count; !pinpool_metadata_next(&value, &element); left--)
+			if (!left || (const char *)element.data < (const char *)value.data || element.bytes > value.bytes)
+				return false;
+		if (left)
+			return false;
+	}
+	/* Keeps the reads of shapes and values. */
 	return extents || true;
 }
 
@@ -185,6 +202,8 @@ struct parts {
 	struct catalog_source *sources;
 	char *strings;
 	struct catalog_packing *packings;
+	struct catalog_metadata *metadata; /* "", arrays, flags, number twice, strings, text */
+	char *values;
 };
 
 static struct parts parts_of(char *base, uint64_t capacity)
@@ -199,6 +218,8 @@ static struct parts parts_of(char *base, uint64_t capacity)
 	parts.sources = (void *)(at + parts.sections[CATALOG_SOURCES - 1].offset);
 	parts.strings = at + parts.sections[CATALOG_STRINGS - 1].offset;
 	parts.packings = (void *)(at + parts.sections[CATALOG_PACKINGS - 1].offset);
+	parts.metadata = (void *)(at + parts.sections[CATALOG_METADATA - 1].offset);
+	parts.values = at + parts.sections[CATALOG_VALUES - 1].offset;
 	return parts;
 }
 
@@ -218,7 +239,9 @@ static void lie_length(struct parts p) { p.header->content_bytes--; }
 static void lie_bytes(struct parts p) { p.header->bytes -= 64; }
 static void lie_header_bytes(struct parts p) { p.header->header_bytes = UINT32_MAX; }
 static void lie_section_count(struct parts p) { p.header->section_count = 1025; }
-static void lie_section_missing(struct parts p) { p.header->section_count -= 2; }
+static void lie_section_missing(struct parts p) { p.header->section_count = 4; }
+static void lie_values_missing(struct parts p) { p.header->section_count--; }
+static void lie_metadata_missing(struct parts p) { p.sections[6] = p.sections[7], p.header->section_count--; }
 static void lie_section_twice(struct parts p) { p.sections[1] = p.sections[0]; }
 static void lie_section_unknown(struct parts p) { p.sections[1].type = 99; }
 static void lie_section_outside(struct parts p) { p.sections[0].offset = p.header->bytes / 64 * 64 + 64; }
@@ -268,6 +291,26 @@ static void lie_packing_outside(struct parts p) { p.packings[2].bytes++; }
 static void lie_packing_wraps(struct parts p) { p.packings[2].offset = UINT64_MAX - 63; }
 static void lie_packings_unordered(struct parts p) { p.packings[0].tensor = p.packings[2].tensor; }
 static void lie_packing_twice(struct parts p) { p.packings[1].tensor = p.packings[0].tensor; }
+static void lie_key_outside(struct parts p) { p.metadata[0].key.offset = UINT32_MAX; }
+static void lie_key_no_utf8(struct parts p) { p.strings[p.metadata[1].key.offset] = '\xff'; }
+static void lie_value_type_new(struct parts p) { p.metadata[3].type = p.metadata[3].element = PINPOOL_VALUE_COUNT; }
+static void lie_value_type_other(struct parts p) { p.metadata[3].type = PINPOOL_VALUE_BOOL; }
+static void lie_value_element_new(struct parts p) { p.metadata[2].element = PINPOOL_VALUE_COUNT; }
+static void lie_value_element_wide(struct parts p) { p.metadata[2].element = PINPOOL_VALUE_U16; }
+static void lie_value_count(struct parts p) { p.metadata[2].count++; }
+static void lie_value_count_wraps(struct parts p) { p.metadata[5].count = UINT64_MAX; }
+static void lie_value_source_none(struct parts p) { p.metadata[3].source = 2; }
+static void lie_value_outside(struct parts p) { p.metadata[3].offset = p.sections[7].bytes; }
+static void lie_value_wraps(struct parts p) { p.metadata[3].offset = UINT64_MAX - 7; }
+static void lie_value_misaligned(struct parts p) { p.metadata[0].offset += 4; }
+static void lie_value_long(struct parts p) { p.metadata[3].bytes++; }
+static void lie_value_no_bool(struct parts p) { p.values[p.metadata[2].offset] = 2; }
+static void lie_value_string_long(struct parts p) { p.values[p.metadata[5].offset]++; }
+static void lie_value_string_wraps(struct parts p) { memset(p.values + p.metadata[5].offset, 0xff, 8); }
+static void lie_value_array_of_none(struct parts p) { p.values[p.metadata[1].offset] = 13; }
+static void lie_value_array_long(struct parts p) { p.values[p.metadata[1].offset + 4]++; }
+static void lie_keys_unordered(struct parts p) { p.metadata[0].key = p.metadata[6].key; }
+static void lie_key_twice(struct parts p) { p.metadata[4].source = p.metadata[3].source; }
 /* clang-format on */
 
 #define LIE(name, err)                                                                                                 \
@@ -338,6 +381,28 @@ TEST_F(damage, lies_with_right_sums_are_refused)
 		LIE(packing_wraps, -EBADMSG),
 		LIE(packings_unordered, -EBADMSG),
 		LIE(packing_twice, -EBADMSG),
+		LIE(values_missing, -EBADMSG),
+		LIE(metadata_missing, -EBADMSG),
+		LIE(key_outside, -EBADMSG),
+		LIE(key_no_utf8, -EBADMSG),
+		LIE(value_type_new, -EOPNOTSUPP),
+		LIE(value_type_other, -EBADMSG),
+		LIE(value_element_new, -EOPNOTSUPP),
+		LIE(value_element_wide, -EBADMSG),
+		LIE(value_count, -EBADMSG),
+		LIE(value_count_wraps, -EBADMSG),
+		LIE(value_source_none, -EBADMSG),
+		LIE(value_outside, -EBADMSG),
+		LIE(value_wraps, -EBADMSG),
+		LIE(value_misaligned, -EBADMSG),
+		LIE(value_long, -EBADMSG),
+		LIE(value_no_bool, -EBADMSG),
+		LIE(value_string_long, -EBADMSG),
+		LIE(value_string_wraps, -EBADMSG),
+		LIE(value_array_of_none, -EBADMSG),
+		LIE(value_array_long, -EBADMSG),
+		LIE(keys_unordered, -EBADMSG),
+		LIE(key_twice, -EBADMSG),
 	};
 	struct catalog_footer *footer, whole;
 	struct pinpool_catalog *catalog;

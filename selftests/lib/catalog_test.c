@@ -104,6 +104,61 @@ TEST_F(catalog, finds_every_packing_as_it_was_written)
 	pinpool_pool_close(pool);
 }
 
+static bool same_value(const struct pinpool_metadata *a, const struct pinpool_metadata *b)
+{
+	return !strcmp(a->key, b->key) && a->type == b->type && a->element == b->element && a->count == b->count &&
+	       a->bytes == b->bytes && !memcmp(a->data, b->data, a->bytes) && a->source == b->source;
+}
+
+TEST_F(catalog, finds_all_metadata_as_it_was_written)
+{
+	static const size_t order[] = {4, 6, 2, 1, 0, 5, 3};
+	struct pinpool_metadata value = {.size = sizeof(value)};
+	struct pinpool_catalog *catalog;
+	struct pinpool_pool *pool;
+
+	pool = make_pool(&self->env, true);
+	ASSERT_NE(NULL, pool);
+	ASSERT_EQ(0, pinpool_catalog_open(pool, &catalog, NULL));
+	ASSERT_EQ(METADATA, pinpool_catalog_metadata_count(catalog));
+	for (size_t i = 0; i < METADATA; i++) {
+		ASSERT_EQ(0, pinpool_catalog_metadata(catalog, i, &value));
+		EXPECT_TRUE(same_value(&metadata[order[i]], &value))
+		{
+			TH_LOG("\"%s\"", value.key);
+		}
+		EXPECT_EQ(0, (uintptr_t)value.data % 8);
+		memset(&value, 0, sizeof(value));
+		value.size = sizeof(value);
+		ASSERT_EQ(0, pinpool_catalog_find_metadata(catalog, metadata[i].key, &value));
+		/* Of two with that key, the one of the first source. */
+		EXPECT_TRUE(same_value(&metadata[i ? i : 1], &value));
+	}
+	EXPECT_EQ(-ENOENT, pinpool_catalog_metadata(catalog, METADATA, &value));
+	EXPECT_EQ(-ENOENT, pinpool_catalog_find_metadata(catalog, "numbe", &value));
+	EXPECT_EQ(-ENOENT, pinpool_catalog_find_metadata(catalog, "zz", &value));
+	value.size = 1;
+	EXPECT_EQ(-EINVAL, pinpool_catalog_metadata(catalog, 0, &value));
+	pinpool_catalog_close(catalog);
+	pinpool_pool_close(pool);
+}
+
+TEST_F(catalog, may_have_no_metadata)
+{
+	struct pinpool_metadata value = {.size = sizeof(value)};
+	struct pinpool_catalog *catalog;
+	struct pinpool_pool *pool;
+
+	pool = make_pool(&self->env, false);
+	ASSERT_NE(NULL, pool);
+	ASSERT_EQ(0, pinpool_catalog_open(pool, &catalog, NULL));
+	EXPECT_EQ(0, pinpool_catalog_metadata_count(catalog));
+	EXPECT_EQ(-ENOENT, pinpool_catalog_metadata(catalog, 0, &value));
+	EXPECT_EQ(-ENOENT, pinpool_catalog_find_metadata(catalog, "number", &value));
+	pinpool_catalog_close(catalog);
+	pinpool_pool_close(pool);
+}
+
 TEST_F(catalog, is_absent_from_a_pool_without_one)
 {
 	struct pinpool_catalog *catalog;
@@ -221,6 +276,54 @@ TEST(writer_refuses_packings_that_a_reader_would)
 	ASSERT_EQ(0, catalog_writer_add_packing(writer, &good));
 	EXPECT_EQ(-EEXIST, catalog_writer_seal(writer, &duplicate));
 	EXPECT_STREQ("layer.1", duplicate);
+	catalog_writer_free(writer);
+}
+
+TEST(writer_refuses_metadata_that_a_reader_would)
+{
+	struct pinpool_source source = {.path = "p", .format = "f", .bytes = 1000};
+	const struct pinpool_metadata number = metadata[1], flags = metadata[2], strings = metadata[5], arrays = metadata[6];
+	struct catalog_writer *writer;
+	struct pinpool_metadata value;
+	const char *duplicate = NULL;
+
+	ASSERT_EQ(0, catalog_writer_new(&writer));
+	EXPECT_EQ(-EINVAL, catalog_writer_add_metadata(writer, &number));
+	ASSERT_EQ(0, catalog_writer_add_source(writer, &source));
+	value = number, value.source = 1;
+	EXPECT_EQ(-EINVAL, catalog_writer_add_metadata(writer, &value));
+	value = number, value.key = "\xc0\xaf";
+	EXPECT_EQ(-EINVAL, catalog_writer_add_metadata(writer, &value));
+	value = number, value.type = value.element = PINPOOL_VALUE_COUNT;
+	EXPECT_EQ(-EINVAL, catalog_writer_add_metadata(writer, &value));
+	value = number, value.element = PINPOOL_VALUE_U8;
+	EXPECT_EQ(-EINVAL, catalog_writer_add_metadata(writer, &value));
+	value = number, value.count = 0;
+	EXPECT_EQ(-EINVAL, catalog_writer_add_metadata(writer, &value));
+	value = number, value.bytes = 0;
+	EXPECT_EQ(-EINVAL, catalog_writer_add_metadata(writer, &value));
+	value = number, value.bytes = 2;
+	EXPECT_EQ(-EINVAL, catalog_writer_add_metadata(writer, &value));
+	value = number, value.type = value.element = PINPOOL_VALUE_BOOL;
+	EXPECT_EQ(-EINVAL, catalog_writer_add_metadata(writer, &value));
+	value = flags, value.count = 2;
+	EXPECT_EQ(-EINVAL, catalog_writer_add_metadata(writer, &value));
+	value = flags, value.count = UINT64_MAX;
+	EXPECT_EQ(-EINVAL, catalog_writer_add_metadata(writer, &value));
+	value = flags, value.element = PINPOOL_VALUE_COUNT;
+	EXPECT_EQ(-EINVAL, catalog_writer_add_metadata(writer, &value));
+	value = flags, value.data = "\1\0\2";
+	EXPECT_EQ(-EINVAL, catalog_writer_add_metadata(writer, &value));
+	value = strings, value.bytes--;
+	EXPECT_EQ(-EINVAL, catalog_writer_add_metadata(writer, &value));
+	value = strings, value.count = 1;
+	EXPECT_EQ(-EINVAL, catalog_writer_add_metadata(writer, &value));
+	value = arrays, value.count = 3;
+	EXPECT_EQ(-EINVAL, catalog_writer_add_metadata(writer, &value));
+	ASSERT_EQ(0, catalog_writer_add_metadata(writer, &number));
+	ASSERT_EQ(0, catalog_writer_add_metadata(writer, &number));
+	EXPECT_EQ(-EEXIST, catalog_writer_seal(writer, &duplicate));
+	EXPECT_STREQ("number", duplicate);
 	catalog_writer_free(writer);
 }
 

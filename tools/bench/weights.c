@@ -90,7 +90,7 @@ int bench_filler_new(struct bench_filler *filler, enum pinpool_dtype dtype, uint
 	const struct fields *fields = fields_of(dtype);
 
 	*filler = (struct bench_filler){.dtype = dtype, .state = seed};
-	if (!fields && !pinpool_dtype_block_values(dtype) && dtype != PINPOOL_DTYPE_I8)
+	if (!pinpool_matmul_takes(dtype))
 		return -EOPNOTSUPP;
 	filler->tile = malloc(pinpool_dtype_bytes(dtype, TILE_VALUES));
 	if (!filler->tile)
