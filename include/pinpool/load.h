@@ -115,7 +115,8 @@ struct pinpool_load_report {
 /**
  * pinpool_load - load a checkpoint into a pool and publish it
  * @name: pool; made if it does not exist, used if it is EMPTY and large enough
- * @path: a safetensors file, a model.safetensors.index.json, or a directory that holds either
+ * @path: a safetensors file, a model.safetensors.index.json, a directory that holds either, a .npy, a .npz whose members
+ *	are stored, or a .raw.json that describes files beside it
  * @opts: options or NULL
  * @report: receives what was done, or NULL
  *

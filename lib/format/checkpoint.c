@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
- * What a path stands for. A directory is taken as model.safetensors, else model.safetensors.index.json, else the only
- * index in it, else the only .safetensors file in it: the order in which model hubs lay checkpoints out.
+ * What a path stands for: a file of the format that its name ends with. A directory is taken as model.safetensors, else
+ * model.safetensors.index.json, else the only index in it, else the only .safetensors file in it: the order in which
+ * model hubs lay checkpoints out.
  */
 #include "base/diag.h"
 #include "format/internal.h"
@@ -90,14 +91,29 @@ static int choose(const char *path, char **out, struct pinpool_diag *diag)
 	return 0;
 }
 
-static int open_single(struct checkpoint *checkpoint, const char *path, struct pinpool_diag *diag)
+/* Formats known by the ends of their names, longer ones first; what no other takes is safetensors. */
+static const struct {
+	const char *suffix;
+	int (*open)(struct format_file *file, const char *path, struct pinpool_diag *diag);
+	int (*open_all)(struct checkpoint *checkpoint, const char *path, struct pinpool_diag *diag);
+} formats[] = {
+	{".raw.json", .open_all = raw_open}, {".json", .open_all = index_open}, {".npz", .open = npz_open},
+	{".npy", .open = npy_open},	     {NULL, .open = safetensors_open},
+};
+
+static int open_files(struct checkpoint *checkpoint, const char *path, struct pinpool_diag *diag)
 {
+	size_t i = 0;
 	int err;
 
+	while (formats[i].suffix && !ends_with(path, formats[i].suffix))
+		i++;
+	if (formats[i].open_all)
+		return formats[i].open_all(checkpoint, path, diag);
 	checkpoint->files = calloc(1, sizeof(*checkpoint->files));
 	if (!checkpoint->files)
 		return diag_errno(diag, -ENOMEM, path);
-	err = safetensors_open(checkpoint->files, path, diag);
+	err = formats[i].open(checkpoint->files, path, diag);
 	if (err)
 		return err;
 	checkpoint->count = 1;
@@ -117,10 +133,7 @@ int checkpoint_open(struct checkpoint *checkpoint, const char *path, struct pinp
 			return err;
 		path = chosen;
 	}
-	if (ends_with(path, ".json"))
-		err = index_open(checkpoint, path, diag);
-	else
-		err = open_single(checkpoint, path, diag);
+	err = open_files(checkpoint, path, diag);
 	free(chosen);
 	if (err)
 		checkpoint_close(checkpoint);
