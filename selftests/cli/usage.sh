@@ -21,7 +21,7 @@ wrong "pinpool: --backend: 'disk' is not a value it takes (one of auto, module, 
 wrong 'pinpool: lod: no such command (did you mean load? pinpool --help lists the commands)' pinpool lod
 wrong 'pinpool: sohw: no such command (did you mean show? pinpool --help lists the commands)' pinpool sohw
 wrong 'pinpool: ver: no such command (did you mean verify? pinpool --help lists the commands)' pinpool ver
-wrong 'pinpool: s: no such command (did you mean ls or show or stat? pinpool --help lists the commands)' pinpool s
+wrong 'pinpool: s: no such command (did you mean ls or show or stat or save? pinpool --help lists the commands)' pinpool s
 wrong 'pinpool: frobnicate: no such command (pinpool --help lists the commands)' pinpool frobnicate
 wrong "pinpool: '': no such command (pinpool --help lists the commands)" pinpool ''
 wrong 'pinpool: help: lod: no such command (did you mean load? pinpool --help lists the commands)' pinpool help lod
