@@ -122,6 +122,7 @@ TEST_F(checkpoint, a_header_that_numpy_does_not_write_is_refused)
 		"{'descr': '<f4', 'fortran_order': False, 'fortran_order': False, 'shape': (2,)}",
 		"{'descr': '<f4', 'fortran_order': False, 'shape': (2,), 'more': 1}",
 		"{'descr': '<f4', 'fortran_order': False, 'shape': (2,)} 1",
+		"{'descr': '<f4', 'fortran_order': False, 'shape': (2,)}\n",
 		"{'descr': '<f4' 'fortran_order': False, 'shape': (2,)}",
 		"{'descr': '<f\\x34', 'fortran_order': False, 'shape': (2,)}",
 		"{'descr': '<f4\", 'fortran_order': False, 'shape': (2,)}",
