@@ -8,7 +8,6 @@
 #include "pool/catalog_rules.h"
 #include "pool/catalog_writer.h"
 
-#include <errno.h>
 
 static char folder[PATH_MAX];
 

@@ -14,8 +14,10 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 findings=$OUTPUT/findings
 seconds=${FUZZ_SECONDS:-4}
 targets=("$@")
-# Where a file is written for each input.
-export TMPDIR=/dev/shm
+# Where a file is written for each input. What a crash leaves there goes with it.
+TMPDIR=$(mktemp -d /dev/shm/pinpool-fuzz.XXXXXX) || exit
+export TMPDIR
+trap 'rm -rf "$work" "$TMPDIR"' EXIT
 ((${#targets[@]})) || read -ra targets <<<"${FUZZ_TARGETS:?make -C selftests/fuzz run_tests}"
 
 # A call that allocates more than this, or takes longer, is a finding, too.
@@ -28,7 +30,7 @@ fuzz() {
 	if "$OUTPUT/fuzz_$target" "${limits[@]}" -artifact_prefix="$findings/$target-" -print_final_stats=1 "$@" >"$log" 2>&1; then
 		pass "$name"
 	else
-		fail "$name" "$(tail -n 40 "$log")" "$(grep -ho "$findings/$target-[^ ]*" "$log" | sort -u)"
+		fail "$name" "$(tail -n 40 "$log")" "$(sed -n "s|.*Test unit written to |the input: |p" "$log")"
 	fi
 	sed -n 's/^stat::number_of_executed_units: */# inputs: /p' "$log"
 }
