@@ -36,18 +36,16 @@ enum option_kind {
 	OPTION_FLAG, /* bool */
 	OPTION_COUNT, /* unsigned int, one more each time */
 	OPTION_TEXT, /* const char * */
-	OPTION_LIST, /* struct text_list, one text more each time */
+	OPTION_TEXTS, /* struct texts, one more each time */
 	OPTION_SIZE, /* uint64_t, bytes */
 	OPTION_NUMBER, /* int64_t from min to max */
 	OPTION_MODE, /* mode_t, octal, of the bits 0666 */
 	OPTION_CHOICE, /* int, index into choices */
 };
 
-/* Texts of an option that may be given so many times. */
-#define TEXT_LIST_MAX 256
-
-struct text_list {
-	const char *texts[TEXT_LIST_MAX];
+/* What an option that may be given many times was given. */
+struct texts {
+	const char *at[64];
 	size_t count;
 };
 

@@ -11,7 +11,7 @@
 #include <stdio.h>
 
 struct save_args {
-	struct text_list tensors;
+	struct texts tensors;
 	bool force;
 	bool json;
 	bool quiet;
@@ -71,7 +71,7 @@ static const struct column columns[] = {
 };
 
 static const struct option_spec options[] = {
-	OPTION(0, "tensor", "GLOB", "save only the tensors that match; may be given several times", OPTION_LIST,
+	OPTION(0, "tensor", "GLOB", "save only the tensors that match; may be given several times", OPTION_TEXTS,
 	       struct save_args, tensors),
 	OPTION(0, "force", NULL, "replace files that exist", OPTION_FLAG, struct save_args, force),
 	OPTION('J', "json", NULL, "report as JSON", OPTION_FLAG, struct save_args, json),
@@ -97,7 +97,7 @@ static int save(struct cli *cli, const struct save_args *args, char **operands, 
 	struct pinpool_diag diag = {0};
 	struct progress progress;
 	int err;
-	PINPOOL_OPTS(pinpool_save_opts, opts, .tensors = args->tensors.texts, .tensor_count = args->tensors.count,
+	PINPOOL_OPTS(pinpool_save_opts, opts, .tensors = args->tensors.at, .tensor_count = args->tensors.count,
 		     .force = args->force, .progress = progress_draw, .progress_arg = &progress,
 		     .cancel = interrupt_begin());
 

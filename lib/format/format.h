@@ -32,8 +32,8 @@ struct format_tensor {
  * struct format_file - one file of a checkpoint
  * @source: the file, open
  * @format: name of its format, static
- * @data: where the bytes of the first tensor may begin
- * @tensors: by ascending @begin, none within another; whether there may be holes is the format's to say
+ * @data: where the tensors' bytes begin
+ * @tensors: by ascending @begin, none of them inside another
  * @count: number of @tensors
  */
 struct format_file {

@@ -17,6 +17,8 @@ int safetensors_open(struct format_file *file, const char *path, struct pinpool_
 int npy_open(struct format_file *file, const char *path, struct pinpool_diag *diag);
 int npz_open(struct format_file *file, const char *path, struct pinpool_diag *diag);
 void format_file_close(struct format_file *file);
+/* Order of struct format_tensor for qsort(): by place, then by name. */
+int format_by_place(const void *left, const void *right);
 
 /* Reads a raw description and opens the files it names; see raw.c for the rules. */
 int raw_open(struct checkpoint *checkpoint, const char *path, struct pinpool_diag *diag);
@@ -43,8 +45,6 @@ int format_new_tensor(const struct source *source, struct format_tensor *tensor,
 /* Bytes that type, which is one, and shape ask for. Returns 0, -EBADMSG. */
 int format_tensor_bytes(const struct source *source, const struct format_tensor *tensor, uint64_t *bytes,
 			struct pinpool_diag *diag);
-/* By place, as struct format_file has them. */
-void format_sort(struct format_file *file);
 /* No two tensors of a sorted @file overlap; no two of @checkpoint share a name. Return 0, -EBADMSG, -ENOMEM. */
 int format_check_apart(const struct format_file *file, struct pinpool_diag *diag);
 int format_check_names(const struct checkpoint *checkpoint, struct pinpool_diag *diag);

@@ -370,7 +370,7 @@ int npz_open(struct format_file *file, const char *path, struct pinpool_diag *di
 	if (!err)
 		err = read_directory(file, &directory, diag);
 	if (!err) {
-		format_sort(file);
+		qsort(file->tensors, file->count, sizeof(*file->tensors), format_by_place);
 		err = format_check_names(&(const struct checkpoint){file, 1}, diag);
 	}
 	if (err)

@@ -186,7 +186,7 @@ static int open_file(const struct source *source, const struct described *list, 
 		if (list[i].tensor)
 			err = parse_tensor(file, list[i].tensor, &file->tensors[file->count++], diag);
 	if (!err) {
-		format_sort(file);
+		qsort(file->tensors, file->count, sizeof(*file->tensors), format_by_place);
 		err = format_check_apart(file, diag);
 	}
 	if (err)

@@ -129,7 +129,7 @@ static int parse_header(struct format_file *file, json_t *header, struct pinpool
 		if (err)
 			return err;
 	}
-	format_sort(file);
+	qsort(file->tensors, file->count, sizeof(*file->tensors), format_by_place);
 	return check_cover(file, diag);
 }
 

@@ -76,7 +76,7 @@ int format_tensor_bytes(const struct source *source, const struct format_tensor 
 	return 0;
 }
 
-static int by_place(const void *left, const void *right)
+int format_by_place(const void *left, const void *right)
 {
 	const struct format_tensor *a = left, *b = right;
 
@@ -85,11 +85,6 @@ static int by_place(const void *left, const void *right)
 	if (a->end != b->end)
 		return a->end < b->end ? -1 : 1;
 	return strcmp(a->name, b->name);
-}
-
-void format_sort(struct format_file *file)
-{
-	qsort(file->tensors, file->count, sizeof(*file->tensors), by_place);
 }
 
 int format_check_apart(const struct format_file *file, struct pinpool_diag *diag)

@@ -101,6 +101,9 @@ for option in -J -b -n -O '-o BASE'; do
 done
 wrong 'pinpool: load: --pack: needs digests, not together with --no-digest (leave one of them out)' \
 	pinpool load a b --pack --no-digest
+wrong 'pinpool: save: PATH is missing (see pinpool save --help)' pinpool save a
+mapfile -t many < <(printf -- '--tensor=%d\n' {0..64})
+wrong 'pinpool: save: --tensor: given more than 64 times (use patterns)' pinpool save a b "${many[@]}"
 wrong 'pinpool: --list: nonsense: nothing to list (*)' pinpool --list nonsense
 
 prints "--version" "pinpool 0.1.0" pinpool --version
