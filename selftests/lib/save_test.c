@@ -2,6 +2,7 @@
 /* Saving by the library: what a file says that is made anew, what is told on the way, what is refused and leaves nothing. */
 #define ENV_PAGES 40
 #include "checkpoints.h"
+#include "format/safetensors_writer.h"
 #include "harness.h"
 #include "npy_case.h"
 #include "pool_env.h"
@@ -206,6 +207,39 @@ TEST_F(save, pools_that_hold_no_checkpoint_are_refused)
 	EXPECT_SAVE(-ENODATA, "out", NULL, NULL, POOL);
 	EXPECT_EQ(0, entries(self->folder));
 	pinpool_pool_close(self->pool);
+}
+
+TEST(a_file_is_known_by_its_header)
+{
+	static const char good[] = "{" T("a", "U8", "[3]", 0, 3) "," T("b", "U8", "[2]", 3, 5) "}";
+	const size_t length = sizeof(good) - 1;
+	char file[256] = {(char)length};
+	struct pinpool_source source = {.format = "safetensors", .offset = 4096, .bytes = 8 + length + 5};
+	struct pinpool_tensor tensors[] = {{.offset = 4104 + length, .bytes = 3}, {.offset = 4107 + length, .bytes = 2}};
+	json_t *header;
+
+	memcpy(file + 8, good, length);
+	header = safetensors_find_header(&source, file, tensors, 2);
+	EXPECT_NE(NULL, header);
+	json_decref(header);
+
+#define EXPECT_NO_HEADER(change, back)                                                                                 \
+	do {                                                                                                           \
+		change;                                                                                                \
+		EXPECT_EQ(NULL, safetensors_find_header(&source, file, tensors, 2));                                   \
+		back;                                                                                                  \
+	} while (0)
+	EXPECT_NO_HEADER(source.format = "npy", source.format = "safetensors");
+	/* Bytes that no tensor has, at the end, between and in the length. */
+	EXPECT_NO_HEADER(source.bytes++, source.bytes--);
+	EXPECT_NO_HEADER(tensors[1].offset++, tensors[1].offset--);
+	EXPECT_NO_HEADER(file[0]--, file[0]++);
+	EXPECT_NO_HEADER(file[7] = 1, file[7] = 0);
+	EXPECT_NO_HEADER(source.bytes = 7, source.bytes = 8 + length + 5);
+	EXPECT_NO_HEADER(file[8] = '[', file[8] = '{');
+	/* It tells of others than the catalog. */
+	tensors[0].bytes = 5;
+	EXPECT_EQ(NULL, safetensors_find_header(&source, file, tensors, 1));
 }
 
 TEST_F(save, options_and_reports_of_other_sizes_are_refused)
