@@ -76,6 +76,7 @@ _pinpool_value() {
 	case ${takes[$1]} in
 	FILE) compopt -o filenames && _pinpool_compgen -f ;;
 	MODEL) compopt -o filenames && _pinpool_compgen -f -W "openpangu-embedded-1b openpangu-embedded-7b" ;;
+	GLOB) [[ $command != save || ! ${given[0]-} ]] || _pinpool_lines < <(_pinpool_ask show -n -o NAME "${given[0]}") ;;
 	USER) _pinpool_compgen -u ;;
 	GROUP) _pinpool_compgen -g ;;
 	COLUMNS) _pinpool_columns ;;

@@ -3,7 +3,7 @@
 
 export BUILD CACHE
 
-.PHONY: check check-static check-lib check-cli check-arm check-vm check-debug coverage-kmod check-all
+.PHONY: check check-static check-lib check-cli check-arm check-parsers check-vm check-debug coverage-kmod check-all
 check:
 	$(Q)scripts/deps build check
 	$(Q)$(MAKE) --no-print-directory all selftests
@@ -27,6 +27,20 @@ check-arm:
 	$(Q)$(MAKE) --no-print-directory -C selftests/arm
 	$(Q)selftests/run arm
 
+# Parsers of files and catalogs under libFuzzer: what they accept, and for a moment what becomes of that.
+check-parsers: lib tools
+	$(Q)scripts/deps build check
+	$(Q)$(MAKE) --no-print-directory -C selftests/fuzz
+	$(Q)selftests/run parsers
+
+# The same for SECONDS each (60), of one TARGET or all; what it finds to be new is kept for the next time.
+.PHONY: fuzz
+fuzz: lib tools
+	$(Q)scripts/deps build check
+	$(Q)$(MAKE) --no-print-directory -C selftests/fuzz
+	$(Q)FUZZ_SECONDS='$(or $(SECONDS),60)' FUZZ_CORPUS='$(abspath $(BUILD))/selftests/fuzz/corpus' \
+		$(if $(TARGET),FUZZ_TARGETS='$(TARGET)') selftests/run parsers
+
 check-vm: lib tools selftests
 	$(Q)selftests/run vm
 
@@ -45,7 +59,8 @@ coverage-kmod: check-debug
 check-all:
 	$(Q)scripts/deps build check debug
 	$(Q)$(MAKE) --no-print-directory all selftests
-	$(Q)selftests/run static lib cli arm vm debug
+	$(Q)$(MAKE) --no-print-directory -C selftests/fuzz
+	$(Q)selftests/run static lib cli arm parsers vm debug
 
 # As make check, and on the newest kernel besides.
 .PHONY: check-kernels

@@ -16,6 +16,7 @@ extern const struct command command_pack;
 extern const struct command command_reserve;
 extern const struct command command_resize;
 extern const struct command command_rm;
+extern const struct command command_save;
 extern const struct command command_show;
 extern const struct command command_stat;
 extern const struct command command_verify;

@@ -17,6 +17,7 @@ const struct command *const commands[] = {
 	&command_show,
 	&command_stat,
 	&command_verify,
+	&command_save,
 	&command_matmul,
 	&command_pack,
 	&command_bench_matmul,

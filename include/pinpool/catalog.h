@@ -74,7 +74,7 @@ PINPOOL_API int pinpool_catalog_find(const struct pinpool_catalog *catalog, cons
  * struct pinpool_source - one file whose bytes the pool holds
  * @size: sizeof(struct pinpool_source), set by the caller
  * @path: absolute path at the time of the load
- * @format: "safetensors" or "gguf"
+ * @format: "safetensors", "gguf", "npy", "npz" or "raw"
  * @offset: bytes from the start of the pool to the file's first byte
  * @bytes: length of the file
  * @inode: inode number at the time of the load

@@ -115,8 +115,9 @@ struct pinpool_load_report {
 /**
  * pinpool_load - load a checkpoint into a pool and publish it
  * @name: pool; made if it does not exist, used if it is EMPTY and large enough
- * @path: a safetensors or GGUF file, a model.safetensors.index.json, a part of a split GGUF file, which stands for all, or
- *     a directory that holds one of them
+ * @path: a safetensors or GGUF file, a model.safetensors.index.json, a part of a split GGUF file, which stands for all, a
+ *	directory that holds one of them, a .npy, a .npz whose members are stored, or a .raw.json that describes files
+ *	beside it
  * @opts: options or NULL
  * @report: receives what was done, or NULL
  *

@@ -14,5 +14,6 @@
 #include <pinpool/pack.h>
 #include <pinpool/packing.h>
 #include <pinpool/pool.h>
+#include <pinpool/save.h>
 
 #endif

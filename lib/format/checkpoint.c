@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
- * What a path stands for. A directory is taken as model.safetensors, else model.safetensors.index.json, else the only
- * index in it, else the only .safetensors or .gguf file or the only split .gguf file in it: the order in which model
- * hubs lay checkpoints out. A file is of the format that its first bytes tell, and a part of a split one stands for
- * all.
+ * What a path stands for: a file of the format that its first bytes tell, else of the one that its name ends with; a
+ * part of a split one stands for all. A directory is taken as model.safetensors, else model.safetensors.index.json,
+ * else the only index in it, else the only .safetensors or .gguf file or the only split .gguf file in it: the order in
+ * which model hubs lay checkpoints out.
  */
 #include "base/diag.h"
 #include "format/internal.h"
@@ -130,30 +130,52 @@ static int begins_as_gguf(const char *path, bool *yes, struct pinpool_diag *diag
 	return err;
 }
 
+/* A .gguf, or a part of one, which stands for all. */
 static int open_gguf(struct checkpoint *checkpoint, const char *path, struct pinpool_diag *diag)
 {
-	int err = gguf_open(checkpoint->files, path, diag);
+	int err;
 
+	if (gguf_split_is_part(path))
+		return gguf_split_open(checkpoint, path, diag);
+	checkpoint->files = calloc(1, sizeof(*checkpoint->files));
+	if (!checkpoint->files)
+		return diag_errno(diag, -ENOMEM, path);
+	err = gguf_open(checkpoint->files, path, diag);
 	if (err)
 		return err;
 	checkpoint->count = 1;
 	return gguf_split_is_whole(checkpoint->files, diag);
 }
 
-static int open_single(struct checkpoint *checkpoint, const char *path, struct pinpool_diag *diag)
+/* Formats known by the ends of their names, longer ones first; what no other takes is safetensors. */
+static const struct {
+	const char *suffix;
+	int (*open)(struct format_file *file, const char *path, struct pinpool_diag *diag);
+	int (*open_all)(struct checkpoint *checkpoint, const char *path, struct pinpool_diag *diag);
+} formats[] = {
+	{".raw.json", .open_all = raw_open}, {".json", .open_all = index_open}, {GGUF_SUFFIX, .open_all = open_gguf},
+	{".npz", .open = npz_open},	     {".npy", .open = npy_open},	{NULL, .open = safetensors_open},
+};
+
+static int open_files(struct checkpoint *checkpoint, const char *path, struct pinpool_diag *diag)
 {
 	bool gguf;
+	size_t i = 0;
 	int err;
 
-	checkpoint->files = calloc(1, sizeof(*checkpoint->files));
-	if (!checkpoint->files)
-		return diag_errno(diag, -ENOMEM, path);
+	while (formats[i].suffix && !ends_with(path, formats[i].suffix))
+		i++;
+	if (formats[i].open_all)
+		return formats[i].open_all(checkpoint, path, diag);
 	err = begins_as_gguf(path, &gguf, diag);
 	if (err)
 		return err;
-	if (gguf || ends_with(path, GGUF_SUFFIX))
+	if (gguf)
 		return open_gguf(checkpoint, path, diag);
-	err = safetensors_open(checkpoint->files, path, diag);
+	checkpoint->files = calloc(1, sizeof(*checkpoint->files));
+	if (!checkpoint->files)
+		return diag_errno(diag, -ENOMEM, path);
+	err = formats[i].open(checkpoint->files, path, diag);
 	if (err)
 		return err;
 	checkpoint->count = 1;
@@ -173,12 +195,7 @@ int checkpoint_open(struct checkpoint *checkpoint, const char *path, struct pinp
 			return err;
 		path = chosen;
 	}
-	if (ends_with(path, ".json"))
-		err = index_open(checkpoint, path, diag);
-	else if (gguf_split_is_part(path))
-		err = gguf_split_open(checkpoint, path, diag);
-	else
-		err = open_single(checkpoint, path, diag);
+	err = open_files(checkpoint, path, diag);
 	free(chosen);
 	if (err)
 		checkpoint_close(checkpoint);

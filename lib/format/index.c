@@ -26,11 +26,6 @@ static int bad(const struct source *source, const char *what, const char *name, 
 			detail ? format_quote(other, sizeof(other), detail) : "");
 }
 
-static bool is_file_name(const char *name)
-{
-	return *name && !strchr(name, '/') && strcmp(name, ".") && strcmp(name, "..");
-}
-
 static int by_name(const void *left, const void *right)
 {
 	return strcmp(*(const char *const *)left, *(const char *const *)right);
@@ -54,7 +49,7 @@ static int list_shards(const struct source *source, json_t *map, const char ***s
 
 		if (!shard)
 			err = bad(source, "tensor", tensor, diag, "its shard is not a string", NULL);
-		else if (!is_file_name(shard))
+		else if (!format_is_file_name(shard))
 			err = bad(source, "tensor", tensor, diag,
 				  "its shard is not a file name in this folder:", shard);
 		if (err) {
@@ -75,12 +70,10 @@ static int list_shards(const struct source *source, json_t *map, const char ***s
 /* Opens shard @name in the folder of the index. */
 static int open_shard(const struct source *index, const char *name, struct format_file *file, struct pinpool_diag *diag)
 {
-	const char *slash = strrchr(index->path, '/');
-	int folder = slash ? (int)(slash + 1 - index->path) : 0;
-	char *path;
+	char *path = format_beside(index, name);
 	int err;
 
-	if (asprintf(&path, "%.*s%s", folder, index->path, name) < 0)
+	if (!path)
 		return diag_errno(diag, -ENOMEM, index->path);
 	err = safetensors_open(file, path, diag);
 	free(path);

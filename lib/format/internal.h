@@ -12,8 +12,10 @@
 /* Enough of a name to know the tensor by, in a message. */
 #define FORMAT_QUOTE_MAX 160
 
-/* Opens @path and reads its header; see safetensors.c for the rules. */
+/* Opens @path and reads its header; the file of that name has the rules. */
 int safetensors_open(struct format_file *file, const char *path, struct pinpool_diag *diag);
+int npy_open(struct format_file *file, const char *path, struct pinpool_diag *diag);
+int npz_open(struct format_file *file, const char *path, struct pinpool_diag *diag);
 void format_file_close(struct format_file *file);
 /* Order of struct format_tensor for qsort(): by place, then by name. */
 int format_by_place(const void *left, const void *right);
@@ -31,9 +33,39 @@ bool gguf_split_same(const char *a, const char *b);
 int gguf_split_open(struct checkpoint *checkpoint, const char *path, struct pinpool_diag *diag);
 /* @file, opened alone, is all there is of it. Returns 0 or -EBADMSG. */
 int gguf_split_is_whole(const struct format_file *file, struct pinpool_diag *diag);
+/* Reads a raw description and opens the files it names; see raw.c for the rules. */
+int raw_open(struct checkpoint *checkpoint, const char *path, struct pinpool_diag *diag);
 
 /* Reads an index and opens the files it names; see index.c for the rules. */
 int index_open(struct checkpoint *checkpoint, const char *path, struct pinpool_diag *diag);
+
+/*
+ * The array of .npy that [@begin, @end) of @source holds, header included, as tensor @name, whose place is that of its
+ * elements. Returns 0, -EBADMSG, -EOPNOTSUPP (too many dimensions), -ENOMEM, -EIO, ... What is in @tensor is the
+ * caller's in any case.
+ */
+int npy_parse(const struct source *source, uint64_t begin, uint64_t end, const char *name, struct format_tensor *tensor,
+	      struct pinpool_diag *diag);
+
+/* A broken rule of one tensor: "FILE: tensor NAME". Returns -EBADMSG. */
+int format_bad(const struct source *source, const char *name, struct pinpool_diag *diag, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+/* A JSON integer that is not negative: no file is longer than 63 bits count. Returns 0, -EBADMSG. */
+int format_get_count(const json_t *value, uint64_t *out);
+/* Name and room for a shape, in a zeroed @tensor. Returns 0, -EBADMSG (no UTF-8), -EOPNOTSUPP, -ENOMEM. */
+int format_new_tensor(const struct source *source, struct format_tensor *tensor, const char *name, size_t ndim,
+		      struct pinpool_diag *diag);
+/* Bytes that type, which is one, and shape ask for. Returns 0, -EBADMSG. */
+int format_tensor_bytes(const struct source *source, const struct format_tensor *tensor, uint64_t *bytes,
+			struct pinpool_diag *diag);
+/* No two tensors of a sorted @file overlap; no two of @checkpoint share a name. Return 0, -EBADMSG, -ENOMEM. */
+int format_check_apart(const struct format_file *file, struct pinpool_diag *diag);
+int format_check_names(const struct checkpoint *checkpoint, struct pinpool_diag *diag);
+
+/* What a file may call another one: a name without folders. */
+bool format_is_file_name(const char *name);
+/* Path of the file @name in the folder of @from; the caller frees it. NULL: no memory. */
+char *format_beside(const struct source *from, const char *name);
 
 /*
  * Parses [@offset, @offset + @bytes) of @source as one JSON object without duplicate keys. Returns 0, -EBADMSG with

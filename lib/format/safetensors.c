@@ -23,30 +23,6 @@
 
 #define LENGTH_BYTES 8u
 
-/* A broken rule of one tensor: "FILE: tensor NAME". */
-__attribute__((format(printf, 4, 5))) static int bad(const struct source *source, const char *name,
-						     struct pinpool_diag *diag, const char *fmt, ...)
-{
-	char object[512], cause[384], quoted[FORMAT_QUOTE_MAX];
-	va_list ap;
-
-	snprintf(object, sizeof(object), "%s: tensor %s", source->path, format_quote(quoted, sizeof(quoted), name));
-	va_start(ap, fmt);
-	vsnprintf(cause, sizeof(cause), fmt, ap);
-	va_end(ap);
-	diag_set(diag, -EBADMSG, object, NULL, "%s", cause);
-	return -EBADMSG;
-}
-
-/* A JSON integer that is not negative. The format's numbers fit 63 bits: a file is no longer. */
-static int get_count(const json_t *value, uint64_t *out)
-{
-	if (!json_is_integer(value) || json_integer_value(value) < 0)
-		return -EBADMSG;
-	*out = (uint64_t)json_integer_value(value);
-	return 0;
-}
-
 /* Checked and kept. */
 static int parse_metadata(struct format_file *file, json_t *value, struct pinpool_diag *diag)
 {
@@ -56,11 +32,11 @@ static int parse_metadata(struct format_file *file, json_t *value, struct pinpoo
 	char *text;
 
 	if (!json_is_object(value))
-		return bad(&file->source, "__metadata__", diag, "is not an object of strings");
+		return format_bad(&file->source, "__metadata__", diag, "is not an object of strings");
 	json_object_foreach(value, key, item)
 	{
 		if (!json_is_string(item))
-			return bad(&file->source, "__metadata__", diag, "a value is not a string");
+			return format_bad(&file->source, "__metadata__", diag, "a value is not a string");
 		bytes += strlen(key) + 1 + json_string_length(item);
 	}
 	text = malloc(bytes + 1);
@@ -87,24 +63,6 @@ static int parse_metadata(struct format_file *file, json_t *value, struct pinpoo
 	return 0;
 }
 
-/* Bytes that dtype and shape ask for. */
-static int tensor_bytes(const struct source *source, const struct format_tensor *tensor, uint64_t *bytes,
-			struct pinpool_diag *diag)
-{
-	unsigned int bits = pinpool_dtype_bits(tensor->dtype);
-	uint64_t product = 1;
-
-	for (uint32_t i = 0; i < tensor->ndim; i++)
-		if (__builtin_mul_overflow(product, tensor->shape[i], &product))
-			return bad(source, tensor->name, diag, "the product of its shape overflows");
-	if (__builtin_mul_overflow(product, (uint64_t)bits, &product))
-		return bad(source, tensor->name, diag, "shape times dtype overflows");
-	if (product % 8)
-		return bad(source, tensor->name, diag, "its %" PRIu64 " bits are not whole bytes", product);
-	*bytes = product / 8;
-	return 0;
-}
-
 static int parse_tensor(const struct format_file *file, struct format_tensor *tensor, const char *name, json_t *value,
 			struct pinpool_diag *diag)
 {
@@ -118,59 +76,41 @@ static int parse_tensor(const struct format_file *file, struct format_tensor *te
 	int err;
 
 	if (!json_is_object(value))
-		return bad(source, name, diag, "is not described by an object");
+		return format_bad(source, name, diag, "is not described by an object");
 	if (!dtype || !json_is_array(shape) || !json_is_array(offsets))
-		return bad(source, name, diag, "lacks a string dtype, an array shape or an array data_offsets");
-	if (json_array_size(shape) > PINPOOL_NDIM_MAX) {
-		bad(source, name, diag, "has %zu dimensions; this library takes %d", json_array_size(shape),
-		    PINPOOL_NDIM_MAX);
-		return -EOPNOTSUPP;
-	}
-	tensor->ndim = (uint32_t)json_array_size(shape);
-	tensor->shape = malloc(tensor->ndim * sizeof(*tensor->shape) + strlen(name) + 1);
-	if (!tensor->shape)
-		return diag_errno(diag, -ENOMEM, source->path);
-	tensor->name = strcpy((char *)(tensor->shape + tensor->ndim), name);
-
+		return format_bad(source, name, diag, "lacks a string dtype, an array shape or an array data_offsets");
+	err = format_new_tensor(source, tensor, name, json_array_size(shape), diag);
+	if (err)
+		return err;
 	tensor->dtype = pinpool_dtype_from_name(dtype);
 	/* Block types are not of this format. */
 	if (!pinpool_dtype_bits(tensor->dtype))
-		return bad(source, name, diag, "unknown dtype %s", format_quote(quoted, sizeof(quoted), dtype));
+		return format_bad(source, name, diag, "unknown dtype %s", format_quote(quoted, sizeof(quoted), dtype));
 	for (uint32_t i = 0; i < tensor->ndim; i++)
-		if (get_count(json_array_get(shape, i), &tensor->shape[i]))
-			return bad(source, name, diag, "extent %u of its shape is not a count", i);
-	if (json_array_size(offsets) != 2 || get_count(json_array_get(offsets, 0), &tensor->begin) ||
-	    get_count(json_array_get(offsets, 1), &tensor->end))
-		return bad(source, name, diag, "data_offsets are not two counts");
+		if (format_get_count(json_array_get(shape, i), &tensor->shape[i]))
+			return format_bad(source, name, diag, "extent %u of its shape is not a count", i);
+	if (json_array_size(offsets) != 2 || format_get_count(json_array_get(offsets, 0), &tensor->begin) ||
+	    format_get_count(json_array_get(offsets, 1), &tensor->end))
+		return format_bad(source, name, diag, "data_offsets are not two counts");
 	if (tensor->begin > tensor->end)
-		return bad(source, name, diag, "data_offsets [%" PRIu64 ", %" PRIu64 ") end before they begin",
-			   tensor->begin, tensor->end);
-	err = tensor_bytes(source, tensor, &bytes, diag);
+		return format_bad(source, name, diag, "data_offsets [%" PRIu64 ", %" PRIu64 ") end before they begin",
+				  tensor->begin, tensor->end);
+	err = format_tensor_bytes(source, tensor, &bytes, diag);
 	if (err)
 		return err;
 	if (tensor->end - tensor->begin != bytes)
-		return bad(source, name, diag, "data_offsets span %" PRIu64 " bytes, %s and shape ask for %" PRIu64,
-			   tensor->end - tensor->begin, pinpool_dtype_name(tensor->dtype), bytes);
+		return format_bad(source, name, diag,
+				  "data_offsets span %" PRIu64 " bytes, %s and shape ask for %" PRIu64,
+				  tensor->end - tensor->begin, pinpool_dtype_name(tensor->dtype), bytes);
 	if (tensor->end > space) {
-		bad(source, name, diag, "ends at offset %" PRIu64 ", the file at %" PRIu64, file->data + tensor->end,
-		    source->size);
+		format_bad(source, name, diag, "ends at offset %" PRIu64 ", the file at %" PRIu64,
+			   file->data + tensor->end, source->size);
 		diag_change(diag, "the file is truncated: fetch it again");
 		return -EBADMSG;
 	}
 	tensor->begin += file->data;
 	tensor->end += file->data;
 	return 0;
-}
-
-int format_by_place(const void *left, const void *right)
-{
-	const struct format_tensor *a = left, *b = right;
-
-	if (a->begin != b->begin)
-		return a->begin < b->begin ? -1 : 1;
-	if (a->end != b->end)
-		return a->end < b->end ? -1 : 1;
-	return strcmp(a->name, b->name);
 }
 
 static int check_cover(const struct format_file *file, struct pinpool_diag *diag)
@@ -183,13 +123,14 @@ static int check_cover(const struct format_file *file, struct pinpool_diag *diag
 		const struct format_tensor *tensor = &file->tensors[i];
 
 		if (tensor->begin < next)
-			return bad(source, tensor->name, diag,
-				   "begins at offset %" PRIu64 ", inside the tensor before it, which ends at %" PRIu64,
-				   tensor->begin, next);
+			return format_bad(source, tensor->name, diag,
+					  "begins at offset %" PRIu64
+					  ", inside the tensor before it, which ends at %" PRIu64,
+					  tensor->begin, next);
 		if (tensor->begin > next)
-			return bad(source, tensor->name, diag,
-				   "begins at offset %" PRIu64 ", leaving a hole of %" PRIu64 " bytes", tensor->begin,
-				   tensor->begin - next);
+			return format_bad(source, tensor->name, diag,
+					  "begins at offset %" PRIu64 ", leaving a hole of %" PRIu64 " bytes",
+					  tensor->begin, tensor->begin - next);
 		next = tensor->end;
 	}
 	if (next != source->size)
@@ -270,19 +211,4 @@ int safetensors_open(struct format_file *file, const char *path, struct pinpool_
 err_file:
 	format_file_close(file);
 	return err;
-}
-
-void format_file_close(struct format_file *file)
-{
-	for (size_t i = 0; i < file->count; i++)
-		free(file->tensors[i].shape);
-	free(file->tensors);
-	free(file->metadata);
-	free(file->text);
-	file->tensors = NULL;
-	file->count = 0;
-	file->metadata = NULL;
-	file->metadata_count = 0;
-	file->text = NULL;
-	source_close(&file->source);
 }

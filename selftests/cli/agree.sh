@@ -127,6 +127,8 @@ live() {
 	same "completion of tensors" $'bias\nweight' "$(offers pinpool matmul clitest "")"
 	same "completion of a part of a tensor" weight "$(offers pinpool matmul --m 3 clitest we)"
 	same "completion of more tensors" $'bias\nweight' "$(offers pinpool pack clitest weight "")"
+	same "completion of tensors to save" $'bias\nweight' "$(offers pinpool save clitest file --tensor "")"
+	same "completion of a pool to save" $'clitest\nclitest-b' "$(offers pinpool save --tensor x "")"
 	same "completion of a pool to pack" $'clitest\nclitest-b' "$(offers pinpool pack --isa avx2 "")"
 	same "no completion for the name of a new pool" "" "$(offers pinpool create "")"
 	check "rm" pinpool rm clitest clitest-b

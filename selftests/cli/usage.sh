@@ -21,7 +21,7 @@ wrong "pinpool: --backend: 'disk' is not a value it takes (one of auto, module, 
 wrong 'pinpool: lod: no such command (did you mean load? pinpool --help lists the commands)' pinpool lod
 wrong 'pinpool: sohw: no such command (did you mean show? pinpool --help lists the commands)' pinpool sohw
 wrong 'pinpool: ver: no such command (did you mean verify? pinpool --help lists the commands)' pinpool ver
-wrong 'pinpool: s: no such command (did you mean ls or show or stat? pinpool --help lists the commands)' pinpool s
+wrong 'pinpool: s: no such command (did you mean ls or show or stat or save? pinpool --help lists the commands)' pinpool s
 wrong 'pinpool: frobnicate: no such command (pinpool --help lists the commands)' pinpool frobnicate
 wrong "pinpool: '': no such command (pinpool --help lists the commands)" pinpool ''
 wrong 'pinpool: help: lod: no such command (did you mean load? pinpool --help lists the commands)' pinpool help lod
@@ -101,6 +101,9 @@ for option in -J -b -n -O '-o BASE'; do
 done
 wrong 'pinpool: load: --pack: needs digests, not together with --no-digest (leave one of them out)' \
 	pinpool load a b --pack --no-digest
+wrong 'pinpool: save: PATH is missing (see pinpool save --help)' pinpool save a
+mapfile -t many < <(printf -- '--tensor=%d\n' {0..64})
+wrong 'pinpool: save: --tensor: given more than 64 times (use patterns)' pinpool save a b "${many[@]}"
 wrong 'pinpool: --list: nonsense: nothing to list (*)' pinpool --list nonsense
 
 prints "--version" "pinpool 0.1.0" pinpool --version

@@ -1,56 +1,12 @@
 // SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
 /* What a checkpoint may look like, and what is refused: each rule of the format broken on its own. */
-#include "checkpoints.h"
-#include "format/format.h"
-#include "harness.h"
+#include "checkpoint_case.h"
 
-#include <errno.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #define T(name, dtype, shape, begin, end)                                                                              \
 	"\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":[" #begin "," #end "]}"
-
-FIXTURE(checkpoint)
-{
-	char folder[PATH_MAX];
-	struct checkpoint got;
-	struct pinpool_diag diag;
-};
-
-FIXTURE_SETUP(checkpoint)
-{
-	make_folder(self->folder);
-	memset(&self->got, 0, sizeof(self->got));
-	memset(&self->diag, 0, sizeof(self->diag));
-}
-
-FIXTURE_TEARDOWN_PARENT(checkpoint)
-{
-	remove_folder(self->folder);
-}
-
-/* Opens @name in the folder of the test and expects @err and, for failures, @text in object or cause. */
-#define EXPECT_OPEN(name, err, text)                                                                                   \
-	do {                                                                                                           \
-		const char *path_ = in_folder(self->folder, name);                                                     \
-		int got_ = checkpoint_open(&self->got, path_, &self->diag);                                            \
-		EXPECT_EQ(err, got_)                                                                                   \
-		{                                                                                                      \
-			TH_LOG("%s: %s: %s (%s)", path_, self->diag.object, self->diag.cause, self->diag.change);      \
-		}                                                                                                      \
-		if (err)                                                                                               \
-			EXPECT_TRUE(strstr(self->diag.object, text) || strstr(self->diag.cause, text))                 \
-			{                                                                                              \
-				TH_LOG("want \"%s\", got %s: %s", (const char *)(text), self->diag.object,             \
-				       self->diag.cause);                                                              \
-			}                                                                                              \
-		if (err)                                                                                               \
-			EXPECT_NE('\0', self->diag.object[0]);                                                         \
-		if (!err && !got_)                                                                                     \
-			break;                                                                                         \
-		checkpoint_close(&self->got);                                                                          \
-	} while (0)
 
 TEST_F(checkpoint, every_dtype_scalars_and_empty_tensors_are_found_where_they_are)
 {

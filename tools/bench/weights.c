@@ -7,6 +7,7 @@
 #include "random.h"
 
 #include <errno.h>
+#include <pinpool/math.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/*
+ * A file in the making: under a name of its own beside the one it will have, which it gets when it is whole and on the
+ * disk. Until then nobody finds it, and giving it up leaves nothing.
+ */
+#ifndef PINPOOL_LOAD_OUTPUT_H
+#define PINPOOL_LOAD_OUTPUT_H
+
+#include <pinpool/load.h>
+#include <sys/types.h>
+
+struct output {
+	char *path;
+	char *temporary; /* NULL once it is published */
+	int fd;
+};
+
+/* How far all files together are, and who wants to know it. */
+struct output_pace {
+	pinpool_progress_fn progress;
+	void *progress_arg;
+	const volatile int *cancel;
+	uint64_t start_ns;
+	uint64_t done;
+	uint64_t total;
+};
+
+uint64_t output_now_ns(void);
+/* Returns 0 or -ECANCELED. */
+int output_tell(const struct output_pace *pace, const char *file);
+
+/* Whether a file @path could be made here. Returns 0, -EEXIST (unless @force), -EISDIR, -EINVAL, ... */
+int output_check(const char *path, bool force, struct pinpool_diag *diag);
+
+/* Opens a temporary file for @bytes, with room on the disk if the file system says so. */
+int output_open(struct output *output, const char *path, mode_t mode, uint64_t bytes, struct pinpool_diag *diag);
+/* Writes straight from @data. Returns 0, -ECANCELED, -ENOSPC, ... */
+int output_write(struct output *output, const void *data, uint64_t bytes, struct output_pace *pace,
+		 struct pinpool_diag *diag);
+/* All of it is on the disk and the descriptor closed. */
+int output_finish(struct output *output, struct pinpool_diag *diag);
+/* Gives it its name. Returns 0, -EEXIST (unless @force), ... */
+int output_publish(struct output *output, bool force, struct pinpool_diag *diag);
+/* The names in the folder of @path are on the disk. */
+int output_sync_folder(const char *path, struct pinpool_diag *diag);
+/* Frees it; what is not published is removed, and what is, too, if @everything. A zeroed output is fine. */
+void output_close(struct output *output, bool everything);
+
+#endif
