@@ -33,6 +33,8 @@ enum catalog_section_type {
 	CATALOG_SOURCES = 4, /* struct catalog_source */
 	CATALOG_STRINGS = 5, /* bytes, each string with a NUL behind it */
 	CATALOG_PACKINGS = 6, /* struct catalog_packing, in strict order of the bytes of their names; may be absent */
+	CATALOG_SHA256 = 7, /* struct catalog_sha256, of every tensor in order, then of every source; may be absent */
+	CATALOG_RESTS = 8, /* struct catalog_rest, of every source; may be absent */
 	CATALOG_SECTION_TYPES /* one more than the last one known */
 };
 
@@ -61,7 +63,7 @@ struct catalog_string {
 	uint32_t bytes; /* without the NUL */
 };
 
-/* In the flags of tensors, sources and packings. */
+/* In the flags of tensors, sources, packings, and of what is said of them elsewhere. */
 #define CATALOG_HAS_DIGEST 1U
 
 struct catalog_tensor {
@@ -107,6 +109,19 @@ struct catalog_packing {
 	uint8_t base_digest[PINPOOL_DIGEST_BYTES];
 };
 
+struct catalog_sha256 {
+	uint32_t flags;
+	uint32_t reserved;
+	uint8_t digest[PINPOOL_SHA256_BYTES];
+};
+
+/* Of what belongs to no tensor of a source: its header, gaps. One after the other, in the order of offset. */
+struct catalog_rest {
+	uint32_t flags;
+	uint32_t reserved;
+	uint8_t digest[PINPOOL_DIGEST_BYTES]; /* XXH3-128 */
+};
+
 /* At capacity - CATALOG_FOOTER_BYTES; the rest of those bytes is zero. */
 struct catalog_footer {
 	char magic[8];
@@ -123,6 +138,8 @@ _Static_assert(sizeof(struct catalog_section) == 32, "no holes");
 _Static_assert(sizeof(struct catalog_tensor) == 64, "no holes");
 _Static_assert(sizeof(struct catalog_source) == 72, "no holes");
 _Static_assert(sizeof(struct catalog_packing) == 128, "no holes");
+_Static_assert(sizeof(struct catalog_sha256) == 40, "no holes");
+_Static_assert(sizeof(struct catalog_rest) == 24, "no holes");
 _Static_assert(sizeof(struct catalog_footer) == 56, "no holes");
 
 #endif

@@ -28,6 +28,10 @@ struct catalog_writer {
 	struct table extents; /* uint64_t */
 	struct table strings; /* char */
 	struct table packings; /* struct catalog_packing */
+	bool want_sha256;
+	bool want_rests;
+	struct catalog_sha256 *sha256; /* of tensors, then of sources; from seal on, if wanted */
+	struct catalog_rest *rests;
 	uint32_t *by_offset;
 	uint32_t *by_name;
 };
@@ -71,6 +75,8 @@ void catalog_writer_free(struct catalog_writer *writer)
 	free(writer->extents.at);
 	free(writer->strings.at);
 	free(writer->packings.at);
+	free(writer->sha256);
+	free(writer->rests);
 	free(writer->by_offset);
 	free(writer->by_name);
 	free(writer);
@@ -145,6 +151,16 @@ int catalog_writer_add_tensor(struct catalog_writer *writer, const struct pinpoo
 	return err ? err : (int)writer->tensors.count - 1;
 }
 
+void catalog_writer_want_sha256(struct catalog_writer *writer)
+{
+	writer->want_sha256 = true;
+}
+
+void catalog_writer_want_rests(struct catalog_writer *writer)
+{
+	writer->want_rests = true;
+}
+
 void catalog_writer_source_digest(struct catalog_writer *writer, size_t index,
 				  const uint8_t digest[PINPOOL_DIGEST_BYTES])
 {
@@ -161,6 +177,30 @@ void catalog_writer_tensor_digest(struct catalog_writer *writer, size_t index,
 
 	entry->flags |= CATALOG_HAS_DIGEST;
 	memcpy(entry->digest, digest, sizeof(entry->digest));
+}
+
+static void store_sha256(struct catalog_sha256 *entry, const uint8_t sha256[PINPOOL_SHA256_BYTES])
+{
+	entry->flags |= CATALOG_HAS_DIGEST;
+	memcpy(entry->digest, sha256, sizeof(entry->digest));
+}
+
+void catalog_writer_source_sha256(struct catalog_writer *writer, size_t index,
+				  const uint8_t sha256[PINPOOL_SHA256_BYTES])
+{
+	store_sha256(&writer->sha256[writer->tensors.count + index], sha256);
+}
+
+void catalog_writer_tensor_sha256(struct catalog_writer *writer, size_t index,
+				  const uint8_t sha256[PINPOOL_SHA256_BYTES])
+{
+	store_sha256(&writer->sha256[index], sha256);
+}
+
+void catalog_writer_source_rest(struct catalog_writer *writer, size_t index, const uint8_t digest[PINPOOL_DIGEST_BYTES])
+{
+	writer->rests[index].flags |= CATALOG_HAS_DIGEST;
+	memcpy(writer->rests[index].digest, digest, sizeof(writer->rests[index].digest));
 }
 
 int catalog_writer_add_packing(struct catalog_writer *writer, const struct pinpool_packed *packed)
@@ -230,7 +270,7 @@ static int compare_packings(const void *a, const void *b, void *writer)
 }
 
 struct layout {
-	struct catalog_section sections[CATALOG_SECTION_TYPES - 1];
+	struct catalog_section sections[CATALOG_SECTION_TYPES - 1]; /* by type - 1; of type 0 if it is not there */
 	uint32_t count; /* of those that are there */
 	uint64_t bytes;
 };
@@ -253,18 +293,28 @@ static struct layout lay_out(const struct catalog_writer *writer)
 		{CATALOG_SOURCES, sizeof(struct catalog_source), writer->sources.count},
 		{CATALOG_STRINGS, 1, writer->strings.count},
 		{CATALOG_PACKINGS, sizeof(struct catalog_packing), writer->packings.count},
+		{CATALOG_SHA256, sizeof(struct catalog_sha256),
+		 writer->want_sha256 ? writer->tensors.count + writer->sources.count : 0},
+		{CATALOG_RESTS, sizeof(struct catalog_rest), writer->want_rests ? writer->sources.count : 0},
 	};
-	/* The last one is only there if it holds something. */
-	struct layout layout = {.count = CATALOG_SECTION_TYPES - 1 - !writer->packings.count};
-	uint64_t at = sizeof(struct catalog_header) + layout.count * sizeof(layout.sections[0]);
+	const size_t most = sizeof(contents) / sizeof(contents[0]);
+	struct layout layout = {0};
+	uint64_t at;
 
 	_Static_assert(sizeof(contents) / sizeof(contents[0]) == CATALOG_SECTION_TYPES - 1,
 		       "every section is laid out");
-	for (size_t i = 0; i < layout.count; i++) {
+	/* From packings on, sections are only there if they hold something. */
+	for (size_t i = 0; i < most; i++)
+		layout.count += contents[i].type < CATALOG_PACKINGS || contents[i].count;
+	at = sizeof(struct catalog_header) + layout.count * sizeof(layout.sections[0]);
+	for (size_t i = 0; i < most; i++) {
+		if (contents[i].type >= CATALOG_PACKINGS && !contents[i].count)
+			continue;
 		at = align_up(at, CATALOG_ALIGN);
 		layout.sections[i] = (struct catalog_section){
 			.type = contents[i].type,
-			.flags = CATALOG_SECTION_REQUIRED,
+			/* Without the last two, a reader knows less and nothing wrong. */
+			.flags = contents[i].type < CATALOG_SHA256 ? CATALOG_SECTION_REQUIRED : 0,
 			.offset = at,
 			.bytes = contents[i].size * contents[i].count,
 			.entry_bytes = (uint32_t)contents[i].size,
@@ -287,6 +337,16 @@ int catalog_writer_seal(struct catalog_writer *writer, const char **duplicate)
 	writer->by_name = malloc((count + 1) * sizeof(uint32_t));
 	if (!writer->by_offset || !writer->by_name)
 		return -ENOMEM;
+	if (writer->want_sha256) {
+		writer->sha256 = calloc(count + writer->sources.count + 1, sizeof(*writer->sha256));
+		if (!writer->sha256)
+			return -ENOMEM;
+	}
+	if (writer->want_rests) {
+		writer->rests = calloc(writer->sources.count + 1, sizeof(*writer->rests));
+		if (!writer->rests)
+			return -ENOMEM;
+	}
 	for (uint32_t i = 0; i < count; i++)
 		writer->by_offset[i] = writer->by_name[i] = i;
 	qsort_r(writer->by_offset, count, sizeof(uint32_t), compare_offsets, writer);
@@ -337,6 +397,16 @@ static void copy_section(char *catalog, const struct catalog_section *section, c
 		memcpy(catalog + section->offset, table->at, section->bytes);
 }
 
+/* In the order that the tensors have there, the sources behind them. */
+static void write_sha256(const struct catalog_writer *writer, struct catalog_sha256 *to)
+{
+	size_t count = writer->tensors.count;
+
+	for (size_t i = 0; i < count; i++)
+		to[i] = writer->sha256[writer->by_offset[i]];
+	memcpy(to + count, writer->sha256 + count, writer->sources.count * sizeof(*to));
+}
+
 static int build(const struct catalog_writer *writer, const struct layout *layout, uint64_t length, char *catalog)
 {
 	const struct catalog_section *sections = layout->sections;
@@ -351,11 +421,20 @@ static int build(const struct catalog_writer *writer, const struct layout *layou
 
 	memcpy(header.magic, CATALOG_MAGIC, sizeof(header.magic));
 	memcpy(catalog, &header, sizeof(header));
-	memcpy(catalog + sizeof(header), sections, layout->count * sizeof(*sections));
+	for (size_t i = 0, at = sizeof(header); i < CATALOG_SECTION_TYPES - 1; i++) {
+		if (!sections[i].type)
+			continue;
+		memcpy(catalog + at, &sections[i], sizeof(sections[i]));
+		at += sizeof(sections[i]);
+	}
 	copy_section(catalog, &sections[CATALOG_EXTENTS - 1], &writer->extents);
 	copy_section(catalog, &sections[CATALOG_SOURCES - 1], &writer->sources);
 	copy_section(catalog, &sections[CATALOG_STRINGS - 1], &writer->strings);
 	copy_section(catalog, &sections[CATALOG_PACKINGS - 1], &writer->packings);
+	if (sections[CATALOG_SHA256 - 1].type)
+		write_sha256(writer, (struct catalog_sha256 *)(catalog + sections[CATALOG_SHA256 - 1].offset));
+	if (sections[CATALOG_RESTS - 1].type)
+		memcpy(catalog + sections[CATALOG_RESTS - 1].offset, writer->rests, sections[CATALOG_RESTS - 1].bytes);
 	return write_tensors(writer, (struct catalog_tensor *)(catalog + sections[CATALOG_TENSORS - 1].offset),
 			     (uint32_t *)(catalog + sections[CATALOG_NAME_ORDER - 1].offset));
 }
