@@ -6,6 +6,7 @@
 #include "table.h"
 #include "digest.h"
 #include "error.h"
+#include "json_text.h"
 #include "size.h"
 
 #include <ctype.h>
@@ -86,6 +87,14 @@ void cell_digest(struct cell *cell, bool known, const uint8_t digest[PINPOOL_DIG
 	digest_text(digest, cell->buf);
 }
 
+void cell_sha256(struct cell *cell, bool known, const uint8_t sha256[PINPOOL_SHA256_BYTES])
+{
+	if (!known)
+		return;
+	cell->kind = CELL_TEXT;
+	sha256_text(sha256, cell->buf);
+}
+
 static const char *time_text(uint64_t ns, char *buf)
 {
 	time_t seconds = ns / 1000000000;
@@ -137,42 +146,6 @@ static const char *text_of(const struct cell *cell, bool bytes, char *buf)
 		return shape_text(cell, buf);
 	}
 	return "-";
-}
-
-/* A string for JSON: bytes that are not UTF-8 (paths may have any) become U+FFFD, one each. */
-static json_t *json_text(const char *text)
-{
-	static const char replacement[] = "\xef\xbf\xbd";
-	json_t *value = json_string(text), *one;
-	size_t length, out = 0;
-	char *fixed;
-
-	if (value)
-		return value;
-	fixed = malloc(3 * strlen(text) + 1);
-	if (!fixed)
-		return NULL;
-	while (*text) {
-		/* A character is the shortest run that is UTF-8 by itself. */
-		for (length = 1, one = NULL; length <= 4 && strnlen(text, length) == length; length++) {
-			one = json_stringn(text, length);
-			if (one)
-				break;
-		}
-		if (one) {
-			memcpy(fixed + out, text, length);
-			out += length;
-			text += length;
-		} else {
-			memcpy(fixed + out, replacement, 3);
-			out += 3;
-			text++;
-		}
-		json_decref(one);
-	}
-	value = json_stringn(fixed, out);
-	free(fixed);
-	return value;
 }
 
 static json_t *json_of(const struct cell *cell)
