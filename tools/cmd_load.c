@@ -140,8 +140,8 @@ static int load(struct cli *cli, const struct load_args *args, const struct pinp
 	if (args->pack)
 		pack_report_line(&packed, threads);
 	if (args->digests)
-		printf("%s: %llu digests equal those of %s\n", name, (unsigned long long)report.digests_equal,
-		       args->digests);
+		printf("%s: digests of %s: %llu equal\n", name, args->digests,
+		       (unsigned long long)report.digests_equal);
 	return status;
 }
 
