@@ -197,18 +197,93 @@ TEST_F(digest, sha256_of_shards)
 	}
 }
 
+/* A READY pool's file from behind, writable, and what is to be changed there. */
+struct behind {
+	char *base;
+	struct catalog_footer *footer;
+	struct catalog_header *header;
+};
+
+static int look_behind(FIXTURE_DATA(digest) * self, struct behind *behind)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", pinpool_pool_fd(self->pool));
+	chmod(path, 0600);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	behind->base = mmap(NULL, self->info.capacity, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	if (behind->base == MAP_FAILED)
+		return -1;
+	behind->footer = (struct catalog_footer *)(behind->base + self->info.capacity - CATALOG_FOOTER_BYTES);
+	behind->header = (struct catalog_header *)(behind->base + behind->footer->catalog_offset);
+	return 0;
+}
+
+static void *section_of(const struct behind *behind, enum catalog_section_type type)
+{
+	char *at = (char *)behind->header;
+	struct catalog_section *section = (struct catalog_section *)(at + behind->header->header_bytes);
+
+	for (uint32_t i = 0; i < behind->header->section_count; i++)
+		if (section[i].type == type)
+			return at + section[i].offset;
+	return NULL;
+}
+
+static void store_xxh3(const void *data, size_t bytes, uint8_t out[PINPOOL_DIGEST_BYTES])
+{
+	XXH128_canonical_t canonical;
+
+	XXH128_canonicalFromHash(&canonical, XXH3_128bits(data, bytes));
+	memcpy(out, canonical.digest, sizeof(canonical.digest));
+}
+
+static void sum(const struct behind *behind)
+{
+	struct catalog_footer *footer = behind->footer;
+
+	store_xxh3(behind->header, footer->catalog_bytes, footer->digest);
+	footer->checksum = XXH3_64bits(footer, offsetof(struct catalog_footer, checksum));
+}
+
+/* Content and catalog agree, with each other and not with what was committed. */
+TEST_F(digest, a_catalog_of_other_content_is_not_believed)
+{
+	struct pinpool_verify_report report = {.size = sizeof(report)};
+	struct catalog_tensor *tensors;
+	struct catalog_source *sources;
+	struct behind behind;
+
+	ASSERT_EQ(0, load(self, self->file));
+	ASSERT_EQ(0, open_pool(self));
+	if (self->env.backend == PINPOOL_BACKEND_MODULE)
+		SKIP(return, "nobody can write to a READY pool of the module");
+	ASSERT_EQ(0, look_behind(self, &behind));
+	tensors = section_of(&behind, CATALOG_TENSORS);
+	sources = section_of(&behind, CATALOG_SOURCES);
+	behind.base[self->info.length - 1] ^= 1;
+	EXPECT_EQ(-EBADMSG, pinpool_verify(self->pool, NULL, &report, &self->diag));
+	EXPECT_TRUE(strstr(self->diag.object, "tensor two"));
+	store_xxh3(behind.base + tensors[2].offset, tensors[2].bytes, tensors[2].digest);
+	store_xxh3(behind.base, self->info.length, sources[0].digest);
+	sum(&behind);
+	EXPECT_EQ(-EBADMSG, pinpool_verify(self->pool, NULL, &report, &self->diag));
+	EXPECT_EQ(0, memcmp(sources[0].digest, report.digest, sizeof(report.digest)));
+	/* The catalog is wrong, the content is what was committed. */
+	behind.base[self->info.length - 1] ^= 1;
+	EXPECT_EQ(0, pinpool_verify(self->pool, NULL, &report, &self->diag));
+	EXPECT_EQ(0, memcmp(self->info.digest, report.digest, sizeof(report.digest)));
+}
+
 /* A wrong SHA-256 in a catalog with right sums, beside right XXH3-128. */
 TEST_F(digest, verification_compares_sha256_if_asked_to)
 {
 	PINPOOL_OPTS(pinpool_verify_opts, opts, .sha256 = true);
 	struct pinpool_verify_report report = {.size = sizeof(report)};
-	struct catalog_section *sections;
-	struct catalog_footer *footer;
-	struct catalog_header *header;
 	struct catalog_sha256 *sha256;
-	XXH128_canonical_t canonical;
-	char path[64], *base;
-	int fd;
+	struct behind behind;
 
 	ASSERT_EQ(0, load(self, self->file));
 	ASSERT_EQ(0, open_pool(self));
@@ -223,22 +298,10 @@ TEST_F(digest, verification_compares_sha256_if_asked_to)
 	if (self->env.backend == PINPOOL_BACKEND_MODULE)
 		SKIP(return, "nobody can write to a READY pool of the module");
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", pinpool_pool_fd(self->pool));
-	chmod(path, 0600);
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	base = mmap(NULL, self->info.capacity, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	ASSERT_NE(MAP_FAILED, base);
-	close(fd);
-	footer = (struct catalog_footer *)(base + self->info.capacity - CATALOG_FOOTER_BYTES);
-	header = (struct catalog_header *)(base + footer->catalog_offset);
-	sections = (struct catalog_section *)((char *)header + header->header_bytes);
-	for (uint32_t i = 0; sections->type != CATALOG_SHA256; i++, sections++)
-		ASSERT_LT(i, header->section_count);
-	sha256 = (struct catalog_sha256 *)((char *)header + sections->offset);
+	ASSERT_EQ(0, look_behind(self, &behind));
+	sha256 = section_of(&behind, CATALOG_SHA256);
 	sha256[2].digest[31] ^= 1;
-	XXH128_canonicalFromHash(&canonical, XXH3_128bits(header, footer->catalog_bytes));
-	memcpy(footer->digest, canonical.digest, sizeof(footer->digest));
-	footer->checksum = XXH3_64bits(footer, offsetof(struct catalog_footer, checksum));
+	sum(&behind);
 	EXPECT_EQ(-EBADMSG, pinpool_verify(self->pool, &opts, &report, &self->diag));
 	EXPECT_TRUE(strstr(self->diag.object, "model.safetensors: tensor two"))
 	{
