@@ -41,7 +41,7 @@ PINPOOL_API const char *pinpool_io_name(enum pinpool_io io);
  * @total: bytes in all
  * @elapsed_ns: since the first byte was asked for
  * @file: file in work
- * @tensor: tensor in work, or the next; NULL if there is none
+ * @tensor: tensor in work, or the next; NULL if there is none; lives for the call, as @file does
  * @tensor_index: its number in the order of reading, from 0 on
  * @tensors: tensors in all
  */
@@ -77,7 +77,7 @@ enum pinpool_trace_kind {
  *	of the thread among those of its kind
  * @chunk: number of the request in the order of the pool, from 0 on; PINPOOL_UNKNOWN for SHA-256, which follows files
  *	and tensors
- * @file: file that the bytes are from
+ * @file: path of the file that the bytes are from; lives for the call
  * @offset: first byte in it
  * @bytes: number of bytes
  * @begin_ns: CLOCK_MONOTONIC, in nanoseconds
