@@ -226,4 +226,29 @@ TEST_F(trace, progress_names_the_tensor_in_work)
 	}
 }
 
+TEST_F(trace, tensors_of_all_files_are_counted)
+{
+	static const char index[] = "{\"weight_map\":{\"a\":\"1.safetensors\",\"b\":\"1.safetensors\","
+				    "\"c\":\"2.safetensors\",\"d\":\"3.safetensors\"}}";
+
+	unlink(events.file);
+	write_safetensors(in_folder(self->folder, "1.safetensors"),
+			  "{\"a\":{\"dtype\":\"U8\",\"shape\":[7],\"data_offsets\":[0,7]},"
+			  "\"b\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[7,7]}}",
+			  7);
+	write_safetensors(in_folder(self->folder, "2.safetensors"),
+			  "{\"c\":{\"dtype\":\"U8\",\"shape\":[5],\"data_offsets\":[0,5]}}", 5);
+	write_safetensors(in_folder(self->folder, "3.safetensors"),
+			  "{\"d\":{\"dtype\":\"U8\",\"shape\":[9],\"data_offsets\":[0,9]}}", 9);
+	write_file(in_folder(self->folder, "model.safetensors.index.json"), index, sizeof(index) - 1);
+	self->opts.trace = NULL;
+	ASSERT_EQ(0, pinpool_load(self->env.ctx, POOL, self->folder, &self->opts, &self->report, &self->diag))
+	{
+		TH_LOG("%s: %s", self->diag.object, self->diag.cause);
+	}
+	EXPECT_EQ(4, events.tensor_count);
+	EXPECT_EQ(3, events.last_tensor);
+	EXPECT_STREQ("d", events.tensors[3]);
+}
+
 TEST_HARNESS_MAIN
