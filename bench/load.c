@@ -4,7 +4,7 @@
  * bench/load.py needs. The pool exists before the clock starts, as it does for a rival whose buffers are allocated and
  * touched beforehand.
  *
- * usage: load FILE [pool=NAME] [no_digest] [pack] [io=N] [chunk=KIB] [depth=N]
+ * usage: load FILE [pool=NAME] [no_digest] [pack] [io=N] [chunk=KIB] [depth=N] [sha256=N]
  * environment: as for the library (PINPOOL_BACKEND, PINPOOL_HUGETLBFS_DIR, PINPOOL_STATE_DIR)
  */
 #include <pinpool/pinpool.h>
@@ -38,6 +38,8 @@ static int parse(struct pinpool_load_opts *opts, const char **keep, bool *pack, 
 		opts->io = (enum pinpool_io)n;
 	else if (sscanf(arg, "chunk=%u", &n) == 1)
 		opts->chunk_bytes = n << 10;
+	else if (sscanf(arg, "sha256=%u", &n) == 1)
+		opts->sha256 = (enum pinpool_sha256)n;
 	else if (sscanf(arg, "depth=%u", &n) == 1)
 		opts->queue_depth = n;
 	else
@@ -70,7 +72,8 @@ int main(int argc, char **argv)
 	int err;
 
 	if (argc < 2 || stat(argv[1], &st)) {
-		fprintf(stderr, "usage: load FILE [pool=NAME] [no_digest] [pack] [io=N] [chunk=KIB] [depth=N]\n");
+		fprintf(stderr, "usage: load FILE [pool=NAME] [no_digest] [pack] [io=N] [chunk=KIB] [depth=N] "
+				"[sha256=N]\n");
 		return 2;
 	}
 	for (int i = 2; i < argc; i++) {

@@ -8,6 +8,7 @@
 #include "pool_args.h"
 #include "progress.h"
 #include "size.h"
+#include "trace.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -21,6 +22,9 @@ struct load_args {
 	bool buffered;
 	bool quiet;
 	bool pack;
+	int sha256; /* enum pinpool_sha256 */
+	const char *digests;
+	const char *trace;
 	struct pool_args pool;
 };
 
@@ -29,6 +33,12 @@ static const char *const io_words[] = {"auto", "fixed", "uring", "pread", "uring
 _Static_assert(PINPOOL_IO_AUTO == 0 && PINPOOL_IO_URING_FIXED == 1 && PINPOOL_IO_URING == 2 && PINPOOL_IO_PREAD == 3 &&
 		       PINPOOL_IO_URING_CMD == 4,
 	       "io_words follows enum pinpool_io");
+
+static const char *const sha256_words[] = {"none", "all", "tensors", "files", NULL};
+
+_Static_assert(PINPOOL_SHA256_NONE == 0 && PINPOOL_SHA256_ALL == 1 && PINPOOL_SHA256_TENSORS == 2 &&
+		       PINPOOL_SHA256_FILES == 3,
+	       "sha256_words follows enum pinpool_sha256");
 
 static const struct option_spec options[] = {
 	OPTION(0, "io", "METHOD", "how to read (auto takes the first that works here)", OPTION_CHOICE, struct load_args,
@@ -41,6 +51,11 @@ static const struct option_spec options[] = {
 	       buffered),
 	OPTION(0, "no-digest", NULL, "compute no digests; the pool cannot be verified later", OPTION_FLAG,
 	       struct load_args, no_digest),
+	OPTION(0, "sha256", "WHAT", "compute SHA-256, too", OPTION_CHOICE, struct load_args, sha256,
+	       .choices = sha256_words),
+	OPTION(0, "digests", "FILE", "fail if digests differ from those listed", OPTION_TEXT, struct load_args,
+	       digests),
+	OPTION(0, "trace", "FILE", "write the load as a Chrome trace", OPTION_TEXT, struct load_args, trace),
 	OPTION(0, "pack", NULL, "pack the tensors for the kernels of this processor on the way", OPTION_FLAG,
 	       struct load_args, pack),
 	OPTION(0, "capacity", "SIZE", "make the pool larger than the files need", OPTION_SIZE, struct load_args,
@@ -90,17 +105,29 @@ static int load(struct cli *cli, const struct load_args *args, const struct pinp
 	struct pinpool_info info = {.size = sizeof(info)};
 	struct pinpool_diag diag = {0};
 	struct progress progress;
+	struct trace *trace = NULL;
 	uint32_t threads = 0;
+	int status = STATUS_OK;
 	int err;
 	PINPOOL_OPTS(pinpool_load_opts, opts, .create = create, .io = args->io, .chunk_bytes = args->chunk,
 		     .queue_depth = args->depth, .no_digest = args->no_digest, .buffered = args->buffered,
-		     .progress = progress_draw, .progress_arg = &progress, .cancel = interrupt_begin());
+		     .progress = progress_draw, .progress_arg = &progress, .cancel = interrupt_begin(),
+		     .sha256 = args->sha256, .digests = args->digests);
 
+	if (args->trace) {
+		status = trace_open(&trace, cli, args->trace);
+		if (status)
+			return status;
+		opts.trace = trace_event;
+		opts.trace_arg = trace;
+	}
 	progress_begin(&progress, name, args->quiet);
 	cli->progress = &progress;
 	err = load_files(cli, args, name, path, &opts, &report, &packed, &threads, &diag);
 	progress_end(&progress);
 	cli->progress = NULL;
+	if (trace)
+		status = trace_close(trace);
 	if (err == -ECANCELED) {
 		error_line(cli, name, NULL, "interrupted, nothing was published");
 		return STATUS_INTERRUPTED;
@@ -112,7 +139,10 @@ static int load(struct cli *cli, const struct load_args *args, const struct pinp
 	report_line(name, &report, &info);
 	if (args->pack)
 		pack_report_line(&packed, threads);
-	return STATUS_OK;
+	if (args->digests)
+		printf("%s: digests of %s: %llu equal\n", name, args->digests,
+		       (unsigned long long)report.digests_equal);
+	return status;
 }
 
 static int run(struct cli *cli, const void *data, char **operands, int count)

@@ -69,6 +69,13 @@ static void get_digest(const void *row, struct cell *cell)
 	cell_digest(cell, tensor->has_digest, tensor->digest);
 }
 
+static void get_sha256(const void *row, struct cell *cell)
+{
+	const struct pinpool_tensor *tensor = &((const struct tensor_row *)row)->tensor;
+
+	cell_sha256(cell, tensor->has_sha256, tensor->sha256);
+}
+
 static void get_source(const void *row, struct cell *cell)
 {
 	struct pinpool_source source = {.size = sizeof(source)};
@@ -88,6 +95,7 @@ static const struct column tensor_columns[] = {
 	{"OFFSET", "bytes from the start of the pool", .right = true, .get = get_offset},
 	{"DIGEST", "XXH3-128 of its bytes, before it was packed", .extra = true, .get = get_digest},
 	{"SOURCE", "file it came from; the pool, if it is packed", .extra = true, .get = get_source},
+	{"SHA256", "SHA-256 of its bytes", .extra = true, .get = get_sha256},
 	{0},
 };
 
@@ -128,6 +136,13 @@ static void get_source_digest(const void *row, struct cell *cell)
 	cell_digest(cell, source->has_digest, source->digest);
 }
 
+static void get_source_sha256(const void *row, struct cell *cell)
+{
+	const struct pinpool_source *source = row;
+
+	cell_sha256(cell, source->has_sha256, source->sha256);
+}
+
 static const struct column source_columns[] = {
 	{"PATH", "path at the time of the load", .get = get_source_path},
 	{"FORMAT", "format of the file", .get = get_source_format},
@@ -136,6 +151,7 @@ static const struct column source_columns[] = {
 	{"MODIFIED", "when it was last changed; nanoseconds since 1970 in JSON", .get = get_source_mtime},
 	{"INODE", "inode number", .right = true, .extra = true, .get = get_source_inode},
 	{"DIGEST", "XXH3-128 of the file", .extra = true, .get = get_source_digest},
+	{"SHA256", "SHA-256 of the file", .extra = true, .get = get_source_sha256},
 	{0},
 };
 

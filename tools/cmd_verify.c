@@ -11,9 +11,12 @@
 
 struct verify_args {
 	bool quiet;
+	bool sha256;
 };
 
 static const struct option_spec options[] = {
+	OPTION(0, "sha256", NULL, "compare the SHA-256 of tensors and files, too", OPTION_FLAG, struct verify_args,
+	       sha256),
 	OPTION('q', "quiet", NULL, "draw no progress bar", OPTION_FLAG, struct verify_args, quiet),
 	{0},
 };
@@ -28,7 +31,7 @@ static int verify(struct cli *cli, const struct verify_args *args, const char *n
 	double seconds;
 	int err;
 	PINPOOL_OPTS(pinpool_verify_opts, opts, .progress = progress_draw, .progress_arg = &progress,
-		     .cancel = interrupt_begin());
+		     .cancel = interrupt_begin(), .sha256 = args->sha256);
 
 	progress_begin(&progress, name, args->quiet);
 	cli->progress = &progress;
@@ -47,6 +50,8 @@ static int verify(struct cli *cli, const struct verify_args *args, const char *n
 	printf("%s: %llu bytes equal, %.3f s, %.2f GB/s, %s %s\n", name, (unsigned long long)report.bytes, seconds,
 	       (double)report.bytes / seconds * 1e-9, digest_kind_name(info.digest_kind),
 	       digest_text(report.digest, digest));
+	if (args->sha256)
+		printf("%s: %llu SHA-256 equal\n", name, (unsigned long long)report.sha256);
 	return STATUS_OK;
 }
 

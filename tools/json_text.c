@@ -40,3 +40,12 @@ json_t *json_text(const char *text, size_t bytes)
 	free(fixed);
 	return value;
 }
+
+char *json_text_dump(const char *text)
+{
+	json_t *value = json_text(text, strlen(text));
+	char *dump = value ? json_dumps(value, JSON_ENCODE_ANY) : NULL;
+
+	json_decref(value);
+	return dump;
+}

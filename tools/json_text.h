@@ -7,5 +7,7 @@
 
 /* Bytes that are not UTF-8 (paths and values may have any) become U+FFFD, one each. NULL without memory. */
 json_t *json_text(const char *text, size_t bytes);
+/* With its quotes, for free(). NULL likewise. */
+char *json_text_dump(const char *text);
 
 #endif

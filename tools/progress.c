@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
-/* The progress bar; see progress.h. "bert   43% [=====>      ]  1.2G of 2.8G  2.21 GB/s  0:01 left" */
+/* The progress bar; see progress.h. "bert   43% [=====>   ]  1.2G of 2.8G  2.21 GB/s  0:01 left  12/199 attn.q.weight"
+ */
 #include "progress.h"
 #include "size.h"
 
@@ -14,6 +15,8 @@ enum {
 	MAX_WIDTH = 240,
 	LEAST_BAR = 8,
 	MOST_BAR = 60,
+	LEAST_TENSOR = 12, /* its number and some of its name */
+	MOST_TENSOR = 80,
 };
 
 #define REDRAW_NS 100000000ULL
@@ -60,9 +63,31 @@ static void draw_bar(char *line, size_t size, unsigned int width, double share)
 	line[i] = '\0';
 }
 
+/* "  12/199 attn.q.weight" in at most @width columns, @width at most MOST_TENSOR; the end of a name says most. */
+static void tensor_text(const struct pinpool_progress *now, int width, char *buf)
+{
+	const char *name = now->tensor;
+	char number[48];
+	int room, n = 0;
+
+	*buf = '\0';
+	room = width - snprintf(number, sizeof(number), "  %llu/%llu ", (unsigned long long)now->tensor_index + 1,
+				(unsigned long long)now->tensors);
+	if (room < 1)
+		return;
+	n = sprintf(buf, "%s", number);
+	if (strlen(name) > (size_t)room)
+		name += strlen(name) - room;
+	/* Names come from files: nothing that a terminal would obey, and one column for each byte. */
+	for (; *name; name++)
+		buf[n++] = *name < ' ' || *name > '~' ? '?' : *name;
+	buf[n] = '\0';
+}
+
 int progress_draw(void *arg, const struct pinpool_progress *now)
 {
 	char done[SIZE_TEXT_MAX], total[SIZE_TEXT_MAX], left[32] = "", figures[128], bar[MOST_BAR + 1];
+	char tensor[MOST_TENSOR + 1] = "";
 	struct progress *progress = arg;
 	unsigned int width;
 	double share, rate;
@@ -88,9 +113,15 @@ int progress_draw(void *arg, const struct pinpool_progress *now)
 	/* The last column stays free: some terminals wrap when it is written. */
 	width = terminal_width() - 1;
 	room = (int)width - n - (int)strlen(progress->label) - 10;
+	if (now->tensor && room >= LEAST_BAR + LEAST_TENSOR) {
+		/* What a bar of the least width leaves, then half of the rest for each. */
+		n = (room - LEAST_BAR - LEAST_TENSOR) / 2 + LEAST_TENSOR;
+		tensor_text(now, n < MOST_TENSOR ? n : MOST_TENSOR, tensor);
+		room -= (int)strlen(tensor);
+	}
 	if (room >= LEAST_BAR) {
 		draw_bar(bar, sizeof(bar), room < MOST_BAR ? room : MOST_BAR, share);
-		fprintf(stderr, "\r%s %3.0f%% [%s]  %s\033[K", progress->label, 100 * share, bar, figures);
+		fprintf(stderr, "\r%s %3.0f%% [%s]  %s%s\033[K", progress->label, 100 * share, bar, figures, tensor);
 	} else {
 		fprintf(stderr, "\r%.*s\033[K", (int)width, figures);
 	}

@@ -88,6 +88,14 @@ void cell_digest(struct cell *cell, bool known, const uint8_t digest[PINPOOL_DIG
 	digest_text(digest, cell->buf);
 }
 
+void cell_sha256(struct cell *cell, bool known, const uint8_t sha256[PINPOOL_SHA256_BYTES])
+{
+	if (!known)
+		return;
+	cell->kind = CELL_TEXT;
+	sha256_text(sha256, cell->buf);
+}
+
 static const char *time_text(uint64_t ns, char *buf)
 {
 	time_t seconds = ns / 1000000000;

@@ -53,6 +53,7 @@ void cell_flag(struct cell *cell, bool flag);
 /* 0 is no time. */
 void cell_time(struct cell *cell, uint64_t ns);
 void cell_digest(struct cell *cell, bool known, const uint8_t digest[PINPOOL_DIGEST_BYTES]);
+void cell_sha256(struct cell *cell, bool known, const uint8_t sha256[PINPOOL_SHA256_BYTES]);
 
 /* How the user wants it; part of a command's arguments, filled by TABLE_OPTIONS. */
 struct table_args {

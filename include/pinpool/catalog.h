@@ -47,6 +47,8 @@ PINPOOL_API void pinpool_catalog_close(struct pinpool_catalog *catalog);
  * @source: index of the file it came from
  * @has_digest: @digest is valid
  * @digest: XXH3-128, canonical byte order
+ * @has_sha256: @sha256 is valid
+ * @sha256: SHA-256 of its bytes
  *
  * Pointers live as long as the catalog. @data has the alignment that the file gave it, which may be 1.
  */
@@ -62,6 +64,8 @@ struct pinpool_tensor {
 	uint32_t source;
 	bool has_digest;
 	uint8_t digest[PINPOOL_DIGEST_BYTES];
+	bool has_sha256;
+	uint8_t sha256[PINPOOL_SHA256_BYTES];
 };
 
 PINPOOL_API size_t pinpool_catalog_tensor_count(const struct pinpool_catalog *catalog);
@@ -81,6 +85,10 @@ PINPOOL_API int pinpool_catalog_find(const struct pinpool_catalog *catalog, cons
  * @mtime_ns: modification time at the time of the load, CLOCK_REALTIME nanoseconds
  * @has_digest: @digest is valid
  * @digest: XXH3-128 of the file
+ * @has_sha256: @sha256 is valid
+ * @sha256: SHA-256 of the file
+ * @has_rest_digest: @rest_digest is valid
+ * @rest_digest: XXH3-128 of those bytes of the file that belong to no tensor, one after the other
  */
 struct pinpool_source {
 	size_t size;
@@ -92,6 +100,10 @@ struct pinpool_source {
 	uint64_t mtime_ns;
 	bool has_digest;
 	uint8_t digest[PINPOOL_DIGEST_BYTES];
+	bool has_sha256;
+	uint8_t sha256[PINPOOL_SHA256_BYTES];
+	bool has_rest_digest;
+	uint8_t rest_digest[PINPOOL_DIGEST_BYTES];
 };
 
 PINPOOL_API size_t pinpool_catalog_source_count(const struct pinpool_catalog *catalog);

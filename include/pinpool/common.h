@@ -27,6 +27,7 @@ extern "C" {
 #define PINPOOL_OPTS(type, name, ...) struct type name = { .size = sizeof(struct type), ##__VA_ARGS__ }
 
 #define PINPOOL_DIGEST_BYTES 16
+#define PINPOOL_SHA256_BYTES 32
 
 /* A count that this backend cannot know. */
 #define PINPOOL_UNKNOWN UINT64_MAX

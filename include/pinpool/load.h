@@ -41,16 +41,75 @@ PINPOOL_API const char *pinpool_io_name(enum pinpool_io io);
  * @total: bytes in all
  * @elapsed_ns: since the first byte was asked for
  * @file: file in work
+ * @tensor: tensor in work, or the next; NULL if there is none; lives for the call, as @file does
+ * @tensor_index: its number in the order of reading, from 0 on
+ * @tensors: tensors in all
  */
 struct pinpool_progress {
 	uint64_t done;
 	uint64_t total;
 	uint64_t elapsed_ns;
 	const char *file;
+	const char *tensor;
+	uint64_t tensor_index;
+	uint64_t tensors;
 };
 
 /* Called from the calling thread, a few times a second, and once at the end. Non-zero cancels: -ECANCELED. */
 typedef int (*pinpool_progress_fn)(void *arg, const struct pinpool_progress *progress);
+
+/**
+ * enum pinpool_trace_kind - what an event of a trace is
+ * @PINPOOL_TRACE_READ: one request, from its submission to its completion
+ * @PINPOOL_TRACE_DIGEST: the XXH3-128 of what it brought
+ * @PINPOOL_TRACE_SHA256: a step of the SHA-256 of a file or tensor
+ */
+enum pinpool_trace_kind {
+	PINPOOL_TRACE_READ = 0,
+	PINPOOL_TRACE_DIGEST = 1,
+	PINPOOL_TRACE_SHA256 = 2,
+};
+
+/**
+ * struct pinpool_trace_event - something that a load did
+ * @kind: what it is
+ * @thread: of a read, its place among the requests in flight, from 0 on, which has one request at a time; else the number
+ *	of the thread among those of its kind
+ * @chunk: number of the request in the order of the pool, from 0 on; PINPOOL_UNKNOWN for SHA-256, which follows files
+ *	and tensors
+ * @file: path of the file that the bytes are from; lives for the call
+ * @offset: first byte in it
+ * @bytes: number of bytes
+ * @begin_ns: CLOCK_MONOTONIC, in nanoseconds
+ * @end_ns: likewise
+ */
+struct pinpool_trace_event {
+	enum pinpool_trace_kind kind;
+	uint32_t thread;
+	uint64_t chunk;
+	const char *file;
+	uint64_t offset;
+	uint64_t bytes;
+	uint64_t begin_ns;
+	uint64_t end_ns;
+};
+
+/* Called by any thread of the load, one at a time, at the end of an event. It holds up the load: it should be short. */
+typedef void (*pinpool_trace_fn)(void *arg, const struct pinpool_trace_event *event);
+
+/**
+ * enum pinpool_sha256 - what gets a SHA-256
+ * @PINPOOL_SHA256_NONE: nothing
+ * @PINPOOL_SHA256_ALL: each file and each tensor
+ * @PINPOOL_SHA256_TENSORS: each tensor; they are digested side by side
+ * @PINPOOL_SHA256_FILES: each file; one file is digested by one core
+ */
+enum pinpool_sha256 {
+	PINPOOL_SHA256_NONE = 0,
+	PINPOOL_SHA256_ALL = 1,
+	PINPOOL_SHA256_TENSORS = 2,
+	PINPOOL_SHA256_FILES = 3,
+};
 
 /**
  * struct pinpool_load_opts - how to load
@@ -64,6 +123,12 @@ typedef int (*pinpool_progress_fn)(void *arg, const struct pinpool_progress *pro
  * @progress: receives progress, or NULL
  * @progress_arg: first argument of @progress
  * @cancel: checked between requests; the load ends with -ECANCELED once it is not 0 (a signal handler may set it)
+ * @sha256: what to compute SHA-256 of besides, for the catalog. Since 0.1.
+ * @digests: path of a list of digests to compare with before anything is published, or NULL: lines "HEX  NAME" as
+ *	xxh128sum and sha256sum print them, 32 digits of XXH3-128 or 64 of SHA-256, NAME a file of the checkpoint or a
+ *	tensor. What is not listed is not compared. Since 0.1.
+ * @trace: receives events, or NULL. Since 0.1.
+ * @trace_arg: first argument of @trace
  */
 struct pinpool_load_opts {
 	size_t size;
@@ -76,6 +141,10 @@ struct pinpool_load_opts {
 	pinpool_progress_fn progress;
 	void *progress_arg;
 	const volatile int *cancel;
+	enum pinpool_sha256 sha256;
+	const char *digests;
+	pinpool_trace_fn trace;
+	void *trace_arg;
 };
 
 /**
@@ -94,6 +163,7 @@ struct pinpool_load_opts {
  * @requests: read requests submitted
  * @digest_kind: kind of digest committed
  * @digest: the digest
+ * @digests_equal: digests of the list that were compared, all equal
  */
 struct pinpool_load_report {
 	size_t size;
@@ -110,6 +180,7 @@ struct pinpool_load_report {
 	uint64_t requests;
 	enum pinpool_digest_kind digest_kind;
 	uint8_t digest[PINPOOL_DIGEST_BYTES];
+	uint64_t digests_equal;
 };
 
 /**
@@ -123,7 +194,7 @@ struct pinpool_load_report {
  *
  * On failure nothing is published: a pool that this call made is removed again, one that existed is EMPTY.
  *
- * Return: 0; -EBADMSG (the file breaks its format), -ESTALE (it changed meanwhile), -ENODATA (it ended early), -EIO,
+ * Return: 0; -EBADMSG (the file breaks its format, a digest of the list differs, or the list is none), -ESTALE (it changed meanwhile), -ENODATA (it ended early), -EIO,
  * -EEXIST (the pool is READY), -EBUSY (it is being loaded), -ENOSPC (it is too small), -EOPNOTSUPP (the forced path
  * does not work here, a tensor has more than PINPOOL_NDIM_MAX dimensions, or a version or type of GGUF that this library
  * does not know), -EINVAL (an option, or not a regular
@@ -138,33 +209,39 @@ PINPOOL_API int pinpool_load(struct pinpool_ctx *ctx, const char *name, const ch
  * @progress: receives progress, or NULL
  * @progress_arg: first argument of @progress
  * @cancel: as in struct pinpool_load_opts
+ * @sha256: compare the SHA-256 of every tensor and file that has one, too. Since 0.1.
  */
 struct pinpool_verify_opts {
 	size_t size;
 	pinpool_progress_fn progress;
 	void *progress_arg;
 	const volatile int *cancel;
+	bool sha256;
 };
 
 /**
  * struct pinpool_verify_report - what a verification found
  * @size: sizeof(struct pinpool_verify_report), set by the caller
- * @bytes: bytes read
+ * @bytes: bytes compared
  * @elapsed_ns: time it took
  * @digest: digest of the content as it is now
+ * @sha256: SHA-256 digests that were compared
  */
 struct pinpool_verify_report {
 	size_t size;
 	uint64_t bytes;
 	uint64_t elapsed_ns;
 	uint8_t digest[PINPOOL_DIGEST_BYTES];
+	uint64_t sha256;
 };
 
 /**
  * pinpool_verify - compare the content of a READY pool with the digest it was committed with
  *
+ * Tensors are digested side by side on all cores.
+ *
  * Return: 0 (equal), -EBADMSG (it differs; @diag names the file or tensor), -ENODATA (not READY, or committed without
- * a digest), -ECANCELED. Since 0.1.
+ * a digest, or without the SHA-256 that is asked for), -ECANCELED. Since 0.1.
  */
 PINPOOL_API int pinpool_verify(struct pinpool_pool *pool, const struct pinpool_verify_opts *opts,
 			       struct pinpool_verify_report *report, struct pinpool_diag *diag);

@@ -37,6 +37,7 @@ struct load {
 	size_t capacity;
 	struct stream_result result;
 	struct pinpool_commit_opts commit;
+	uint64_t digests_equal;
 };
 
 static uint64_t now_ns(void)
@@ -196,8 +197,14 @@ static int publish(struct load *load, struct pinpool_diag *diag)
 	uint64_t start;
 	int err;
 
+	if (load->plan.list) {
+		err = digest_list_compare(load->plan.list, &load->digests_equal, diag);
+		if (err)
+			return err;
+	}
 	if (!load->opts.no_digest)
 		plan_store_digests(&load->plan);
+	plan_store_sha256(&load->plan);
 	err = populate_catalog(load, diag);
 	if (err)
 		return err;
@@ -245,6 +252,7 @@ static int fill_report(const struct load *load, struct pinpool_load_report *repo
 		.queue_depth = load->result.queue_depth,
 		.requests = load->result.requests,
 		.digest_kind = load->commit.digest_kind,
+		.digests_equal = load->digests_equal,
 	};
 
 	for (size_t i = 0; i < load->plan.checkpoint.count; i++) {
@@ -266,13 +274,15 @@ int load_followed(struct pinpool_ctx *ctx, const char *name, const char *path, c
 		return diag_set(diag, err, "pinpool_load_opts", NULL, "options this library does not know");
 	if (report && report->size < sizeof(report->size))
 		return diag_set(diag, -EINVAL, "pinpool_load_report", NULL, "its size is not set");
+	if (load.opts.sha256 > PINPOOL_SHA256_FILES)
+		return diag_set(diag, -EINVAL, "SHA-256", NULL, "there is no choice %d", (int)load.opts.sha256);
 	err = pinpool_name_check(name);
 	if (err)
 		return diag_set(diag, err, name, "use 1 to 63 of letters, digits, '.', '_' and '-'", "is no pool name");
 	err = find_commands(&load, diag);
 	if (err)
 		return err;
-	err = plan_make(&load.plan, path, diag);
+	err = plan_make(&load.plan, path, &load.opts, diag);
 	if (err)
 		return err;
 	err = take_pool(&load, diag);

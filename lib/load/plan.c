@@ -99,11 +99,37 @@ static int add_file(struct plan *plan, size_t index)
 	for (size_t i = 0; i < from->count && !err; i++) {
 		file->ranges[i].begin = from->tensors[i].begin;
 		file->ranges[i].end = from->tensors[i].end;
+		file->ranges[i].name = from->tensors[i].name;
 		err = add_tensor(plan, index, &from->tensors[i]);
 	}
 	for (size_t i = 0; i < from->metadata_count && !err; i++)
 		err = add_metadata(plan, index, &from->metadata[i]);
 	return err;
+}
+
+/* What is wanted of digests beyond the usual, by the options or by the user's list. */
+static int want_digests(struct plan *plan, const struct pinpool_load_opts *opts, struct pinpool_diag *diag)
+{
+	bool files = opts->sha256 == PINPOOL_SHA256_ALL || opts->sha256 == PINPOOL_SHA256_FILES;
+	bool tensors = opts->sha256 == PINPOOL_SHA256_ALL || opts->sha256 == PINPOOL_SHA256_TENSORS;
+	int err;
+
+	for (size_t i = 0; i < plan->checkpoint.count; i++) {
+		plan->files[i].want_sha256 = files;
+		for (size_t r = 0; r < plan->files[i].range_count; r++)
+			plan->files[i].ranges[r].want_sha256 = tensors;
+	}
+	if (opts->digests) {
+		err = digest_list_open(&plan->list, opts->digests, &plan->checkpoint, plan->files, opts->no_digest,
+				       diag);
+		if (err)
+			return err;
+	}
+	if (opts->sha256 || opts->digests)
+		catalog_writer_want_sha256(plan->catalog);
+	if (!opts->no_digest)
+		catalog_writer_want_rests(plan->catalog);
+	return 0;
 }
 
 static int seal(struct plan *plan, const char *path, struct pinpool_diag *diag)
@@ -116,7 +142,7 @@ static int seal(struct plan *plan, const char *path, struct pinpool_diag *diag)
 	return err ? diag_errno(diag, err, path) : 0;
 }
 
-int plan_make(struct plan *plan, const char *path, struct pinpool_diag *diag)
+int plan_make(struct plan *plan, const char *path, const struct pinpool_load_opts *opts, struct pinpool_diag *diag)
 {
 	int err;
 
@@ -137,6 +163,8 @@ int plan_make(struct plan *plan, const char *path, struct pinpool_diag *diag)
 			diag_errno(diag, err, plan->checkpoint.files[i].source.path);
 	}
 	if (!err)
+		err = want_digests(plan, opts, diag);
+	if (!err)
 		err = seal(plan, path, diag);
 	if (err) {
 		plan_free(plan);
@@ -152,8 +180,24 @@ void plan_free(struct plan *plan)
 		free(plan->files[i].ranges);
 	free(plan->files);
 	free(plan->digests);
+	digest_list_free(plan->list);
 	catalog_writer_free(plan->catalog);
 	checkpoint_close(&plan->checkpoint);
+}
+
+void plan_store_sha256(struct plan *plan)
+{
+	size_t tensor = 0;
+
+	for (size_t i = 0; i < plan->checkpoint.count; i++) {
+		const struct stream_file *file = &plan->files[i];
+
+		if (file->want_sha256)
+			catalog_writer_source_sha256(plan->catalog, i, file->sha256);
+		for (size_t r = 0; r < file->range_count; r++, tensor++)
+			if (file->ranges[r].want_sha256)
+				catalog_writer_tensor_sha256(plan->catalog, tensor, file->ranges[r].sha256);
+	}
 }
 
 void plan_store_digests(struct plan *plan)
@@ -165,6 +209,7 @@ void plan_store_digests(struct plan *plan)
 
 		memcpy(plan->digests[i], file->digest, sizeof(plan->digests[i]));
 		catalog_writer_source_digest(plan->catalog, i, file->digest);
+		catalog_writer_source_rest(plan->catalog, i, file->rest);
 		for (size_t r = 0; r < file->range_count; r++)
 			catalog_writer_tensor_digest(plan->catalog, tensor++, file->ranges[r].digest);
 	}

@@ -8,6 +8,7 @@
 #define PINPOOL_LOAD_PLAN_H
 
 #include "format/format.h"
+#include "load/digests.h"
 #include "pool/catalog_writer.h"
 #include "stream/stream.h"
 
@@ -17,6 +18,7 @@
  * @files: one for each file of @checkpoint; file i is source i of the catalog
  * @catalog: sealed
  * @digests: of the files, after plan_store_digests()
+ * @list: what the user has of digests, or NULL
  * @length: bytes of content, the last file's end
  * @capacity: bytes that content and catalog need
  */
@@ -25,14 +27,18 @@ struct plan {
 	struct stream_file *files;
 	struct catalog_writer *catalog;
 	uint8_t (*digests)[PINPOOL_DIGEST_BYTES];
+	struct digest_list *list;
 	uint64_t length;
 	uint64_t capacity;
 };
 
-int plan_make(struct plan *plan, const char *path, struct pinpool_diag *diag);
+/* @opts say which digests there will be: the catalog has room for them. */
+int plan_make(struct plan *plan, const char *path, const struct pinpool_load_opts *opts, struct pinpool_diag *diag);
 void plan_free(struct plan *plan);
 
 /* After the stream: digests of files and tensors go into the catalog and into @digests. */
 void plan_store_digests(struct plan *plan);
+/* Those of SHA-256 that were wanted go into the catalog. */
+void plan_store_sha256(struct plan *plan);
 
 #endif

@@ -1,50 +1,27 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
- * Verification: the content is digested again and compared with what was committed. Files are digested side by side on
- * all cores, each by one thread, since XXH3 is a chain. Only when something differs are the tensors looked at, to name
- * the one.
+ * Verification: the content is digested again and compared with what was committed. Where the digests of files in the
+ * catalog make the committed one, a file is compared tensor by tensor, side by side on all cores, and with it what is
+ * in no tensor, so every byte is. A file's own digest would be one chain, for one core; it is made where there is
+ * nothing else, and to say what the content is that differs.
  */
 #include "base/diag.h"
 #include "base/opts.h"
+#include "load/parts.h"
 #include "stream/digest.h"
 
 #include <errno.h>
-#include <pinpool/catalog.h>
-#include <pinpool/load.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
-
-/* Between two looks at stop and progress. */
-#define STEP_BYTES (4u << 20)
-#define TICK_NS	   100000000
-
-/* A range to digest. @name is static to the job: a file or tensor of the catalog, or the pool. */
-struct part {
-	const char *name;
-	uint64_t offset;
-	uint64_t bytes;
-	uint8_t digest[PINPOOL_DIGEST_BYTES];
-};
 
 struct verify {
 	const struct pinpool_verify_opts *opts;
+	struct pinpool_info info;
+	struct pinpool_catalog *catalog; /* or NULL */
 	const char *base;
 	uint64_t start_ns;
-
-	pthread_mutex_t lock;
-	pthread_cond_t wake_caller;
-	/* Below: under the lock. */
-	struct part *parts;
-	size_t count;
-	size_t next;
-	uint64_t done;
-	uint64_t total;
-	unsigned int active;
-	int error;
 };
 
 static uint64_t now_ns(void)
@@ -55,241 +32,341 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-static void add_done(struct verify *verify, uint64_t bytes, bool *stop)
+static struct parts make_parts(const struct verify *verify, const struct pinpool_verify_opts *opts)
 {
-	pthread_mutex_lock(&verify->lock);
-	verify->done += bytes;
-	*stop = verify->error;
-	pthread_mutex_unlock(&verify->lock);
-}
-
-static void *digest_main(void *arg)
-{
-	XXH3_state_t *state = XXH3_createState();
-	struct verify *verify = arg;
-	struct part *part;
-	bool stop = false;
-
-	pthread_mutex_lock(&verify->lock);
-	if (!state)
-		verify->error = -ENOMEM;
-	while (!verify->error && verify->next < verify->count) {
-		part = &verify->parts[verify->next++];
-		pthread_mutex_unlock(&verify->lock);
-
-		XXH3_128bits_reset(state);
-		for (uint64_t at = 0; at < part->bytes && !stop;) {
-			uint64_t step = part->bytes - at < STEP_BYTES ? part->bytes - at : STEP_BYTES;
-
-			XXH3_128bits_update(state, verify->base + part->offset + at, step);
-			at += step;
-			add_done(verify, step, &stop);
-		}
-		digest_final(state, part->digest);
-		pthread_mutex_lock(&verify->lock);
-	}
-	verify->active--;
-	pthread_cond_signal(&verify->wake_caller);
-	pthread_mutex_unlock(&verify->lock);
-	XXH3_freeState(state);
-	return NULL;
-}
-
-/* Lock held; let go while the caller's function runs. */
-static void tick(struct verify *verify)
-{
-	const struct pinpool_verify_opts *opts = verify->opts;
-	struct pinpool_progress progress = {
-		/* Naming what differs reads some of it again. */
-		.done = verify->done < verify->total ? verify->done : verify->total,
-		.total = verify->total,
-		.elapsed_ns = now_ns() - verify->start_ns,
-		.file = verify->next ? verify->parts[verify->next - 1].name : NULL,
+	return (struct parts){
+		.base = verify->base,
+		.catalog = verify->catalog,
+		.opts = opts,
+		.start_ns = verify->start_ns,
 	};
-	bool cancel = opts->cancel && *opts->cancel;
-
-	pthread_mutex_unlock(&verify->lock);
-	if (!cancel && opts->progress)
-		cancel = opts->progress(opts->progress_arg, &progress);
-	pthread_mutex_lock(&verify->lock);
-	if (cancel && !verify->error)
-		verify->error = -ECANCELED;
 }
 
-static void wait_for_threads(struct verify *verify)
+static int add_source(struct parts *parts, const struct pinpool_source *source, bool sha256)
 {
-	struct timespec until;
+	struct part part = {
+		.file = source->path,
+		.offset = source->offset,
+		.end = source->offset + source->bytes,
+		.bytes = source->bytes,
+		.sha256 = sha256,
+	};
 
-	while (verify->active) {
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_nsec += TICK_NS;
-		if (until.tv_nsec >= 1000000000) {
-			until.tv_nsec -= 1000000000;
-			until.tv_sec++;
-		}
-		if (pthread_cond_timedwait(&verify->wake_caller, &verify->lock, &until) == ETIMEDOUT)
-			tick(verify);
-	}
+	if (sha256)
+		memcpy(part.expected, source->sha256, sizeof(source->sha256));
+	else
+		memcpy(part.expected, source->digest, sizeof(source->digest));
+	return parts_add(parts, &part);
 }
 
-/* Digests @parts with as many threads as there are cores or parts. */
-static int digest_parts(struct verify *verify, struct part *parts, size_t count)
+static int add_tensor(struct parts *parts, const struct pinpool_tensor *tensor, bool sha256)
 {
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	size_t wanted = cores > 0 && (size_t)cores < count ? (size_t)cores : count;
-	pthread_t *threads = calloc(wanted + 1, sizeof(*threads));
-	size_t started = 0;
+	struct pinpool_source source = {.size = sizeof(source)};
+	struct part part = {
+		.tensor = tensor->name,
+		.offset = tensor->offset,
+		.end = tensor->offset + tensor->bytes,
+		.bytes = tensor->bytes,
+		.sha256 = sha256,
+	};
 
-	if (!threads)
-		return -ENOMEM;
-	pthread_mutex_lock(&verify->lock);
-	verify->parts = parts;
-	verify->count = count;
-	verify->next = 0;
-	while (started < wanted && !pthread_create(&threads[started], NULL, digest_main, verify))
-		started++;
-	verify->active = (unsigned int)started;
-	if (wanted && !started)
-		verify->error = -EAGAIN;
-	wait_for_threads(verify);
-	pthread_mutex_unlock(&verify->lock);
-	for (size_t i = 0; i < started; i++)
-		pthread_join(threads[i], NULL);
-	free(threads);
-	return verify->error;
+	pinpool_catalog_source(parts->catalog, tensor->source, &source);
+	part.file = source.path;
+	if (sha256)
+		memcpy(part.expected, tensor->sha256, sizeof(tensor->sha256));
+	else
+		memcpy(part.expected, tensor->digest, sizeof(tensor->digest));
+	return parts_add(parts, &part);
 }
 
-/* The first tensor whose bytes differ from its digest goes to @found; @found->name stays NULL if none does. */
-static int find_tensor(struct verify *verify, const struct pinpool_catalog *catalog, struct pinpool_tensor *found)
+/* What the committed digest is made of: all of the content, or each file in order. */
+static int add_whole(struct parts *parts, const struct pinpool_info *info)
 {
-	struct pinpool_tensor tensor = {.size = sizeof(tensor)};
-	size_t count = pinpool_catalog_tensor_count(catalog);
-	struct part *parts = calloc(count + 1, sizeof(*parts));
-	int err;
+	const struct part content = {.file = info->name, .end = info->length, .bytes = info->length};
+	struct pinpool_source source = {.size = sizeof(source)};
+	int err = 0;
 
-	if (!parts)
-		return -ENOMEM;
-	for (size_t i = 0; i < count; i++)
-		if (!pinpool_catalog_tensor(catalog, i, &tensor))
-			parts[i] = (struct part){.name = tensor.name, .offset = tensor.offset, .bytes = tensor.bytes};
-	err = digest_parts(verify, parts, count);
-	for (size_t i = 0; i < count && !err && !found->name; i++)
-		if (!pinpool_catalog_tensor(catalog, i, &tensor) && tensor.has_digest &&
-		    memcmp(tensor.digest, parts[i].digest, sizeof(tensor.digest)))
-			*found = tensor;
-	free(parts);
+	if (info->digest_kind != PINPOOL_DIGEST_XXH3_128_LIST)
+		return parts_add(parts, &content);
+	for (size_t i = 0; !err && !pinpool_catalog_source(parts->catalog, i, &source); i++)
+		err = add_source(parts, &source, false);
 	return err;
 }
 
-/* Names what differs as closely as the catalog allows: a tensor, else a file, else the pool. */
-static int explain(struct verify *verify, const char *pool, const struct pinpool_catalog *catalog,
-		   const struct part *parts, size_t count, struct pinpool_diag *diag)
-{
-	struct pinpool_source source = {.size = sizeof(source)};
-	struct pinpool_tensor tensor = {.size = sizeof(tensor)};
-	char object[512];
-	int err;
-
-	snprintf(object, sizeof(object), "%s", pool);
-	if (catalog) {
-		err = find_tensor(verify, catalog, &tensor);
-		if (err)
-			return diag_errno(diag, err, pool);
-	}
-	if (tensor.name && !pinpool_catalog_source(catalog, tensor.source, &source)) {
-		snprintf(object, sizeof(object), "%s: %s: tensor %s", pool, source.path, tensor.name);
-	} else if (catalog && count == pinpool_catalog_source_count(catalog)) {
-		for (size_t i = 0; i < count; i++) {
-			pinpool_catalog_source(catalog, i, &source);
-			if (!source.has_digest || !memcmp(source.digest, parts[i].digest, sizeof(source.digest)))
-				continue;
-			snprintf(object, sizeof(object), "%s: %s", pool, source.path);
-			break;
-		}
-	}
-	return diag_set(diag, -EBADMSG, object, "remove the pool and load it again",
-			"the content is not what was committed: its digest differs");
-}
-
-/* What the committed digest is made of: all of the content, or each file. */
-static int list_parts(struct verify *verify, const struct pinpool_catalog *catalog, const struct pinpool_info *info,
-		      struct part **out, size_t *count)
-{
-	bool list = info->digest_kind == PINPOOL_DIGEST_XXH3_128_LIST;
-	size_t used = list ? pinpool_catalog_source_count(catalog) : 1;
-	struct pinpool_source source = {.size = sizeof(source)};
-	struct part *parts = calloc(used + 1, sizeof(*parts));
-
-	if (!parts)
-		return -ENOMEM;
-	parts[0] = (struct part){.name = info->name, .bytes = info->length};
-	for (size_t i = 0; i < used && list; i++) {
-		pinpool_catalog_source(catalog, i, &source);
-		parts[i] = (struct part){.name = source.path, .offset = source.offset, .bytes = source.bytes};
-	}
-	for (size_t i = 0; i < used; i++)
-		verify->total += parts[i].bytes;
-	*out = parts;
-	*count = used;
-	return 0;
-}
-
-/* Digest of the content from those of its parts. */
-static int combine(const struct part *parts, size_t count, enum pinpool_digest_kind kind,
-		   uint8_t out[PINPOOL_DIGEST_BYTES])
+/* The committed digest, as it would be of @parts, which add_whole() made. */
+static int combine(const struct parts *parts, enum pinpool_digest_kind kind, uint8_t out[PINPOOL_DIGEST_BYTES])
 {
 	uint8_t(*digests)[PINPOOL_DIGEST_BYTES];
 
-	if (kind == PINPOOL_DIGEST_XXH3_128) {
-		memcpy(out, parts[0].digest, PINPOOL_DIGEST_BYTES);
+	if (kind != PINPOOL_DIGEST_XXH3_128_LIST) {
+		memcpy(out, parts->at[0].digest, PINPOOL_DIGEST_BYTES);
 		return 0;
 	}
-	digests = calloc(count + 1, sizeof(*digests));
+	digests = calloc(parts->count + 1, sizeof(*digests));
 	if (!digests)
 		return -ENOMEM;
-	for (size_t i = 0; i < count; i++)
-		memcpy(digests[i], parts[i].digest, sizeof(digests[i]));
-	digest_of_list((const uint8_t(*)[PINPOOL_DIGEST_BYTES])digests, count, out);
+	for (size_t i = 0; i < parts->count; i++)
+		memcpy(digests[i], parts->at[i].digest, sizeof(digests[i]));
+	digest_of_list((const uint8_t(*)[PINPOOL_DIGEST_BYTES])digests, parts->count, out);
 	free(digests);
 	return 0;
 }
 
-static int verify_content(struct verify *verify, const struct pinpool_catalog *catalog, const struct pinpool_info *info,
-			  struct pinpool_verify_report *result, struct pinpool_diag *diag)
+/* Digest of the content as it is. */
+static int digest_whole(const struct verify *verify, const struct pinpool_verify_opts *opts,
+			uint8_t out[PINPOOL_DIGEST_BYTES])
 {
-	struct part *parts;
-	size_t count;
+	struct parts parts = make_parts(verify, opts);
 	int err;
 
-	err = list_parts(verify, catalog, info, &parts, &count);
-	if (err)
-		return diag_errno(diag, err, info->name);
-	err = digest_parts(verify, parts, count);
-	if (!err) {
-		pthread_mutex_lock(&verify->lock);
-		tick(verify);
-		err = verify->error;
-		pthread_mutex_unlock(&verify->lock);
-	}
+	err = add_whole(&parts, &verify->info);
 	if (!err)
-		err = combine(parts, count, info->digest_kind, result->digest);
+		err = parts_digest(&parts);
+	if (!err)
+		err = combine(&parts, verify->info.digest_kind, out);
+	parts_free(&parts);
+	return err;
+}
+
+/* Whether the files' digests in the catalog make the committed one. Returns 1, 0, -ENOMEM. */
+static int catalog_is_committed(const struct verify *verify)
+{
+	const struct pinpool_info *info = &verify->info;
+	struct pinpool_source source = {.size = sizeof(source)};
+	struct parts parts = make_parts(verify, verify->opts);
+	uint8_t digest[PINPOOL_DIGEST_BYTES];
+	bool all = verify->catalog;
+	int err = 0;
+
+	for (size_t i = 0; all && !err && !pinpool_catalog_source(verify->catalog, i, &source); i++) {
+		err = add_source(&parts, &source, false);
+		all = source.has_digest;
+		if (!err)
+			memcpy(parts.at[i].digest, source.digest, sizeof(source.digest));
+	}
+	/* A digest of the content is that of its only file. */
+	if (all && !err && info->digest_kind == PINPOOL_DIGEST_XXH3_128)
+		all = parts.count == 1 && !source.offset && source.bytes == info->length;
+	if (all && !err)
+		err = combine(&parts, info->digest_kind, digest);
+	if (all && !err)
+		all = !memcmp(digest, info->digest, sizeof(digest));
+	parts_free(&parts);
+	return err ? err : all;
+}
+
+/* What is known of the tensors of each file, to choose by. */
+struct split {
+	size_t first;
+	size_t last;
+	uint64_t end;
+	uint64_t bytes;
+	bool whole; /* it has to be compared as one */
+};
+
+static int list_splits(const struct verify *verify, struct split **out)
+{
+	size_t count = pinpool_catalog_source_count(verify->catalog);
+	struct split *splits = calloc(count + 1, sizeof(*splits));
+	struct pinpool_tensor tensor = {.size = sizeof(tensor)};
+	struct pinpool_source source = {.size = sizeof(source)};
+
+	if (!splits)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		pinpool_catalog_source(verify->catalog, i, &source);
+		splits[i].whole = !source.has_rest_digest;
+	}
+	for (size_t i = 0; !pinpool_catalog_tensor(verify->catalog, i, &tensor); i++) {
+		struct split *split = &splits[tensor.source];
+
+		if (!split->last)
+			split->first = i;
+		split->last = i + 1;
+		split->bytes += tensor.bytes;
+		/* Of tensors that overlap the rest would be another. */
+		split->whole |= !tensor.has_digest || tensor.offset < split->end;
+		split->end = tensor.offset + tensor.bytes;
+	}
+	*out = splits;
+	return 0;
+}
+
+/* Every byte of every file once: tensors and rests, or files that cannot be split. */
+static int add_split(struct parts *parts, const struct verify *verify)
+{
+	struct pinpool_tensor tensor = {.size = sizeof(tensor)};
+	struct pinpool_source source = {.size = sizeof(source)};
+	struct split *splits;
+	int err;
+
+	err = list_splits(verify, &splits);
 	if (err)
-		diag_errno(diag, err, info->name);
-	else if (memcmp(result->digest, info->digest, sizeof(info->digest)))
-		err = explain(verify, info->name, catalog, parts, count, diag);
-	result->bytes = verify->total;
-	free(parts);
+		return err;
+	for (uint32_t i = 0; !err && !pinpool_catalog_source(verify->catalog, i, &source); i++) {
+		struct part rest = {
+			.file = source.path,
+			.offset = source.offset,
+			.end = source.offset + source.bytes,
+			.bytes = source.bytes - splits[i].bytes,
+			.rest = true,
+			.first = splits[i].first,
+			.last = splits[i].last,
+			.source = i,
+		};
+
+		memcpy(rest.expected, source.rest_digest, sizeof(source.rest_digest));
+		err = splits[i].whole ? add_source(parts, &source, false) : parts_add(parts, &rest);
+	}
+	for (size_t i = 0; !err && !pinpool_catalog_tensor(verify->catalog, i, &tensor); i++)
+		if (!splits[tensor.source].whole)
+			err = add_tensor(parts, &tensor, false);
+	free(splits);
+	return err;
+}
+
+/* All tensors and files with a digest, of that kind. */
+static int add_known(struct parts *parts, const struct verify *verify, bool sha256)
+{
+	struct pinpool_tensor tensor = {.size = sizeof(tensor)};
+	struct pinpool_source source = {.size = sizeof(source)};
+	int err = 0;
+
+	for (size_t i = 0; !err && !pinpool_catalog_tensor(verify->catalog, i, &tensor); i++)
+		if (sha256 ? tensor.has_sha256 : tensor.has_digest)
+			err = add_tensor(parts, &tensor, sha256);
+	for (size_t i = 0; !err && !pinpool_catalog_source(verify->catalog, i, &source); i++)
+		if (sha256 ? source.has_sha256 : source.has_digest)
+			err = add_source(parts, &source, sha256);
+	return err;
+}
+
+/* The part to name of those that differ, NULL if none does: a tensor before a file, the first of them in the pool. */
+static const struct part *find_different(const struct parts *parts)
+{
+	const struct part *found = NULL;
+
+	for (size_t i = 0; i < parts->count; i++) {
+		const struct part *part = &parts->at[i];
+
+		if (part_is_equal(part))
+			continue;
+		if (!found || (part->tensor && !found->tensor) ||
+		    (!part->tensor == !found->tensor && part->offset < found->offset))
+			found = part;
+	}
+	return found;
+}
+
+/* @part is NULL if nobody knows which differs. */
+static int refuse(const struct verify *verify, const struct part *part, struct pinpool_diag *diag)
+{
+	char object[512];
+
+	snprintf(object, sizeof(object), "%s%s%s%s%s", verify->info.name, part ? ": " : "", part ? part->file : "",
+		 part && part->tensor ? ": tensor " : "", part && part->tensor ? part->tensor : "");
+	return diag_set(diag, -EBADMSG, object, "remove the pool and load it again",
+			"the content is not what was committed: its %s differs",
+			part && part->sha256 ? "SHA-256" : "digest");
+}
+
+/* What the catalog says of tensors, rests and files, and SHA-256 with it. */
+static int verify_parts(struct verify *verify, struct parts *parts, struct pinpool_verify_report *result,
+			struct pinpool_diag *diag)
+{
+	const struct pinpool_verify_opts quiet = {.size = sizeof(quiet), .cancel = verify->opts->cancel};
+	const struct part *different;
+	int err;
+
+	err = parts_digest(parts);
+	if (err)
+		return diag_errno(diag, err, verify->info.name);
+	different = find_different(parts);
+	if (!different) {
+		memcpy(result->digest, verify->info.digest, sizeof(result->digest));
+		return 0;
+	}
+	err = digest_whole(verify, &quiet, result->digest);
+	return err ? diag_errno(diag, err, verify->info.name) : refuse(verify, different, diag);
+}
+
+/* The content as one, and then, to name what differs, what the catalog knows. */
+static int verify_whole(struct verify *verify, struct pinpool_verify_report *result, struct pinpool_diag *diag)
+{
+	const struct pinpool_verify_opts quiet = {.size = sizeof(quiet), .cancel = verify->opts->cancel};
+	struct parts known = make_parts(verify, &quiet);
+	int err;
+
+	err = digest_whole(verify, verify->opts, result->digest);
+	if (!err && !memcmp(result->digest, verify->info.digest, sizeof(result->digest)))
+		return 0;
+	if (!err && verify->catalog)
+		err = add_known(&known, verify, false);
+	if (!err)
+		err = parts_digest(&known);
+	err = err ? diag_errno(diag, err, verify->info.name) : refuse(verify, find_different(&known), diag);
+	parts_free(&known);
+	return err;
+}
+
+static int add_sha256(struct parts *parts, const struct verify *verify, uint64_t *count, struct pinpool_diag *diag)
+{
+	size_t before = parts->count;
+	int err = 0;
+
+	if (verify->catalog)
+		err = add_known(parts, verify, true);
+	if (err)
+		return diag_errno(diag, err, verify->info.name);
+	*count = parts->count - before;
+	if (!*count)
+		return diag_set(diag, -ENODATA, verify->info.name, "load it with SHA-256",
+				"the pool was loaded without SHA-256");
+	return 0;
+}
+
+static uint64_t content_bytes(const struct verify *verify)
+{
+	struct pinpool_source source = {.size = sizeof(source)};
+	uint64_t bytes = 0;
+
+	if (verify->info.digest_kind != PINPOOL_DIGEST_XXH3_128_LIST)
+		return verify->info.length;
+	for (size_t i = 0; !pinpool_catalog_source(verify->catalog, i, &source); i++)
+		bytes += source.bytes;
+	return bytes;
+}
+
+static int verify_content(struct verify *verify, struct pinpool_verify_report *result, struct pinpool_diag *diag)
+{
+	struct parts parts = make_parts(verify, verify->opts);
+	int committed = catalog_is_committed(verify);
+	int err = committed < 0 ? committed : 0;
+
+	result->bytes = content_bytes(verify);
+	if (committed > 0)
+		err = add_split(&parts, verify);
+	if (err)
+		diag_errno(diag, err, verify->info.name);
+	else if (verify->opts->sha256)
+		err = add_sha256(&parts, verify, &result->sha256, diag);
+	if (!err && !committed)
+		err = verify_whole(verify, result, diag);
+	if (!err && parts.count)
+		err = verify_parts(verify, &parts, result, diag);
+	parts_free(&parts);
 	return err;
 }
 
 /* Map and catalog of a pool that has a digest to compare with. A pool need not have a catalog unless its digest is of
  * files. */
-static int open_content(struct pinpool_pool *pool, struct pinpool_info *info, struct verify *verify,
-			struct pinpool_catalog **catalog, struct pinpool_diag *diag)
+static int open_content(struct verify *verify, struct pinpool_pool *pool, struct pinpool_diag *diag)
 {
+	struct pinpool_info *info = &verify->info;
 	const void *base;
 	int err;
 
+	info->size = sizeof(*info);
 	err = pinpool_pool_get_info(pool, info);
 	if (err)
 		return diag_errno(diag, err, "pool");
@@ -303,7 +380,7 @@ static int open_content(struct pinpool_pool *pool, struct pinpool_info *info, st
 	if (err)
 		return diag_errno(diag, err, info->name);
 	verify->base = base;
-	err = pinpool_catalog_open(pool, catalog, diag);
+	err = pinpool_catalog_open(pool, &verify->catalog, diag);
 	if (err == -ENOENT && info->digest_kind != PINPOOL_DIGEST_XXH3_128_LIST)
 		return 0;
 	return err;
@@ -312,36 +389,24 @@ static int open_content(struct pinpool_pool *pool, struct pinpool_info *info, st
 int pinpool_verify(struct pinpool_pool *pool, const struct pinpool_verify_opts *user_opts,
 		   struct pinpool_verify_report *report, struct pinpool_diag *diag)
 {
-	struct pinpool_info info = {.size = sizeof(info)};
 	struct pinpool_verify_report result = {.size = sizeof(result)};
-	struct pinpool_catalog *catalog = NULL;
 	struct pinpool_verify_opts opts;
 	struct verify verify = {.opts = &opts};
-	pthread_condattr_t attr;
 	int err, bad_report;
 
 	err = opts_read(&opts, sizeof(opts), user_opts);
 	if (err)
 		return diag_set(diag, err, "pinpool_verify_opts", NULL, "options this library does not know");
-	err = open_content(pool, &info, &verify, &catalog, diag);
+	err = open_content(&verify, pool, diag);
 	if (err)
 		return err;
-	pthread_mutex_init(&verify.lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&verify.wake_caller, &attr);
-	pthread_condattr_destroy(&attr);
-
 	verify.start_ns = now_ns();
-	err = verify_content(&verify, catalog, &info, &result, diag);
+	err = verify_content(&verify, &result, diag);
 	result.elapsed_ns = now_ns() - verify.start_ns;
 	if (report && (!err || err == -EBADMSG)) {
 		bad_report = opts_write(report, &result, sizeof(result));
 		err = err ? err : bad_report;
 	}
-	pthread_cond_destroy(&verify.wake_caller);
-	pthread_mutex_destroy(&verify.lock);
-	if (catalog)
-		pinpool_catalog_close(catalog);
+	pinpool_catalog_close(verify.catalog);
 	return err;
 }

@@ -99,6 +99,8 @@ static const size_t entry_sizes[CATALOG_SECTION_TYPES] = {
 	[CATALOG_PACKINGS] = sizeof(struct catalog_packing),
 	[CATALOG_METADATA] = sizeof(struct catalog_metadata),
 	[CATALOG_VALUES] = 1,
+	[CATALOG_SHA256] = sizeof(struct catalog_sha256),
+	[CATALOG_RESTS] = sizeof(struct catalog_rest),
 };
 
 static int check_section(struct pinpool_catalog *catalog, const struct catalog_section *section, size_t table_end,
@@ -308,6 +310,19 @@ static int check_packings(const struct pinpool_catalog *catalog, const char *poo
 	return 0;
 }
 
+/* Sections with an entry for each of other things have just that many. */
+static int check_counts(const struct pinpool_catalog *catalog, const char *pool, struct pinpool_diag *diag)
+{
+	const struct section *sections = catalog->sections;
+	size_t sources = sections[CATALOG_SOURCES].count;
+
+	if (sections[CATALOG_SHA256].at && sections[CATALOG_SHA256].count != sections[CATALOG_TENSORS].count + sources)
+		return refuse(diag, pool, "there is not one SHA-256 for each tensor and source");
+	if (sections[CATALOG_RESTS].at && sections[CATALOG_RESTS].count != sources)
+		return refuse(diag, pool, "there is not one rest for each source");
+	return 0;
+}
+
 int pinpool_catalog_open(struct pinpool_pool *pool, struct pinpool_catalog **out, struct pinpool_diag *diag)
 {
 	struct pinpool_info info = {.size = sizeof(info)};
@@ -340,6 +355,8 @@ int pinpool_catalog_open(struct pinpool_pool *pool, struct pinpool_catalog **out
 		err = check_packings(catalog, pool->name, diag);
 	if (!err)
 		err = catalog_check_metadata(catalog, pool->name, diag);
+	if (!err)
+		err = check_counts(catalog, pool->name, diag);
 	if (err) {
 		pinpool_catalog_close(catalog);
 		return err;
@@ -356,9 +373,23 @@ void pinpool_catalog_close(struct pinpool_catalog *catalog)
 	free(catalog);
 }
 
-static int export_tensor(const struct pinpool_catalog *catalog, const struct catalog_tensor *from,
-			 struct pinpool_tensor *tensor)
+/* SHA-256 of a tensor, or of a source behind all of them. False, and nothing stored, if it is not known. */
+static bool read_sha256(const struct pinpool_catalog *catalog, size_t index, uint8_t out[PINPOOL_SHA256_BYTES])
 {
+	const struct catalog_sha256 *from;
+
+	if (!catalog->sections[CATALOG_SHA256].at)
+		return false;
+	from = entry(catalog, CATALOG_SHA256, index);
+	if (!(from->flags & CATALOG_HAS_DIGEST))
+		return false;
+	memcpy(out, from->digest, sizeof(from->digest));
+	return true;
+}
+
+static int export_tensor(const struct pinpool_catalog *catalog, size_t index, struct pinpool_tensor *tensor)
+{
+	const struct catalog_tensor *from = entry(catalog, CATALOG_TENSORS, index);
 	struct pinpool_tensor result = {
 		.size = sizeof(result),
 		.name = string(catalog, &from->name),
@@ -373,6 +404,7 @@ static int export_tensor(const struct pinpool_catalog *catalog, const struct cat
 	};
 
 	memcpy(result.digest, from->digest, sizeof(result.digest));
+	result.has_sha256 = read_sha256(catalog, index, result.sha256);
 	return opts_write(tensor, &result, sizeof(result));
 }
 
@@ -385,7 +417,7 @@ int pinpool_catalog_tensor(const struct pinpool_catalog *catalog, size_t index, 
 {
 	if (index >= catalog->sections[CATALOG_TENSORS].count)
 		return -ENOENT;
-	return export_tensor(catalog, entry(catalog, CATALOG_TENSORS, index), tensor);
+	return export_tensor(catalog, index, tensor);
 }
 
 int pinpool_catalog_find(const struct pinpool_catalog *catalog, const char *name, struct pinpool_tensor *tensor)
@@ -398,7 +430,8 @@ int pinpool_catalog_find(const struct pinpool_catalog *catalog, const char *name
 		int order = strcmp(name, string(catalog, &at->name));
 
 		if (!order)
-			return export_tensor(catalog, at, tensor);
+			return export_tensor(catalog, *(const uint32_t *)entry(catalog, CATALOG_NAME_ORDER, middle),
+					     tensor);
 		if (order < 0)
 			high = middle;
 		else
@@ -416,6 +449,7 @@ int pinpool_catalog_source(const struct pinpool_catalog *catalog, size_t index, 
 {
 	struct pinpool_source result = {.size = sizeof(result)};
 	const struct catalog_source *from;
+	const struct catalog_rest *rest;
 
 	if (index >= catalog->sections[CATALOG_SOURCES].count)
 		return -ENOENT;
@@ -428,6 +462,12 @@ int pinpool_catalog_source(const struct pinpool_catalog *catalog, size_t index, 
 	result.mtime_ns = from->mtime_ns;
 	result.has_digest = from->flags & CATALOG_HAS_DIGEST;
 	memcpy(result.digest, from->digest, sizeof(result.digest));
+	result.has_sha256 = read_sha256(catalog, catalog->sections[CATALOG_TENSORS].count + index, result.sha256);
+	if (catalog->sections[CATALOG_RESTS].at) {
+		rest = entry(catalog, CATALOG_RESTS, index);
+		result.has_rest_digest = rest->flags & CATALOG_HAS_DIGEST;
+		memcpy(result.rest_digest, rest->digest, sizeof(result.rest_digest));
+	}
 	return opts_write(source, &result, sizeof(result));
 }
 

@@ -38,6 +38,8 @@ enum catalog_section_type {
 	CATALOG_PACKINGS = 6, /* struct catalog_packing, in strict order of the bytes of their names; may be absent */
 	CATALOG_METADATA = 7, /* struct catalog_metadata, in strict order of key, then source; may be absent */
 	CATALOG_VALUES = 8, /* bytes, what metadata says; there if CATALOG_METADATA is */
+	CATALOG_SHA256 = 9, /* struct catalog_sha256, of every tensor in order, then of every source; may be absent */
+	CATALOG_RESTS = 10, /* struct catalog_rest, of every source; may be absent */
 	CATALOG_SECTION_TYPES /* one more than the last one known */
 };
 
@@ -66,7 +68,7 @@ struct catalog_string {
 	uint32_t bytes; /* without the NUL */
 };
 
-/* In the flags of tensors, sources and packings. */
+/* In the flags of tensors, sources, packings, and of what is said of them elsewhere. */
 #define CATALOG_HAS_DIGEST 1U
 
 struct catalog_tensor {
@@ -123,6 +125,19 @@ struct catalog_metadata {
 	uint32_t reserved;
 };
 
+struct catalog_sha256 {
+	uint32_t flags;
+	uint32_t reserved;
+	uint8_t digest[PINPOOL_SHA256_BYTES];
+};
+
+/* Of what belongs to no tensor of a source: its header, gaps. One after the other, in the order of offset. */
+struct catalog_rest {
+	uint32_t flags;
+	uint32_t reserved;
+	uint8_t digest[PINPOOL_DIGEST_BYTES]; /* XXH3-128 */
+};
+
 /* At capacity - CATALOG_FOOTER_BYTES; the rest of those bytes is zero. */
 struct catalog_footer {
 	char magic[8];
@@ -140,6 +155,8 @@ _Static_assert(sizeof(struct catalog_tensor) == 64, "no holes");
 _Static_assert(sizeof(struct catalog_source) == 72, "no holes");
 _Static_assert(sizeof(struct catalog_packing) == 128, "no holes");
 _Static_assert(sizeof(struct catalog_metadata) == 48, "no holes");
+_Static_assert(sizeof(struct catalog_sha256) == 40, "no holes");
+_Static_assert(sizeof(struct catalog_rest) == 24, "no holes");
 _Static_assert(sizeof(struct catalog_footer) == 56, "no holes");
 
 #endif

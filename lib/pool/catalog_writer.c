@@ -31,6 +31,10 @@ struct catalog_writer {
 	struct table packings; /* struct catalog_packing */
 	struct table metadata; /* struct catalog_metadata */
 	struct table values; /* char */
+	bool want_sha256;
+	bool want_rests;
+	struct catalog_sha256 *sha256; /* of tensors, then of sources; from seal on, if wanted */
+	struct catalog_rest *rests;
 	uint32_t *by_offset;
 	uint32_t *by_name;
 };
@@ -76,6 +80,8 @@ void catalog_writer_free(struct catalog_writer *writer)
 	free(writer->packings.at);
 	free(writer->metadata.at);
 	free(writer->values.at);
+	free(writer->sha256);
+	free(writer->rests);
 	free(writer->by_offset);
 	free(writer->by_name);
 	free(writer);
@@ -150,6 +156,16 @@ int catalog_writer_add_tensor(struct catalog_writer *writer, const struct pinpoo
 	return err ? err : (int)writer->tensors.count - 1;
 }
 
+void catalog_writer_want_sha256(struct catalog_writer *writer)
+{
+	writer->want_sha256 = true;
+}
+
+void catalog_writer_want_rests(struct catalog_writer *writer)
+{
+	writer->want_rests = true;
+}
+
 void catalog_writer_source_digest(struct catalog_writer *writer, size_t index,
 				  const uint8_t digest[PINPOOL_DIGEST_BYTES])
 {
@@ -166,6 +182,30 @@ void catalog_writer_tensor_digest(struct catalog_writer *writer, size_t index,
 
 	entry->flags |= CATALOG_HAS_DIGEST;
 	memcpy(entry->digest, digest, sizeof(entry->digest));
+}
+
+static void store_sha256(struct catalog_sha256 *entry, const uint8_t sha256[PINPOOL_SHA256_BYTES])
+{
+	entry->flags |= CATALOG_HAS_DIGEST;
+	memcpy(entry->digest, sha256, sizeof(entry->digest));
+}
+
+void catalog_writer_source_sha256(struct catalog_writer *writer, size_t index,
+				  const uint8_t sha256[PINPOOL_SHA256_BYTES])
+{
+	store_sha256(&writer->sha256[writer->tensors.count + index], sha256);
+}
+
+void catalog_writer_tensor_sha256(struct catalog_writer *writer, size_t index,
+				  const uint8_t sha256[PINPOOL_SHA256_BYTES])
+{
+	store_sha256(&writer->sha256[index], sha256);
+}
+
+void catalog_writer_source_rest(struct catalog_writer *writer, size_t index, const uint8_t digest[PINPOOL_DIGEST_BYTES])
+{
+	writer->rests[index].flags |= CATALOG_HAS_DIGEST;
+	memcpy(writer->rests[index].digest, digest, sizeof(writer->rests[index].digest));
 }
 
 int catalog_writer_add_packing(struct catalog_writer *writer, const struct pinpool_packed *packed)
@@ -286,36 +326,41 @@ static uint64_t align_up(uint64_t value, uint64_t to)
 
 static struct layout lay_out(const struct catalog_writer *writer)
 {
-	/* Some are only there if they hold something; readers do without what metadata says. */
-	const size_t packings = writer->packings.count, metadata = writer->metadata.count;
+	const uint32_t required = CATALOG_SECTION_REQUIRED;
+	const size_t tensors = writer->tensors.count, sources = writer->sources.count;
+	/* Without the others, a reader knows less and nothing wrong. */
 	const struct {
 		uint32_t type;
 		uint32_t flags;
+		bool always; /* also if it holds nothing */
 		size_t size;
 		size_t count;
-		bool there;
 	} contents[] = {
-		{CATALOG_TENSORS, CATALOG_SECTION_REQUIRED, sizeof(struct catalog_tensor), writer->tensors.count, true},
-		{CATALOG_NAME_ORDER, CATALOG_SECTION_REQUIRED, sizeof(uint32_t), writer->tensors.count, true},
-		{CATALOG_EXTENTS, CATALOG_SECTION_REQUIRED, sizeof(uint64_t), writer->extents.count, true},
-		{CATALOG_SOURCES, CATALOG_SECTION_REQUIRED, sizeof(struct catalog_source), writer->sources.count, true},
-		{CATALOG_STRINGS, CATALOG_SECTION_REQUIRED, 1, writer->strings.count, true},
-		{CATALOG_PACKINGS, CATALOG_SECTION_REQUIRED, sizeof(struct catalog_packing), packings, packings},
-		{CATALOG_METADATA, 0, sizeof(struct catalog_metadata), metadata, metadata},
-		{CATALOG_VALUES, 0, 1, writer->values.count, metadata},
+		{CATALOG_TENSORS, required, true, sizeof(struct catalog_tensor), tensors},
+		{CATALOG_NAME_ORDER, required, true, sizeof(uint32_t), tensors},
+		{CATALOG_EXTENTS, required, true, sizeof(uint64_t), writer->extents.count},
+		{CATALOG_SOURCES, required, true, sizeof(struct catalog_source), sources},
+		{CATALOG_STRINGS, required, true, 1, writer->strings.count},
+		{CATALOG_PACKINGS, required, false, sizeof(struct catalog_packing), writer->packings.count},
+		{CATALOG_METADATA, 0, false, sizeof(struct catalog_metadata), writer->metadata.count},
+		{CATALOG_VALUES, 0, writer->metadata.count, 1, writer->values.count},
+		{CATALOG_SHA256, 0, false, sizeof(struct catalog_sha256), writer->want_sha256 ? tensors + sources : 0},
+		{CATALOG_RESTS, 0, false, sizeof(struct catalog_rest), writer->want_rests ? sources : 0},
 	};
+	const size_t known = sizeof(contents) / sizeof(contents[0]);
 	struct layout layout = {0};
-	uint64_t at = sizeof(struct catalog_header);
+	uint64_t at;
 
 	_Static_assert(sizeof(contents) / sizeof(contents[0]) == CATALOG_SECTION_TYPES - 1,
 		       "every section is laid out");
-	for (size_t i = 0; i < CATALOG_SECTION_TYPES - 1; i++)
-		at += contents[i].there * sizeof(layout.sections[0]);
-	for (size_t i = 0; i < CATALOG_SECTION_TYPES - 1; i++) {
-		if (!contents[i].there)
+	for (size_t i = 0; i < known; i++)
+		layout.count += contents[i].always || contents[i].count;
+	at = sizeof(struct catalog_header) + layout.count * sizeof(layout.sections[0]);
+	for (size_t i = 0, n = 0; i < known; i++) {
+		if (!contents[i].always && !contents[i].count)
 			continue;
 		at = align_up(at, CATALOG_ALIGN);
-		layout.sections[layout.count++] = (struct catalog_section){
+		layout.sections[n] = (struct catalog_section){
 			.type = contents[i].type,
 			.flags = contents[i].flags,
 			.offset = at,
@@ -323,10 +368,19 @@ static struct layout lay_out(const struct catalog_writer *writer)
 			.entry_bytes = (uint32_t)contents[i].size,
 			.entry_count = (uint32_t)contents[i].count,
 		};
-		at += contents[i].size * contents[i].count;
+		at += layout.sections[n++].bytes;
 	}
 	layout.bytes = at;
 	return layout;
+}
+
+/* Where the content of a section goes in @catalog; nowhere if it is not there. */
+static void *section_at(const struct layout *layout, enum catalog_section_type type, char *catalog)
+{
+	for (size_t i = 0; i < layout->count; i++)
+		if (layout->sections[i].type == type)
+			return catalog + layout->sections[i].offset;
+	return NULL;
 }
 
 int catalog_writer_seal(struct catalog_writer *writer, const char **duplicate)
@@ -341,6 +395,16 @@ int catalog_writer_seal(struct catalog_writer *writer, const char **duplicate)
 	writer->by_name = malloc((count + 1) * sizeof(uint32_t));
 	if (!writer->by_offset || !writer->by_name)
 		return -ENOMEM;
+	if (writer->want_sha256) {
+		writer->sha256 = calloc(count + writer->sources.count + 1, sizeof(*writer->sha256));
+		if (!writer->sha256)
+			return -ENOMEM;
+	}
+	if (writer->want_rests) {
+		writer->rests = calloc(writer->sources.count + 1, sizeof(*writer->rests));
+		if (!writer->rests)
+			return -ENOMEM;
+	}
 	for (uint32_t i = 0; i < count; i++)
 		writer->by_offset[i] = writer->by_name[i] = i;
 	qsort_r(writer->by_offset, count, sizeof(uint32_t), compare_offsets, writer);
@@ -393,23 +457,31 @@ static int write_tensors(const struct catalog_writer *writer, struct catalog_ten
 	return 0;
 }
 
-/* One section of @layout, made of what @writer has in a table as it will be there. */
-static void copy_section(const struct catalog_writer *writer, char *catalog, const struct catalog_section *section)
+static void copy_table(void *to, const struct table *table, size_t size)
 {
-	const struct table *const tables[CATALOG_SECTION_TYPES] = {
-		[CATALOG_EXTENTS] = &writer->extents,	[CATALOG_SOURCES] = &writer->sources,
-		[CATALOG_STRINGS] = &writer->strings,	[CATALOG_PACKINGS] = &writer->packings,
-		[CATALOG_METADATA] = &writer->metadata, [CATALOG_VALUES] = &writer->values,
-	};
-	const struct table *table = tables[section->type];
+	if (table->count)
+		memcpy(to, table->at, table->count * size);
+}
 
-	if (table && section->bytes)
-		memcpy(catalog + section->offset, table->at, section->bytes);
+/* In the order that the tensors have there, the sources behind them. */
+static void write_sha256(const struct catalog_writer *writer, struct catalog_sha256 *to)
+{
+	size_t count = writer->tensors.count;
+
+	for (size_t i = 0; i < count; i++)
+		to[i] = writer->sha256[writer->by_offset[i]];
+	if (writer->sources.count)
+		memcpy(to + count, writer->sha256 + count, writer->sources.count * sizeof(*to));
+}
+
+static void copy_rests(const struct catalog_writer *writer, struct catalog_rest *to)
+{
+	if (writer->sources.count)
+		memcpy(to, writer->rests, writer->sources.count * sizeof(*to));
 }
 
 static int build(const struct catalog_writer *writer, const struct layout *layout, uint64_t length, char *catalog)
 {
-	const struct catalog_section *sections = layout->sections;
 	struct catalog_header header = {
 		.version = CATALOG_VERSION,
 		.header_bytes = sizeof(header),
@@ -421,12 +493,19 @@ static int build(const struct catalog_writer *writer, const struct layout *layou
 
 	memcpy(header.magic, CATALOG_MAGIC, sizeof(header.magic));
 	memcpy(catalog, &header, sizeof(header));
-	memcpy(catalog + sizeof(header), sections, layout->count * sizeof(*sections));
-	for (size_t i = 0; i < layout->count; i++)
-		copy_section(writer, catalog, &sections[i]);
-	/* The first two are always there. */
-	return write_tensors(writer, (struct catalog_tensor *)(catalog + sections[CATALOG_TENSORS - 1].offset),
-			     (uint32_t *)(catalog + sections[CATALOG_NAME_ORDER - 1].offset));
+	memcpy(catalog + sizeof(header), layout->sections, layout->count * sizeof(layout->sections[0]));
+	copy_table(section_at(layout, CATALOG_EXTENTS, catalog), &writer->extents, sizeof(uint64_t));
+	copy_table(section_at(layout, CATALOG_SOURCES, catalog), &writer->sources, sizeof(struct catalog_source));
+	copy_table(section_at(layout, CATALOG_STRINGS, catalog), &writer->strings, 1);
+	copy_table(section_at(layout, CATALOG_PACKINGS, catalog), &writer->packings, sizeof(struct catalog_packing));
+	copy_table(section_at(layout, CATALOG_METADATA, catalog), &writer->metadata, sizeof(struct catalog_metadata));
+	copy_table(section_at(layout, CATALOG_VALUES, catalog), &writer->values, 1);
+	if (writer->want_sha256)
+		write_sha256(writer, section_at(layout, CATALOG_SHA256, catalog));
+	if (writer->want_rests)
+		copy_rests(writer, section_at(layout, CATALOG_RESTS, catalog));
+	return write_tensors(writer, section_at(layout, CATALOG_TENSORS, catalog),
+			     section_at(layout, CATALOG_NAME_ORDER, catalog));
 }
 
 int catalog_writer_write(const struct catalog_writer *writer, void *base, uint64_t capacity, uint64_t length)

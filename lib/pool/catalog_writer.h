@@ -19,10 +19,22 @@ void catalog_writer_free(struct catalog_writer *writer);
  */
 int catalog_writer_add_source(struct catalog_writer *writer, const struct pinpool_source *source);
 int catalog_writer_add_tensor(struct catalog_writer *writer, const struct pinpool_tensor *tensor);
+/* Leaves room for digests of every tensor and source that have sections of their own: SHA-256 and rests. Before seal.
+ */
+void catalog_writer_want_sha256(struct catalog_writer *writer);
+void catalog_writer_want_rests(struct catalog_writer *writer);
+
+/* After seal, by the index that add gave. The last three only if they were wanted. */
 void catalog_writer_source_digest(struct catalog_writer *writer, size_t index,
 				  const uint8_t digest[PINPOOL_DIGEST_BYTES]);
 void catalog_writer_tensor_digest(struct catalog_writer *writer, size_t index,
 				  const uint8_t digest[PINPOOL_DIGEST_BYTES]);
+void catalog_writer_source_sha256(struct catalog_writer *writer, size_t index,
+				  const uint8_t sha256[PINPOOL_SHA256_BYTES]);
+void catalog_writer_tensor_sha256(struct catalog_writer *writer, size_t index,
+				  const uint8_t sha256[PINPOOL_SHA256_BYTES]);
+void catalog_writer_source_rest(struct catalog_writer *writer, size_t index,
+				const uint8_t digest[PINPOOL_DIGEST_BYTES]);
 
 /*
  * Copies @packed (its size and data are ignored). Returns 0, -EINVAL (names that are none, impossible numbers),

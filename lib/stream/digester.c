@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
  * Digests while the bytes are still in cache: one thread follows the completed requests in order and feeds every
- * piece to the digest of its file and to that of its range before it goes on.
+ * piece to the digest of its file and to that of its range, or of the file's rest, before it goes on.
  */
 #include "stream/digest.h"
 #include "stream/internal.h"
@@ -20,6 +20,7 @@ struct digester {
 	/* Thread only: the file in work. */
 	XXH3_state_t *whole;
 	XXH3_state_t *part;
+	XXH3_state_t *rest;
 	size_t range; /* the one that @part is of, or the next */
 };
 
@@ -36,7 +37,7 @@ static void end_ranges(struct digester *digester, struct stream_file *file, uint
 /* One piece of @file, [@offset, @offset + @bytes), in order. */
 static void feed(struct digester *digester, struct stream_file *file, const char *data, uint64_t offset, size_t bytes)
 {
-	const uint64_t end = offset + bytes;
+	const uint64_t begin = offset, end = offset + bytes;
 
 	XXH3_128bits_update(digester->whole, data, bytes);
 	while (digester->range < file->range_count && file->ranges[digester->range].begin < end) {
@@ -44,12 +45,17 @@ static void feed(struct digester *digester, struct stream_file *file, const char
 		uint64_t from = range->begin > offset ? range->begin : offset;
 		uint64_t to = range->end < end ? range->end : end;
 
+		if (from > offset)
+			XXH3_128bits_update(digester->rest, data + (offset - begin), from - offset);
 		if (to > from)
-			XXH3_128bits_update(digester->part, data + (from - offset), to - from);
+			XXH3_128bits_update(digester->part, data + (from - begin), to - from);
+		offset = to > from ? to : from;
 		if (range->end > end)
 			break;
 		end_ranges(digester, file, range->end);
 	}
+	if (end > offset)
+		XXH3_128bits_update(digester->rest, data + (offset - begin), end - offset);
 }
 
 static void feed_request(struct digester *digester, const struct request *request)
@@ -64,18 +70,15 @@ static void feed_request(struct digester *digester, const struct request *reques
 	}
 }
 
-/* Waits until @request is complete. False if the run stopped. */
-static bool wait_for(struct run *run, const struct request *request)
+/* Waits until @request is complete. Returns how much memory is by then, or 0 if the run stopped. */
+static uint64_t wait_for(struct run *run, const struct request *request)
 {
-	bool stop;
+	uint64_t landed;
 
 	pthread_mutex_lock(&run->lock);
-	run->digest_next = request->index;
-	while (!run->complete[request->index] && !run->stop)
-		pthread_cond_wait(&run->wake_digest, &run->lock);
-	stop = run->stop;
+	landed = run_wait_beyond(run, request->memory);
 	pthread_mutex_unlock(&run->lock);
-	return !stop;
+	return landed;
 }
 
 static void digest_all(struct digester *digester)
@@ -85,25 +88,31 @@ static void digest_all(struct digester *digester)
 	struct request request;
 	struct cursor cursor = {0};
 	bool more = cursor_next(run, &cursor, &request);
+	uint64_t began, landed = 0;
 
 	for (size_t i = 0; i < job->count; i++) {
 		struct stream_file *file = &job->files[i];
 
 		XXH3_128bits_reset(digester->whole);
 		XXH3_128bits_reset(digester->part);
+		XXH3_128bits_reset(digester->rest);
 		digester->range = 0;
 		for (; more && request.file == i; more = cursor_next(run, &cursor, &request)) {
-			if (!wait_for(run, &request))
+			if (landed <= request.memory)
+				landed = wait_for(run, &request);
+			if (!landed)
 				return;
+			began = trace_begin(run);
 			feed_request(digester, &request);
+			trace_request(run, PINPOOL_TRACE_DIGEST, &request, 0, began);
 			if (job->landed)
 				job->landed(job->landed_arg, request.memory + request.bytes);
-			pthread_mutex_lock(&run->lock);
 			run->bytes_digested += request.bytes;
-			pthread_mutex_unlock(&run->lock);
+			run->digested = request.memory + request.bytes;
 		}
 		end_ranges(digester, file, file->source->size);
 		digest_final(digester->whole, file->digest);
+		digest_final(digester->rest, file->rest);
 	}
 }
 
@@ -124,6 +133,7 @@ static void digester_free(struct digester *digester)
 {
 	XXH3_freeState(digester->whole);
 	XXH3_freeState(digester->part);
+	XXH3_freeState(digester->rest);
 	free(digester);
 }
 
@@ -137,7 +147,8 @@ int digester_start(struct run *run, struct digester **out)
 	digester->run = run;
 	digester->whole = XXH3_createState();
 	digester->part = XXH3_createState();
-	if (!digester->whole || !digester->part) {
+	digester->rest = XXH3_createState();
+	if (!digester->whole || !digester->part || !digester->rest) {
 		digester_free(digester);
 		return -ENOMEM;
 	}

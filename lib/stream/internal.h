@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
  * Shared by the files of lib/stream: the plan (which requests there are), the run (what is known of it so far), and
- * the two halves that work on it, a reader (uring.c or threads.c) and the digester.
+ * the halves that work on it, a reader (uring.c or threads.c) and those who digest (digester.c, sha256.c).
  *
- * Requests are numbered in the order of memory. The reader marks each as it completes, in any order; the digester
- * takes them in order as far as they are complete.
+ * Requests are numbered in the order of memory. The reader marks each as it completes, in any order; who digests
+ * follows how far they are complete without a hole.
  */
 #ifndef PINPOOL_STREAM_INTERNAL_H
 #define PINPOOL_STREAM_INTERNAL_H
@@ -12,6 +12,7 @@
 #include "stream/stream.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 /* How long the calling thread sleeps at most before it looks at cancel and reports progress. */
 #define TICK_NS 100000000
@@ -50,15 +51,29 @@ struct run {
 	uint64_t start_ns;
 	uint64_t progress_ns;
 	uint64_t submitted;
+	size_t seen_file; /* of the tensor told last */
+	size_t seen_range;
+	uint64_t seen_before; /* tensors in the files before it */
+	uint64_t ranges; /* in all */
 
+	/* By those who digest. */
+	atomic_uint_fast64_t bytes_digested;
+	atomic_uint_fast64_t digested; /* memory before it is */
+	atomic_uint_fast64_t sha256_done;
+	uint64_t sha256_total;
+
+	pthread_mutex_t trace_lock; /* one event at a time */
 	pthread_mutex_t lock;
-	pthread_cond_t wake_digest; /* the next request in order is complete, or stop */
-	pthread_cond_t wake_caller; /* reader threads or the digester ended, or an error */
+	pthread_cond_t wake_digest; /* more is complete without a hole, or stop */
+	pthread_cond_t wake_caller; /* reader threads or those who digest ended, or an error */
 	/* Below: under the lock. */
 	uint8_t *complete; /* by request */
+	struct cursor cursor; /* behind @hole */
+	struct request hole; /* the first that is not complete; none if @whole */
+	bool whole;
+	uint64_t landed; /* memory before it is complete without a hole */
+	unsigned int waiting; /* threads in run_wait_beyond() */
 	uint64_t bytes_read;
-	uint64_t bytes_digested;
-	uint64_t digest_next; /* request that the digester needs next */
 	size_t file; /* latest file in work */
 	bool stop; /* start nothing more */
 	int error; /* the first */
@@ -84,6 +99,11 @@ bool run_stopped(struct run *run);
 void run_fail_eof(struct run *run, const struct request *request, uint64_t offset);
 /* Cancel and progress. Calling thread, every TICK_NS or so; cheap when nothing is due. */
 void run_tick(struct run *run);
+/*
+ * Waits until more memory than that before @offset is complete without a hole. Returns how much, or 0 if the run
+ * stopped. Those who digest, lock held.
+ */
+uint64_t run_wait_beyond(struct run *run, uint64_t offset);
 /* Sleeps until somebody wakes the caller or the next tick, and ticks. Calling thread, lock held. */
 void run_wait(struct run *run);
 
@@ -92,6 +112,24 @@ struct digester;
 int digester_start(struct run *run, struct digester **out);
 /* Waits for it, ticking; it ends when all is digested or the run stopped. */
 void digester_join(struct digester *digester);
+
+struct sha256;
+/*
+ * Starts threads for the SHA-256 that is wanted of files and ranges; *@out is NULL if none is. Returns 0, -EAGAIN,
+ * -ENOMEM, -EOPNOTSUPP (libcrypto has none).
+ */
+int sha256_start(struct run *run, struct sha256 **out, struct pinpool_diag *diag);
+/* Waits for them, ticking. */
+void sha256_join(struct sha256 *sha256);
+
+/* CLOCK_MONOTONIC. */
+uint64_t run_now(void);
+/* Now, for the event that begins, or 0 if nobody listens. Any thread. */
+uint64_t trace_begin(const struct run *run);
+/* An event that began at @begin_ns has ended. Any thread. */
+void trace_request(struct run *run, enum pinpool_trace_kind kind, const struct request *request, uint32_t thread,
+		   uint64_t begin_ns);
+void trace_sha256(struct run *run, size_t file, uint64_t offset, uint64_t bytes, uint32_t thread, uint64_t begin_ns);
 
 /*
  * Reads with io_uring. @io is PINPOOL_IO_URING_CMD, PINPOOL_IO_URING_FIXED or PINPOOL_IO_URING; with @may_fall_back a

@@ -41,14 +41,6 @@ const char *pinpool_io_name(enum pinpool_io io)
 	return NULL;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 bool cursor_next(const struct run *run, struct cursor *cursor, struct request *request)
 {
 	const struct stream_job *job = run->job;
@@ -76,14 +68,30 @@ bool cursor_next(const struct run *run, struct cursor *cursor, struct request *r
 
 void run_complete(struct run *run, const struct request *request)
 {
+	bool more = false;
+
 	pthread_mutex_lock(&run->lock);
 	run->complete[request->index] = 1;
 	run->bytes_read += request->bytes;
 	if (request->file > run->file)
 		run->file = request->file;
-	if (request->index == run->digest_next)
-		pthread_cond_signal(&run->wake_digest);
+	while (!run->whole && run->complete[run->hole.index]) {
+		run->landed = run->hole.memory + run->hole.bytes;
+		run->whole = !cursor_next(run, &run->cursor, &run->hole);
+		more = true;
+	}
+	if (more && run->waiting)
+		pthread_cond_broadcast(&run->wake_digest);
 	pthread_mutex_unlock(&run->lock);
+}
+
+uint64_t run_wait_beyond(struct run *run, uint64_t offset)
+{
+	run->waiting++;
+	while (run->landed <= offset && !run->stop)
+		pthread_cond_wait(&run->wake_digest, &run->lock);
+	run->waiting--;
+	return run->stop ? 0 : run->landed;
 }
 
 void run_fail(struct run *run, int err, const struct request *request, const struct pinpool_diag *why)
@@ -102,7 +110,7 @@ void run_fail(struct run *run, int err, const struct request *request, const str
 			diag_errno(&run->why, err, "load");
 	}
 	run->stop = true;
-	pthread_cond_signal(&run->wake_digest);
+	pthread_cond_broadcast(&run->wake_digest);
 	pthread_cond_signal(&run->wake_caller);
 	pthread_mutex_unlock(&run->lock);
 }
@@ -132,21 +140,63 @@ bool run_stopped(struct run *run)
 	return stop;
 }
 
+/* Bytes that are there and digested with all that is wanted. Lock held. */
+static uint64_t bytes_done(const struct run *run)
+{
+	uint64_t done = run->job->opts->no_digest ? run->bytes_read : run->bytes_digested;
+	double sha256 = run->sha256_total ? (double)run->sha256_done / (double)run->sha256_total : 1;
+
+	return (double)done < sha256 * (double)run->total_bytes ? done : (uint64_t)(sha256 * (double)run->total_bytes);
+}
+
+/* The tensor that the byte at @position of the memory is of, or that comes next. Positions only rise. */
+static void find_tensor(struct run *run, uint64_t position, struct pinpool_progress *progress)
+{
+	const struct stream_job *job = run->job;
+	const struct stream_file *file;
+
+	for (;; run->seen_file++) {
+		file = &job->files[run->seen_file];
+		while (run->seen_range < file->range_count &&
+		       file->offset + file->ranges[run->seen_range].end <= position)
+			run->seen_range++;
+		if (run->seen_range < file->range_count || run->seen_file + 1 == job->count)
+			break;
+		run->seen_before += file->range_count;
+		run->seen_range = 0;
+	}
+	progress->tensors = run->ranges;
+	if (run->seen_before + run->seen_range == run->ranges) {
+		/* Past the last one: it stays. */
+		if (!file->range_count)
+			return;
+		progress->tensor = file->ranges[file->range_count - 1].name;
+		progress->tensor_index = run->ranges - 1;
+		return;
+	}
+	progress->tensor = file->ranges[run->seen_range].name;
+	progress->tensor_index = run->seen_before + run->seen_range;
+}
+
 static int report_progress(struct run *run, uint64_t now)
 {
 	const struct pinpool_load_opts *opts = run->job->opts;
 	struct pinpool_progress progress;
+	uint64_t position;
 
 	if (!opts->progress)
 		return 0;
 	pthread_mutex_lock(&run->lock);
 	progress = (struct pinpool_progress){
-		.done = opts->no_digest ? run->bytes_read : run->bytes_digested,
+		.done = bytes_done(run),
 		.total = run->total_bytes,
 		.elapsed_ns = now - run->start_ns,
 		.file = run->job->count ? run->job->files[run->file].source->path : NULL,
 	};
+	position = opts->no_digest ? run->landed : run->digested;
 	pthread_mutex_unlock(&run->lock);
+	if (run->job->count)
+		find_tensor(run, position, &progress);
 	return opts->progress(opts->progress_arg, &progress);
 }
 
@@ -154,7 +204,7 @@ void run_tick(struct run *run)
 {
 	const struct pinpool_load_opts *opts = run->job->opts;
 	bool cancel = opts->cancel && *opts->cancel;
-	uint64_t now = now_ns();
+	uint64_t now = run_now();
 
 	if (!cancel && now - run->progress_ns < TICK_NS)
 		return;
@@ -203,6 +253,9 @@ static int make_plan(struct run *run, struct pinpool_diag *diag)
 	while (cursor_next(run, &cursor, &request))
 		run->total_bytes += request.bytes;
 	run->total_requests = cursor.index;
+	run->whole = !cursor_next(run, &run->cursor, &run->hole);
+	for (size_t i = 0; i < run->job->count; i++)
+		run->ranges += run->job->files[i].range_count;
 	run->complete = calloc(run->total_requests + 1, 1);
 	if (!run->complete)
 		return diag_errno(diag, -ENOMEM, "load");
@@ -306,6 +359,7 @@ int stream_run(const struct stream_job *job, struct stream_result *result, struc
 {
 	struct run run = {.job = job};
 	struct digester *digester = NULL;
+	struct sha256 *sha256 = NULL;
 	pthread_condattr_t attr;
 	int err;
 
@@ -319,6 +373,7 @@ int stream_run(const struct stream_job *job, struct stream_result *result, struc
 	if (err)
 		goto out_plan;
 
+	pthread_mutex_init(&run.trace_lock, NULL);
 	pthread_mutex_init(&run.lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -333,7 +388,10 @@ int stream_run(const struct stream_job *job, struct stream_result *result, struc
 			goto out_sync;
 		}
 	}
-	run.start_ns = run.progress_ns = now_ns();
+	run.start_ns = run.progress_ns = run_now();
+	err = sha256_start(&run, &sha256, diag);
+	if (err)
+		run_fail(&run, err, NULL, diag);
 	/* Cancelled before it began. */
 	run_tick(&run);
 	err = read_all(&run, result, diag);
@@ -341,7 +399,9 @@ int stream_run(const struct stream_job *job, struct stream_result *result, struc
 		run_fail(&run, err, NULL, diag);
 	if (digester)
 		digester_join(digester);
-	if (!run.error && report_progress(&run, now_ns()))
+	if (sha256)
+		sha256_join(sha256);
+	if (!run.error && report_progress(&run, run_now()))
 		run_fail(&run, -ECANCELED, NULL, NULL);
 	if (run.error && diag)
 		*diag = run.why;
@@ -357,6 +417,7 @@ out_sync:
 	pthread_cond_destroy(&run.wake_caller);
 	pthread_cond_destroy(&run.wake_digest);
 	pthread_mutex_destroy(&run.lock);
+	pthread_mutex_destroy(&run.trace_lock);
 out_plan:
 	free(run.complete);
 	return err;

@@ -12,11 +12,14 @@
 
 struct pinpool_ctx;
 
-/* A part of a file with a digest of its own. */
+/* A part of a file with a digest of its own, and with a SHA-256 if that is wanted. */
 struct stream_range {
 	uint64_t begin;
 	uint64_t end;
 	uint8_t digest[PINPOOL_DIGEST_BYTES]; /* result */
+	bool want_sha256;
+	uint8_t sha256[PINPOOL_SHA256_BYTES]; /* result */
+	const char *name; /* of the tensor, for progress, or NULL */
 };
 
 /**
@@ -26,6 +29,9 @@ struct stream_range {
  * @ranges: ascending, without overlap; may be empty ranges
  * @range_count: number of @ranges
  * @digest: result
+ * @rest: result, digest of what is in none of the @ranges, one after the other
+ * @want_sha256: whether @sha256 is wanted
+ * @sha256: result
  */
 struct stream_file {
 	struct source *source;
@@ -33,6 +39,9 @@ struct stream_file {
 	struct stream_range *ranges;
 	size_t range_count;
 	uint8_t digest[PINPOOL_DIGEST_BYTES];
+	uint8_t rest[PINPOOL_DIGEST_BYTES];
+	bool want_sha256;
+	uint8_t sha256[PINPOOL_SHA256_BYTES];
 };
 
 /**

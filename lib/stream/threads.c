@@ -11,6 +11,7 @@ struct readers {
 	/* Below: under the run's lock. */
 	struct cursor cursor;
 	uint32_t active;
+	uint32_t numbers; /* given to threads */
 };
 
 /* False at the end or when the run stopped. */
@@ -27,7 +28,8 @@ static bool take_request(struct readers *readers, struct request *request)
 	return more;
 }
 
-static void read_request(struct run *run, const struct request *request)
+/* By thread @number, from @began on. */
+static void read_request(struct run *run, const struct request *request, uint32_t number, uint64_t began)
 {
 	const struct source *source = run->job->files[request->file].source;
 	bool direct = source->direct_fd >= 0;
@@ -56,6 +58,8 @@ static void read_request(struct run *run, const struct request *request)
 		if (got % SOURCE_DIRECT_ALIGN)
 			direct = false;
 	}
+	/* Before anybody can begin with what it brought. */
+	trace_request(run, PINPOOL_TRACE_READ, request, number, began);
 	run_complete(run, request);
 }
 
@@ -64,9 +68,16 @@ static void *reader_main(void *arg)
 	struct readers *readers = arg;
 	struct run *run = readers->run;
 	struct request request;
+	uint64_t began;
+	uint32_t number;
 
-	while (take_request(readers, &request))
-		read_request(run, &request);
+	pthread_mutex_lock(&run->lock);
+	number = readers->numbers++;
+	pthread_mutex_unlock(&run->lock);
+	while (take_request(readers, &request)) {
+		began = trace_begin(run);
+		read_request(run, &request, number, began);
+	}
 	pthread_mutex_lock(&run->lock);
 	readers->active--;
 	pthread_cond_signal(&run->wake_caller);

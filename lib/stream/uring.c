@@ -61,6 +61,7 @@ static void queue_next(struct uring *uring)
 		if (uring->method->enter && !uring->method->enter(uring, flight))
 			return;
 		flight->direct = run->job->files[flight->request.file].source->direct_fd >= 0;
+		flight->began = trace_begin(run);
 		uring->cursor = cursor;
 		uring->idle_count--;
 		queue_flight(uring, index);
@@ -88,6 +89,8 @@ static void land(struct uring *uring, uint32_t index, int res)
 		run_fail(run, res, &flight->request, NULL);
 	}
 	if (flight->done == flight->request.bytes) {
+		/* Before anybody can begin with what it brought. */
+		trace_request(run, PINPOOL_TRACE_READ, &flight->request, index, flight->began);
 		run_complete(run, &flight->request);
 	} else if (!run_stopped(run)) {
 		queue_flight(uring, index);

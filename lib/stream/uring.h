@@ -20,6 +20,7 @@ struct flight {
 	bool direct;
 	bool fixed; /* counted in users of its window */
 	bool async; /* the kernel could not do it without blocking */
+	uint64_t began; /* for the trace */
 };
 
 struct uring;

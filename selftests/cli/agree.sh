@@ -14,7 +14,7 @@ section() {
 
 # Long options that a section of a page explains: those in bold at the start of a line.
 page_options() {
-	section "$1" OPTIONS | grep -E '^(\*|And those|Those)' | grep -oE -- '\*--[a-z-]+\*' | tr -d '*' | sort -u
+	section "$1" OPTIONS | grep -E '^(\*|And those|Those)' | grep -oE -- '\*--[a-z0-9-]+\*' | tr -d '*' | sort -u
 }
 
 # Those in tables, and words in capitals in what stands around them.
@@ -29,7 +29,7 @@ page_columns() {
 }
 
 help_options() {
-	pinpool "$@" --help | sed -n '/^Options:/,/^$/p' | grep -oE -- '^  (-.,|   ) --[a-z-]+' | grep -oE -- '--[a-z-]+' | sort -u
+	pinpool "$@" --help | sed -n '/^Options:/,/^$/p' | grep -oE -- '^  (-.,|   ) --[a-z0-9-]+' | grep -oE -- '--[a-z0-9-]+' | sort -u
 }
 
 listed() {

@@ -17,7 +17,7 @@ on_terminal() {
 
 # Bars in standard input, without the sequence that clears the rest of the line.
 bars() {
-	sed 's/\x1b\[K$//' | grep -E ' of 256M .* GB/s .* left$'
+	sed 's/\x1b\[K$//' | grep -E ' of 256M .* GB/s .* left(  [0-9]+/[0-9]+ .*)?$'
 }
 
 load='"$PINPOOL" load clitest "$work/zeros" --io pread --chunk 64K --depth 1'
@@ -27,8 +27,9 @@ all() {
 	on_terminal 80 "$load" >"$work/out"
 	bars <"$work/out" >"$work/bars"
 	check "there are bars" test -s "$work/bars"
-	same "each says how far, how fast and how long" "" "$(grep -vE \
-		'^clitest +[0-9]+% \[=*>? *\] +[0-9.]+[BKM] of 256M +[0-9.]+ GB/s +[0-9]+:[0-9]{2} left$' "$work/bars")"
+	same "each says how far, how fast, how long and which tensor" "" "$(grep -vE \
+		'^clitest +[0-9]+% \[=*>? *\] +[0-9.]+[BKM] of 256M +[0-9.]+ GB/s +[0-9]+:[0-9]{2} left  1/1 zeros$' \
+		"$work/bars")"
 	same "none is wider than the terminal" "" "$(grep -E '.{80}' "$work/bars")"
 	same "it is taken away before the report" 1 \
 		"$(grep -v '^$' "$work/out" | tail -n 1 | grep -c $'^\x1b\\[Kclitest: .* bytes in .* GB/s')"

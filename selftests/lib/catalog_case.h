@@ -14,6 +14,8 @@
 
 static const uint8_t digest_a[PINPOOL_DIGEST_BYTES] = {0xaa, 1, 2, 3};
 static const uint8_t digest_b[PINPOOL_DIGEST_BYTES] = {0xbb, 9, 8, 7};
+static const uint8_t sha_a[PINPOOL_SHA256_BYTES] = {0x5a, 1, [31] = 2};
+static const uint8_t sha_b[PINPOOL_SHA256_BYTES] = {0x5b, 3, [31] = 4};
 
 static const struct {
 	const char *name;
@@ -121,7 +123,7 @@ static const struct pinpool_metadata metadata[] = {
 
 #define METADATA (sizeof(metadata) / sizeof(metadata[0]))
 
-/* @packed: with packings and metadata. */
+/* @packed: with the sections that need not be there: packings, metadata, SHA-256, rests. */
 static inline struct catalog_writer *make_writer(bool packed)
 {
 	struct pinpool_source first = {
@@ -156,11 +158,20 @@ static inline struct catalog_writer *make_writer(bool packed)
 	for (size_t i = 0; i < METADATA && packed; i++)
 		if (catalog_writer_add_metadata(writer, &metadata[i]))
 			return NULL;
+	if (packed) {
+		catalog_writer_want_sha256(writer);
+		catalog_writer_want_rests(writer);
+	}
 	if (catalog_writer_seal(writer, &duplicate))
 		return NULL;
 	/* Digests come after the seal, when the bytes have been read. */
 	catalog_writer_source_digest(writer, 0, digest_a);
 	catalog_writer_tensor_digest(writer, 1, digest_b);
+	if (packed) {
+		catalog_writer_tensor_sha256(writer, 1, sha_b);
+		catalog_writer_source_sha256(writer, 1, sha_a);
+		catalog_writer_source_rest(writer, 0, digest_b);
+	}
 	return writer;
 }
 

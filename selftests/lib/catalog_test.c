@@ -33,12 +33,18 @@ TEST_F(catalog, finds_every_tensor_as_it_was_written)
 		EXPECT_EQ((const char *)content + tensor.offset, tensor.data);
 		EXPECT_EQ(i == 1, tensor.has_digest);
 		EXPECT_EQ(i == 1, !memcmp(tensor.digest, digest_b, sizeof(digest_b)));
+		EXPECT_EQ(i == 1, tensor.has_sha256);
+		EXPECT_EQ(i == 1, !memcmp(tensor.sha256, sha_b, sizeof(sha_b)));
 	}
 	for (size_t i = 0; i < TENSORS; i++) {
 		ASSERT_EQ(0, pinpool_catalog_tensor(catalog, i, &tensor));
 		EXPECT_LE(offset, tensor.offset);
 		offset = tensor.offset;
 	}
+	/* By number as by name. */
+	ASSERT_EQ(0, pinpool_catalog_tensor(catalog, 0, &tensor));
+	EXPECT_STREQ(tensors[1].name, tensor.name);
+	EXPECT_TRUE(tensor.has_sha256 && !memcmp(tensor.sha256, sha_b, sizeof(sha_b)));
 	EXPECT_EQ(-ENOENT, pinpool_catalog_tensor(catalog, TENSORS, &tensor));
 	EXPECT_EQ(-ENOENT, pinpool_catalog_find(catalog, "layer.0", &tensor));
 	EXPECT_EQ(-ENOENT, pinpool_catalog_find(catalog, "zz", &tensor));
@@ -51,10 +57,14 @@ TEST_F(catalog, finds_every_tensor_as_it_was_written)
 	EXPECT_EQ(12, source.inode);
 	EXPECT_EQ(1700000000123456789, source.mtime_ns);
 	EXPECT_TRUE(source.has_digest && !memcmp(source.digest, digest_a, sizeof(digest_a)));
+	EXPECT_FALSE(source.has_sha256);
+	EXPECT_TRUE(source.has_rest_digest && !memcmp(source.rest_digest, digest_b, sizeof(digest_b)));
 	ASSERT_EQ(0, pinpool_catalog_source(catalog, 1, &source));
 	EXPECT_STREQ("/models/\xff no utf8", source.path);
 	EXPECT_EQ(2048, source.offset);
 	EXPECT_TRUE(source.has_digest && !memcmp(source.digest, digest_b, sizeof(digest_b)));
+	EXPECT_TRUE(source.has_sha256 && !memcmp(source.sha256, sha_a, sizeof(sha_a)));
+	EXPECT_FALSE(source.has_rest_digest);
 	EXPECT_EQ(-ENOENT, pinpool_catalog_source(catalog, 2, &source));
 	pinpool_catalog_close(catalog);
 	pinpool_pool_close(pool);

@@ -300,6 +300,22 @@ static bool digest_is(const uint8_t *data, size_t bytes, const uint8_t digest[PI
 	return !memcmp(canonical.digest, digest, sizeof(canonical.digest));
 }
 
+/* Moves together what is in no range of @file, whose bytes @data are. Returns how many they are. */
+static size_t keep_rest(uint8_t *data, size_t size, const struct stream_file *file)
+{
+	uint64_t from = 0;
+	size_t kept = 0;
+
+	for (size_t r = 0; r <= file->range_count; r++) {
+		uint64_t to = r < file->range_count ? file->ranges[r].begin : size;
+
+		memmove(data + kept, data + from, to - from);
+		kept += to - from;
+		from = r < file->range_count ? file->ranges[r].end : size;
+	}
+	return kept;
+}
+
 /* Bytes of every file, zeroes up to the next block, nothing beyond, and digests. */
 static void check(struct __test_metadata *_metadata, FIXTURE_DATA(stream) * self)
 {
@@ -320,6 +336,7 @@ static void check(struct __test_metadata *_metadata, FIXTURE_DATA(stream) * self
 				EXPECT_TRUE(digest_is(want + file->ranges[r].begin,
 						      file->ranges[r].end - file->ranges[r].begin,
 						      file->ranges[r].digest));
+			EXPECT_TRUE(digest_is(want, keep_rest(want, size, file), file->rest));
 		}
 		free(want);
 	}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/*
+ * Events of a run for whoever wants to see it. Each is told once it has ended, by the thread that it happened in, one
+ * at a time; nothing is kept, and nothing is measured unless somebody listens.
+ */
+#include "stream/internal.h"
+
+#include <time.h>
+
+uint64_t run_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t trace_begin(const struct run *run)
+{
+	return run->job->opts->trace ? run_now() : 0;
+}
+
+static void tell(struct run *run, struct pinpool_trace_event *event, size_t file)
+{
+	const struct pinpool_load_opts *opts = run->job->opts;
+
+	event->file = run->job->files[file].source->path;
+	event->end_ns = run_now();
+	pthread_mutex_lock(&run->trace_lock);
+	opts->trace(opts->trace_arg, event);
+	pthread_mutex_unlock(&run->trace_lock);
+}
+
+void trace_request(struct run *run, enum pinpool_trace_kind kind, const struct request *request, uint32_t thread,
+		   uint64_t begin_ns)
+{
+	struct pinpool_trace_event event = {
+		.kind = kind,
+		.thread = thread,
+		.chunk = request->index,
+		.offset = request->offset,
+		.bytes = request->bytes,
+		.begin_ns = begin_ns,
+	};
+
+	if (run->job->opts->trace)
+		tell(run, &event, request->file);
+}
+
+void trace_sha256(struct run *run, size_t file, uint64_t offset, uint64_t bytes, uint32_t thread, uint64_t begin_ns)
+{
+	struct pinpool_trace_event event = {
+		.kind = PINPOOL_TRACE_SHA256,
+		.thread = thread,
+		.chunk = PINPOOL_UNKNOWN,
+		.offset = offset,
+		.bytes = bytes,
+		.begin_ns = begin_ns,
+	};
+
+	if (run->job->opts->trace)
+		tell(run, &event, file);
+}
