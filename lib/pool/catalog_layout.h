@@ -33,6 +33,9 @@ enum catalog_section_type {
 	CATALOG_SOURCES = 4, /* struct catalog_source */
 	CATALOG_STRINGS = 5, /* bytes, each string with a NUL behind it */
 	CATALOG_PACKINGS = 6, /* struct catalog_packing, in strict order of the bytes of their names; may be absent */
+	CATALOG_SLICES =
+		8, /* struct catalog_slice, in strict order of their tensors; may be absent, and is not required */
+	CATALOG_PARTS = 9, /* struct catalog_part, in strict order of their sources; likewise */
 	CATALOG_SECTION_TYPES /* one more than the last one known */
 };
 
@@ -107,6 +110,21 @@ struct catalog_packing {
 	uint8_t base_digest[PINPOOL_DIGEST_BYTES];
 };
 
+/* A tensor that is a part of one in the file; its shape is that of the part. */
+struct catalog_slice {
+	uint32_t tensor; /* number of the tensor */
+	uint32_t dim;
+	uint64_t begin; /* in that dimension */
+	uint64_t extent; /* of the tensor in the file */
+};
+
+/* A source of which not all is there, or not in its order. */
+struct catalog_part {
+	uint32_t source; /* number of the source */
+	uint32_t reserved;
+	uint64_t bytes; /* of the file */
+};
+
 /* At capacity - CATALOG_FOOTER_BYTES; the rest of those bytes is zero. */
 struct catalog_footer {
 	char magic[8];
@@ -123,6 +141,8 @@ _Static_assert(sizeof(struct catalog_section) == 32, "no holes");
 _Static_assert(sizeof(struct catalog_tensor) == 64, "no holes");
 _Static_assert(sizeof(struct catalog_source) == 72, "no holes");
 _Static_assert(sizeof(struct catalog_packing) == 128, "no holes");
+_Static_assert(sizeof(struct catalog_slice) == 24, "no holes");
+_Static_assert(sizeof(struct catalog_part) == 16, "no holes");
 _Static_assert(sizeof(struct catalog_footer) == 56, "no holes");
 
 #endif

@@ -28,6 +28,8 @@ struct catalog_writer {
 	struct table extents; /* uint64_t */
 	struct table strings; /* char */
 	struct table packings; /* struct catalog_packing */
+	struct table slices; /* struct catalog_slice, of tensors by index */
+	struct table parts; /* struct catalog_part */
 	uint32_t *by_offset;
 	uint32_t *by_name;
 };
@@ -71,6 +73,8 @@ void catalog_writer_free(struct catalog_writer *writer)
 	free(writer->extents.at);
 	free(writer->strings.at);
 	free(writer->packings.at);
+	free(writer->slices.at);
+	free(writer->parts.at);
 	free(writer->by_offset);
 	free(writer->by_name);
 	free(writer);
@@ -96,6 +100,10 @@ int catalog_writer_add_source(struct catalog_writer *writer, const struct pinpoo
 		.mtime_ns = source->mtime_ns,
 		.flags = source->has_digest ? CATALOG_HAS_DIGEST : 0,
 	};
+	const struct catalog_part part = {
+		.source = (uint32_t)writer->sources.count,
+		.bytes = source->file_bytes,
+	};
 	int err;
 
 	if (!catalog_range_within(source->offset, source->bytes, UINT64_MAX))
@@ -105,6 +113,8 @@ int catalog_writer_add_source(struct catalog_writer *writer, const struct pinpoo
 	err = add_string(writer, source->path, &entry.path);
 	if (!err)
 		err = add_string(writer, source->format, &entry.format);
+	if (!err && source->part)
+		err = table_add(&writer->parts, &part, 1, sizeof(part));
 	if (!err)
 		err = table_add(&writer->sources, &entry, 1, sizeof(entry));
 	return err ? err : (int)writer->sources.count - 1;
@@ -127,19 +137,29 @@ int catalog_writer_add_tensor(struct catalog_writer *writer, const struct pinpoo
 		.source = tensor->source,
 		.flags = tensor->has_digest ? CATALOG_HAS_DIGEST : 0,
 	};
+	const struct catalog_slice slice = {
+		.tensor = (uint32_t)writer->tensors.count,
+		.dim = tensor->slice_dim,
+		.begin = tensor->slice_begin,
+		.extent = tensor->slice_extent,
+	};
 	int err;
 
 	if (writer->tensors.count == INT_MAX)
 		return -EOVERFLOW;
 	if (!utf8_is_valid(tensor->name, strlen(tensor->name)) || tensor->source >= writer->sources.count ||
 	    !catalog_shape_fills(tensor->dtype, tensor->ndim, tensor->shape, tensor->bytes) ||
-	    !within_source(&sources[tensor->source], tensor->offset, tensor->bytes))
+	    !within_source(&sources[tensor->source], tensor->offset, tensor->bytes) ||
+	    (tensor->sliced &&
+	     !catalog_slice_is_sound(tensor->ndim, tensor->shape, slice.dim, slice.begin, slice.extent)))
 		return -EINVAL;
 	if (tensor->has_digest)
 		memcpy(entry.digest, tensor->digest, sizeof(entry.digest));
 	err = add_string(writer, tensor->name, &entry.name);
 	if (!err)
 		err = table_add(&writer->extents, tensor->shape, tensor->ndim, sizeof(uint64_t));
+	if (!err && tensor->sliced)
+		err = table_add(&writer->slices, &slice, 1, sizeof(slice));
 	if (!err)
 		err = table_add(&writer->tensors, &entry, 1, sizeof(entry));
 	return err ? err : (int)writer->tensors.count - 1;
@@ -242,38 +262,55 @@ static uint64_t align_up(uint64_t value, uint64_t to)
 
 static struct layout lay_out(const struct catalog_writer *writer)
 {
+	const uint32_t required = CATALOG_SECTION_REQUIRED;
 	const struct {
 		uint32_t type;
+		uint32_t flags;
+		bool always; /* also if it holds nothing */
 		size_t size;
 		size_t count;
 	} contents[] = {
-		{CATALOG_TENSORS, sizeof(struct catalog_tensor), writer->tensors.count},
-		{CATALOG_NAME_ORDER, sizeof(uint32_t), writer->tensors.count},
-		{CATALOG_EXTENTS, sizeof(uint64_t), writer->extents.count},
-		{CATALOG_SOURCES, sizeof(struct catalog_source), writer->sources.count},
-		{CATALOG_STRINGS, 1, writer->strings.count},
-		{CATALOG_PACKINGS, sizeof(struct catalog_packing), writer->packings.count},
+		{CATALOG_TENSORS, required, true, sizeof(struct catalog_tensor), writer->tensors.count},
+		{CATALOG_NAME_ORDER, required, true, sizeof(uint32_t), writer->tensors.count},
+		{CATALOG_EXTENTS, required, true, sizeof(uint64_t), writer->extents.count},
+		{CATALOG_SOURCES, required, true, sizeof(struct catalog_source), writer->sources.count},
+		{CATALOG_STRINGS, required, true, 1, writer->strings.count},
+		{CATALOG_PACKINGS, required, false, sizeof(struct catalog_packing), writer->packings.count},
+		{CATALOG_SLICES, 0, false, sizeof(struct catalog_slice), writer->slices.count},
+		{CATALOG_PARTS, 0, false, sizeof(struct catalog_part), writer->parts.count},
 	};
-	/* The last one is only there if it holds something. */
-	struct layout layout = {.count = CATALOG_SECTION_TYPES - 1 - !writer->packings.count};
-	uint64_t at = sizeof(struct catalog_header) + layout.count * sizeof(layout.sections[0]);
+	const size_t known = sizeof(contents) / sizeof(contents[0]);
+	struct layout layout = {0};
+	uint64_t at;
 
-	_Static_assert(sizeof(contents) / sizeof(contents[0]) == CATALOG_SECTION_TYPES - 1,
-		       "every section is laid out");
-	for (size_t i = 0; i < layout.count; i++) {
+	for (size_t i = 0; i < known; i++)
+		layout.count += contents[i].always || contents[i].count;
+	at = sizeof(struct catalog_header) + layout.count * sizeof(layout.sections[0]);
+	for (size_t i = 0, n = 0; i < known; i++) {
+		if (!contents[i].always && !contents[i].count)
+			continue;
 		at = align_up(at, CATALOG_ALIGN);
-		layout.sections[i] = (struct catalog_section){
+		layout.sections[n] = (struct catalog_section){
 			.type = contents[i].type,
-			.flags = CATALOG_SECTION_REQUIRED,
+			.flags = contents[i].flags,
 			.offset = at,
 			.bytes = contents[i].size * contents[i].count,
 			.entry_bytes = (uint32_t)contents[i].size,
 			.entry_count = (uint32_t)contents[i].count,
 		};
-		at += layout.sections[i].bytes;
+		at += layout.sections[n++].bytes;
 	}
 	layout.bytes = at;
 	return layout;
+}
+
+/* Where the content of a section goes in @catalog; nowhere if it is not there. */
+static void *section_at(const struct layout *layout, enum catalog_section_type type, char *catalog)
+{
+	for (size_t i = 0; i < layout->count; i++)
+		if (layout->sections[i].type == type)
+			return catalog + layout->sections[i].offset;
+	return NULL;
 }
 
 int catalog_writer_seal(struct catalog_writer *writer, const char **duplicate)
@@ -313,8 +350,16 @@ uint64_t catalog_writer_capacity(const struct catalog_writer *writer, uint64_t l
 	return align_up(length + lay_out(writer).bytes, CATALOG_ALIGN) + CATALOG_ALIGN + CATALOG_FOOTER_BYTES;
 }
 
-/* The tensors in order of offset, and by name the numbers they have in that order. */
-static int write_tensors(const struct catalog_writer *writer, struct catalog_tensor *tensors, uint32_t *names)
+static int compare_slices(const void *a, const void *b)
+{
+	uint32_t x = ((const struct catalog_slice *)a)->tensor, y = ((const struct catalog_slice *)b)->tensor;
+
+	return x < y ? -1 : x > y;
+}
+
+/* The tensors in order of offset, by name the numbers they have in that order, and slices by these numbers. */
+static int write_tensors(const struct catalog_writer *writer, struct catalog_tensor *tensors, uint32_t *names,
+			 struct catalog_slice *slices)
 {
 	size_t count = writer->tensors.count;
 	uint32_t *position = malloc((count + 1) * sizeof(uint32_t));
@@ -327,19 +372,24 @@ static int write_tensors(const struct catalog_writer *writer, struct catalog_ten
 	}
 	for (size_t i = 0; i < count; i++)
 		names[i] = position[writer->by_name[i]];
+	for (size_t i = 0; i < writer->slices.count; i++) {
+		slices[i] = ((const struct catalog_slice *)writer->slices.at)[i];
+		slices[i].tensor = position[slices[i].tensor];
+	}
+	if (writer->slices.count)
+		qsort(slices, writer->slices.count, sizeof(*slices), compare_slices);
 	free(position);
 	return 0;
 }
 
-static void copy_section(char *catalog, const struct catalog_section *section, const struct table *table)
+static void copy_table(void *to, const struct table *table, size_t size)
 {
-	if (section->bytes)
-		memcpy(catalog + section->offset, table->at, section->bytes);
+	if (table->count)
+		memcpy(to, table->at, table->count * size);
 }
 
 static int build(const struct catalog_writer *writer, const struct layout *layout, uint64_t length, char *catalog)
 {
-	const struct catalog_section *sections = layout->sections;
 	struct catalog_header header = {
 		.version = CATALOG_VERSION,
 		.header_bytes = sizeof(header),
@@ -351,13 +401,15 @@ static int build(const struct catalog_writer *writer, const struct layout *layou
 
 	memcpy(header.magic, CATALOG_MAGIC, sizeof(header.magic));
 	memcpy(catalog, &header, sizeof(header));
-	memcpy(catalog + sizeof(header), sections, layout->count * sizeof(*sections));
-	copy_section(catalog, &sections[CATALOG_EXTENTS - 1], &writer->extents);
-	copy_section(catalog, &sections[CATALOG_SOURCES - 1], &writer->sources);
-	copy_section(catalog, &sections[CATALOG_STRINGS - 1], &writer->strings);
-	copy_section(catalog, &sections[CATALOG_PACKINGS - 1], &writer->packings);
-	return write_tensors(writer, (struct catalog_tensor *)(catalog + sections[CATALOG_TENSORS - 1].offset),
-			     (uint32_t *)(catalog + sections[CATALOG_NAME_ORDER - 1].offset));
+	memcpy(catalog + sizeof(header), layout->sections, layout->count * sizeof(layout->sections[0]));
+	copy_table(section_at(layout, CATALOG_EXTENTS, catalog), &writer->extents, sizeof(uint64_t));
+	copy_table(section_at(layout, CATALOG_SOURCES, catalog), &writer->sources, sizeof(struct catalog_source));
+	copy_table(section_at(layout, CATALOG_STRINGS, catalog), &writer->strings, 1);
+	copy_table(section_at(layout, CATALOG_PACKINGS, catalog), &writer->packings, sizeof(struct catalog_packing));
+	copy_table(section_at(layout, CATALOG_PARTS, catalog), &writer->parts, sizeof(struct catalog_part));
+	return write_tensors(writer, section_at(layout, CATALOG_TENSORS, catalog),
+			     section_at(layout, CATALOG_NAME_ORDER, catalog),
+			     section_at(layout, CATALOG_SLICES, catalog));
 }
 
 int catalog_writer_write(const struct catalog_writer *writer, void *base, uint64_t capacity, uint64_t length)
