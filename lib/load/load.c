@@ -138,6 +138,22 @@ static int take_pool(struct load *load, struct pinpool_diag *diag)
 	return load->capacity < load->plan.capacity ? too_small(load, load->capacity, diag) : 0;
 }
 
+/* Pages for slices that the engine copies to their places, which of a pool on demand may not be there. */
+static int populate_gathered(struct load *load, struct pinpool_diag *diag)
+{
+	struct pinpool_info info = {.size = sizeof(info)};
+
+	if (pinpool_pool_get_info(load->pool, &info) || !info.on_demand)
+		return 0;
+	for (size_t i = 0; i < load->plan.file_count; i++) {
+		const struct stream_file *file = &load->plan.files[i];
+
+		if (file->width && populate_write((char *)load->base + file->offset, stream_file_bytes(file)))
+			return populate_failed(load->name, diag);
+	}
+	return 0;
+}
+
 static int stream_files(struct load *load, struct pinpool_diag *diag)
 {
 	uint64_t end = load->plan.length + -load->plan.length % SOURCE_DIRECT_ALIGN;
@@ -148,21 +164,24 @@ static int stream_files(struct load *load, struct pinpool_diag *diag)
 		/* No further than files reach: what is registered beyond would get pages for nothing. */
 		.capacity = end < load->capacity ? end : load->capacity,
 		.files = load->plan.files,
-		.count = load->plan.checkpoint.count,
+		.count = load->plan.file_count,
 		.opts = &load->opts,
 		.landed = load->follower ? load->follower->landed : NULL,
 		.landed_arg = load->follower ? load->follower->arg : NULL,
+		.content = load->plan.selection.whole ? NULL : load->plan.content,
 	};
 	int err;
 
 	load->start_ns = now_ns();
-	err = explain_fault(load, stream_run(&job, &load->result, diag), diag);
-	for (size_t i = 0; i < job.count && !err; i++)
-		err = source_check(job.files[i].source, diag);
+	err = populate_gathered(load, diag);
+	if (!err)
+		err = explain_fault(load, stream_run(&job, &load->result, diag), diag);
+	for (size_t i = 0; i < load->plan.checkpoint.count && !err; i++)
+		err = source_check(&load->plan.checkpoint.files[i].source, diag);
 	return err;
 }
 
-/* What is published: one file's digest is that of the content, several make a list. */
+/* What is published: one file's digest is that of the content, several make a list; a selection has its own. */
 static void make_commit(struct load *load)
 {
 	const struct plan *plan = &load->plan;
@@ -171,9 +190,10 @@ static void make_commit(struct load *load)
 	*commit = (struct pinpool_commit_opts){.size = sizeof(*commit), .length = plan->length};
 	if (load->opts.no_digest)
 		return;
-	if (plan->checkpoint.count == 1) {
+	if (!plan->selection.whole || plan->checkpoint.count == 1) {
 		commit->digest_kind = PINPOOL_DIGEST_XXH3_128;
-		memcpy(commit->digest, plan->files[0].digest, sizeof(commit->digest));
+		memcpy(commit->digest, plan->selection.whole ? plan->files[0].digest : plan->content,
+		       sizeof(commit->digest));
 		return;
 	}
 	commit->digest_kind = PINPOOL_DIGEST_XXH3_128_LIST;
@@ -237,7 +257,9 @@ static int fill_report(const struct load *load, struct pinpool_load_report *repo
 		.size = sizeof(result),
 		.elapsed_ns = now_ns() - load->start_ns,
 		.create_ns = load->create_ns,
-		.files = (uint32_t)load->plan.checkpoint.count,
+		.bytes = load->result.bytes,
+		.files = (uint32_t)load->plan.source_count,
+		.tensors = (uint32_t)load->plan.tensor_count,
 		.io = load->result.io,
 		.direct = load->result.direct,
 		.fixed_files = load->result.fixed_files,
@@ -247,10 +269,6 @@ static int fill_report(const struct load *load, struct pinpool_load_report *repo
 		.digest_kind = load->commit.digest_kind,
 	};
 
-	for (size_t i = 0; i < load->plan.checkpoint.count; i++) {
-		result.bytes += load->plan.checkpoint.files[i].source.size;
-		result.tensors += (uint32_t)load->plan.checkpoint.files[i].count;
-	}
 	memcpy(result.digest, load->commit.digest, sizeof(result.digest));
 	return opts_write(report, &result, sizeof(result));
 }
@@ -272,7 +290,7 @@ int load_followed(struct pinpool_ctx *ctx, const char *name, const char *path, c
 	err = find_commands(&load, diag);
 	if (err)
 		return err;
-	err = plan_make(&load.plan, path, diag);
+	err = plan_make(&load.plan, path, &load.opts, diag);
 	if (err)
 		return err;
 	err = take_pool(&load, diag);

@@ -118,23 +118,8 @@ static int add_tensors(struct pack *pack, const struct plan *plan, struct pinpoo
 {
 	int err = 0;
 
-	for (size_t i = 0; i < plan->checkpoint.count; i++) {
-		const struct format_file *file = &plan->checkpoint.files[i];
-
-		for (size_t t = 0; t < file->count && !err; t++) {
-			const struct format_tensor *from = &file->tensors[t];
-			const struct pinpool_tensor tensor = {
-				.name = from->name,
-				.dtype = from->dtype,
-				.ndim = from->ndim,
-				.shape = from->shape,
-				.offset = plan->files[i].offset + from->begin,
-				.bytes = from->end - from->begin,
-			};
-
-			err = pack_add(pack, &tensor, diag);
-		}
-	}
+	for (size_t i = 0; i < plan->tensor_count && !err; i++)
+		err = pack_add(pack, &plan->tensors[i], diag);
 	return err;
 }
 
@@ -164,17 +149,11 @@ static int begin(void *arg, struct pinpool_pool *pool, const struct plan *plan, 
 /* Digests of tensors, which the plan has in the order in which they were offered. */
 static void take_digests(struct pack *pack, const struct plan *plan)
 {
-	size_t offered = 0, i = 0;
+	for (size_t i = 0; i < pack->count; i++) {
+		struct pack_item *item = &pack->items[i];
 
-	for (size_t f = 0; f < plan->checkpoint.count; f++) {
-		const struct stream_file *file = &plan->files[f];
-
-		for (size_t r = 0; r < file->range_count; r++, offered++) {
-			if (i == pack->count || pack->items[i].number != offered)
-				continue;
-			memcpy(pack->items[i].digest, file->ranges[r].digest, sizeof(pack->items[i].digest));
-			pack->items[i++].has_digest = true;
-		}
+		memcpy(item->digest, plan->ranges[item->number].digest, sizeof(item->digest));
+		item->has_digest = true;
 	}
 }
 
