@@ -36,10 +36,17 @@ enum option_kind {
 	OPTION_FLAG, /* bool */
 	OPTION_COUNT, /* unsigned int, one more each time */
 	OPTION_TEXT, /* const char * */
+	OPTION_TEXTS, /* struct texts, one more each time */
 	OPTION_SIZE, /* uint64_t, bytes */
 	OPTION_NUMBER, /* int64_t from min to max */
 	OPTION_MODE, /* mode_t, octal, of the bits 0666 */
 	OPTION_CHOICE, /* int, index into choices */
+};
+
+/* What an option that may be given many times was given. */
+struct texts {
+	const char *at[64];
+	size_t count;
 };
 
 /* A table of options ends with a name of NULL. Values go to @offset of the command's arguments. */

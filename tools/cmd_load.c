@@ -21,8 +21,19 @@ struct load_args {
 	bool buffered;
 	bool quiet;
 	bool pack;
+	struct texts tensors;
+	struct texts rows;
+	struct texts columns;
+	int64_t rank;
+	int64_t ranks;
+	int order; /* enum pinpool_load_order */
 	struct pool_args pool;
 };
+
+static const char *const order_words[] = {"file", "layer", NULL};
+
+_Static_assert(PINPOOL_LOAD_ORDER_FILE == 0 && PINPOOL_LOAD_ORDER_LAYER == 1,
+	       "order_words follows enum pinpool_load_order");
 
 static const char *const io_words[] = {"auto", "fixed", "uring", "pread", "uring-cmd", NULL};
 
@@ -43,6 +54,17 @@ static const struct option_spec options[] = {
 	       struct load_args, no_digest),
 	OPTION(0, "pack", NULL, "pack the tensors for the kernels of this processor on the way", OPTION_FLAG,
 	       struct load_args, pack),
+	OPTION(0, "tensor", "GLOB", "load only tensors with such names; may be given again", OPTION_TEXTS,
+	       struct load_args, tensors),
+	OPTION(0, "rank", "R", "load the part of rank R, from 0, of the tensors that are cut", OPTION_NUMBER,
+	       struct load_args, rank, .min = 0, .max = 65535),
+	OPTION(0, "of", "N", "number of ranks", OPTION_NUMBER, struct load_args, ranks, .min = 1, .max = 65536),
+	OPTION(0, "rows", "GLOB", "cut tensors with such names by rows; may be given again", OPTION_TEXTS,
+	       struct load_args, rows),
+	OPTION(0, "columns", "GLOB", "cut tensors with such names by columns; may be given again", OPTION_TEXTS,
+	       struct load_args, columns),
+	OPTION(0, "order", "ORDER", "how tensors follow one another in the pool", OPTION_CHOICE, struct load_args,
+	       order, .choices = order_words),
 	OPTION(0, "capacity", "SIZE", "make the pool larger than the files need", OPTION_SIZE, struct load_args,
 	       capacity),
 	POOL_OPTIONS(struct load_args, pool),
@@ -94,7 +116,11 @@ static int load(struct cli *cli, const struct load_args *args, const struct pinp
 	int err;
 	PINPOOL_OPTS(pinpool_load_opts, opts, .create = create, .io = args->io, .chunk_bytes = args->chunk,
 		     .queue_depth = args->depth, .no_digest = args->no_digest, .buffered = args->buffered,
-		     .progress = progress_draw, .progress_arg = &progress, .cancel = interrupt_begin());
+		     .progress = progress_draw, .progress_arg = &progress, .cancel = interrupt_begin(),
+		     .tensors = args->tensors.at, .tensor_count = args->tensors.count,
+		     .rank = args->ranks ? args->rank : 0, .ranks = args->ranks, .rows = args->rows.at,
+		     .row_count = args->rows.count, .columns = args->columns.at, .column_count = args->columns.count,
+		     .order = args->order);
 
 	progress_begin(&progress, name, args->quiet);
 	cli->progress = &progress;
@@ -126,6 +152,14 @@ static int run(struct cli *cli, const void *data, char **operands, int count)
 	if (args->pack && args->no_digest)
 		return error_usage(cli, "--pack", "leave one of them out",
 				   "needs digests, not together with --no-digest");
+	if ((args->rank >= 0) != (args->ranks > 0))
+		return error_usage(cli, args->ranks ? "--of" : "--rank", "such as --rank 0 --of 2",
+				   "--rank and --of go together");
+	if (args->rank >= args->ranks && args->ranks)
+		return error_usage(cli, "--rank", "count ranks from 0", "there are %lld ranks", (long long)args->ranks);
+	if ((args->rows.count || args->columns.count) && !args->ranks)
+		return error_usage(cli, args->rows.count ? "--rows" : "--columns", "such as --rank 0 --of 2",
+				   "says what is cut, but not for which rank");
 	status = pool_args_apply(cli, &args->pool, &create);
 	if (!status)
 		status = cli_open(cli);
@@ -141,6 +175,6 @@ const struct command command_load = {
 	.example = "  pinpool load lite model.safetensors",
 	.options = options,
 	.args_size = sizeof(struct load_args),
-	.defaults = &(const struct load_args){.pool = POOL_ARGS_DEFAULT},
+	.defaults = &(const struct load_args){.rank = -1, .pool = POOL_ARGS_DEFAULT},
 	.run = run,
 };

@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 
 enum {
-	MAX_OPTIONS = 32,
+	MAX_OPTIONS = 64,
 	/* getopt_long() gives LONG_BASE + index, above every letter. */
 	LONG_BASE = 256,
 };
@@ -102,6 +102,18 @@ static int store_mode(struct cli *cli, const struct option_spec *spec, mode_t *t
 	return STATUS_OK;
 }
 
+static int store_texts(struct cli *cli, const struct option_spec *spec, struct texts *to, const char *value)
+{
+	const size_t room = sizeof(to->at) / sizeof(to->at[0]);
+	char object[64];
+
+	snprintf(object, sizeof(object), "--%s", spec->name);
+	if (to->count == room)
+		return error_usage(cli, object, "use patterns", "given more than %zu times", room);
+	to->at[to->count++] = value;
+	return STATUS_OK;
+}
+
 static int store(struct cli *cli, const struct target *target, const char *value)
 {
 	const struct option_spec *spec = target->spec;
@@ -117,6 +129,8 @@ static int store(struct cli *cli, const struct target *target, const char *value
 	case OPTION_TEXT:
 		*(const char **)to = value;
 		return STATUS_OK;
+	case OPTION_TEXTS:
+		return store_texts(cli, spec, to, value);
 	case OPTION_SIZE:
 		if (size_parse(value, to) || !*(uint64_t *)to)
 			return bad_value(cli, spec, value, SIZE_WORDS);
