@@ -86,6 +86,10 @@ enum pinpool_load_order {
  * @columns: likewise, in their last dimension. Since 0.1.
  * @column_count: number of @columns. Since 0.1.
  * @order: how tensors follow one another. Since 0.1.
+ * @attach: a pool of this name that is READY and holds the same (the files' paths, inodes, sizes and times, the same
+ *	tensors of them) will do, and one that somebody is loading is waited for. Since 0.1.
+ * @attach_digest: with @attach, read the files again and compare their digests, or those of a selection's tensors, too.
+ *	Since 0.1.
  *
  * Unless all of every file is loaded in its order, the pool does not hold files but tensors, and slices of them, with
  * zeroes between.
@@ -110,6 +114,8 @@ struct pinpool_load_opts {
 	const char *const *columns;
 	size_t column_count;
 	enum pinpool_load_order order;
+	bool attach;
+	bool attach_digest;
 };
 
 /**
@@ -128,6 +134,7 @@ struct pinpool_load_opts {
  * @requests: read requests submitted
  * @digest_kind: kind of digest committed
  * @digest: the digest
+ * @attached: nothing was loaded: the pool holds the same already. Since 0.1.
  */
 struct pinpool_load_report {
 	size_t size;
@@ -144,6 +151,7 @@ struct pinpool_load_report {
 	uint64_t requests;
 	enum pinpool_digest_kind digest_kind;
 	uint8_t digest[PINPOOL_DIGEST_BYTES];
+	bool attached;
 };
 
 /**
@@ -153,10 +161,14 @@ struct pinpool_load_report {
  * @opts: options or NULL
  * @report: receives what was done, or NULL
  *
+ * With @attach, whoever comes while another loads the same waits for him, and takes over if he dies; he who comes later
+ * gets what is there.
+ *
  * On failure nothing is published: a pool that this call made is removed again, one that existed is EMPTY.
  *
  * Return: 0; -EBADMSG (the file breaks its format), -ESTALE (it changed meanwhile), -ENODATA (it ended early), -EIO,
- * -EEXIST (the pool is READY), -EBUSY (it is being loaded), -ENOSPC (it is too small), -EOPNOTSUPP (the forced path
+ * -EEXIST (the pool is READY; with @attach, and holds something else: @diag says what differs), -EBUSY (it is being
+ * loaded), -ENOSPC (it is too small), -EOPNOTSUPP (the forced path
  * does not work here, or a tensor has more than PINPOOL_NDIM_MAX dimensions), -EINVAL (an option, a tensor that cannot be
  * cut so, or not a regular file), -ENOENT (no such file, or a pattern matches no tensor), -ECANCELED, and what creating, opening and reading give. Since 0.1.
  */

@@ -5,6 +5,7 @@
  */
 #include "base/diag.h"
 #include "base/opts.h"
+#include "load/attach.h"
 #include "load/follow.h"
 #include "load/plan.h"
 #include "pool/backend.h"
@@ -21,6 +22,8 @@
 /* The kernel drops the pins of direct reads a moment after it reports their end; so long a commit is tried again. */
 #define COMMIT_WAIT_NS 2000000000u
 #define COMMIT_STEP_NS 1000000
+/* So long an EMPTY pool that cannot be begun is tried again by a load that attaches: somebody is about to begin. */
+#define BEGIN_WAIT_NS  2000000000u
 
 struct load {
 	struct pinpool_ctx *ctx;
@@ -30,6 +33,7 @@ struct load {
 	struct plan plan;
 	struct pinpool_pool *pool;
 	bool created;
+	bool attached;
 	bool commands; /* the module reads files by itself */
 	uint64_t create_ns;
 	uint64_t start_ns;
@@ -110,8 +114,8 @@ static int find_commands(struct load *load, struct pinpool_diag *diag)
 	return 0;
 }
 
-/* The pool, in state LOADING and mapped. */
-static int take_pool(struct load *load, struct pinpool_diag *diag)
+/* The pool, in state LOADING. */
+static int begin_pool(struct load *load, struct pinpool_diag *diag)
 {
 	struct pinpool_diag why = {0};
 	int err;
@@ -127,10 +131,83 @@ static int take_pool(struct load *load, struct pinpool_diag *diag)
 	if (err)
 		return err;
 	err = pinpool_pool_begin(load->pool, diag);
+	/* Somebody else was faster, with the pool that we made, too: it is his now. */
+	if (err == -EBUSY || err == -EROFS)
+		load->created = false;
 	if (err == -EROFS)
 		return diag_set(diag, -EEXIST, load->name, "choose another name, or remove the pool first",
 				"a pool of this name is READY");
-	if (err)
+	return err;
+}
+
+/* Whether what has the name is the pool that we hold: who waited for a load that failed may have one that is gone. */
+static bool has_name(const struct load *load)
+{
+	struct pinpool_info named = {.size = sizeof(named)}, held = {.size = sizeof(held)};
+
+	return !pinpool_pool_stat(load->ctx, load->name, &named, NULL) && !pinpool_pool_get_info(load->pool, &held) &&
+	       named.created_ns == held.created_ns;
+}
+
+static void drop_pool(struct load *load)
+{
+	if (load->pool)
+		pinpool_pool_abort(load->pool);
+	pinpool_pool_close(load->pool);
+	load->pool = NULL;
+}
+
+/* Attaches, or else the pool is LOADING: whoever finds it EMPTY, or gone, loads it, and the others wait for him. */
+static int attach_or_begin(struct load *load, struct pinpool_diag *diag)
+{
+	struct attach attach = {
+		.ctx = load->ctx,
+		.name = load->name,
+		.plan = &load->plan,
+		.opts = &load->opts,
+		.start_ns = now_ns(),
+	};
+	uint64_t start = attach.start_ns;
+	int err;
+
+	for (;;) {
+		uint64_t before = now_ns();
+
+		err = attach_try(&attach, diag);
+		load->attached = !err;
+		if (err != -EAGAIN && err != -ENOENT)
+			break;
+		/* It was waited for: who holds an EMPTY one now has only begun to. */
+		if (now_ns() - before > COMMIT_STEP_NS * 50u)
+			start = now_ns();
+		err = begin_pool(load, diag);
+		if (!err && has_name(load))
+			return 0;
+		if (err && err != -EBUSY && err != -EEXIST && err != -ENOENT)
+			return err;
+		drop_pool(load);
+		load->created = false;
+		if (err && now_ns() - start > BEGIN_WAIT_NS)
+			return err;
+		err = attach_sleep(&attach, diag);
+		if (err)
+			return err;
+	}
+	if (!err) {
+		load->start_ns = attach.start_ns;
+		load->commit.digest_kind = attach.info.digest_kind;
+		memcpy(load->commit.digest, attach.info.digest, sizeof(load->commit.digest));
+	}
+	return err;
+}
+
+/* The pool, in state LOADING and mapped; or attached to. */
+static int take_pool(struct load *load, struct pinpool_diag *diag)
+{
+	int err;
+
+	err = load->opts.attach ? attach_or_begin(load, diag) : begin_pool(load, diag);
+	if (err || load->attached)
 		return err;
 	err = pinpool_pool_map_writable(load->pool, &load->base, &load->capacity);
 	if (err)
@@ -243,12 +320,11 @@ static void undo(struct load *load)
 {
 	if (load->follower)
 		load->follower->stop(load->follower->arg);
-	/* Explicitly: a worker of io_uring may keep the file a moment longer than we do. */
-	if (load->pool)
-		pinpool_pool_abort(load->pool);
-	pinpool_pool_close(load->pool);
+	/* Before it is EMPTY, so that nobody who waits takes over what goes next. */
 	if (load->created && pinpool_pool_destroy(load->ctx, load->name, NULL))
 		ctx_log(load->ctx, PINPOOL_LOG_WARN, "%s: the pool made for the load could not be removed", load->name);
+	/* Explicitly: a worker of io_uring may keep the file a moment longer than we do. */
+	drop_pool(load);
 }
 
 static int fill_report(const struct load *load, struct pinpool_load_report *report)
@@ -267,10 +343,23 @@ static int fill_report(const struct load *load, struct pinpool_load_report *repo
 		.queue_depth = load->result.queue_depth,
 		.requests = load->result.requests,
 		.digest_kind = load->commit.digest_kind,
+		.attached = load->attached,
 	};
 
 	memcpy(result.digest, load->commit.digest, sizeof(result.digest));
 	return opts_write(report, &result, sizeof(result));
+}
+
+/* From LOADING to READY. */
+static int run(struct load *load, struct pinpool_diag *diag)
+{
+	int err = 0;
+
+	if (load->follower)
+		err = load->follower->begin(load->follower->arg, load->pool, &load->plan, load->base, diag);
+	if (!err)
+		err = stream_files(load, diag);
+	return err ? err : publish(load, diag);
 }
 
 int load_followed(struct pinpool_ctx *ctx, const char *name, const char *path, const struct pinpool_load_opts *opts,
@@ -294,12 +383,8 @@ int load_followed(struct pinpool_ctx *ctx, const char *name, const char *path, c
 	if (err)
 		return err;
 	err = take_pool(&load, diag);
-	if (!err && follower)
-		err = follower->begin(follower->arg, load.pool, &load.plan, load.base, diag);
-	if (!err)
-		err = stream_files(&load, diag);
-	if (!err)
-		err = publish(&load, diag);
+	if (!err && !load.attached)
+		err = run(&load, diag);
 	if (err)
 		undo(&load);
 	else
