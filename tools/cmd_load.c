@@ -21,6 +21,8 @@ struct load_args {
 	bool buffered;
 	bool quiet;
 	bool pack;
+	bool no_attach;
+	bool attach_digest;
 	struct texts tensors;
 	struct texts rows;
 	struct texts columns;
@@ -65,6 +67,10 @@ static const struct option_spec options[] = {
 	       struct load_args, columns),
 	OPTION(0, "order", "ORDER", "how tensors follow one another in the pool", OPTION_CHOICE, struct load_args,
 	       order, .choices = order_words),
+	OPTION(0, "no-attach", NULL, "fail if the pool is READY or is being loaded", OPTION_FLAG, struct load_args,
+	       no_attach),
+	OPTION(0, "attach-digest", NULL, "attach only after reading the files again", OPTION_FLAG, struct load_args,
+	       attach_digest),
 	OPTION(0, "capacity", "SIZE", "make the pool larger than the files need", OPTION_SIZE, struct load_args,
 	       capacity),
 	POOL_OPTIONS(struct load_args, pool),
@@ -82,6 +88,18 @@ static void report_line(const char *name, const struct pinpool_load_report *repo
 	       (unsigned long long)report->bytes, seconds, (double)report->bytes / seconds * 1e-9,
 	       pinpool_backend_name(info->backend), size_long(info->page_size, page), pinpool_io_name(report->io),
 	       report->direct ? "O_DIRECT" : "page cache", kind ? kind : "no digest", kind ? " " : "",
+	       kind ? digest_text(report->digest, digest) : "");
+}
+
+/* Nothing was loaded: the pool had the same already, or somebody else loaded it meanwhile. */
+static void attached_line(const char *name, const struct pinpool_load_report *report, const struct pinpool_info *info)
+{
+	char page[SIZE_TEXT_MAX], digest[DIGEST_TEXT_MAX];
+	const char *kind = digest_kind_name(report->digest_kind);
+
+	printf("%s: attached, %llu bytes that are there already, %.3f s, %s, %s pages, %s%s%s\n", name,
+	       (unsigned long long)info->length, (double)report->elapsed_ns * 1e-9, pinpool_backend_name(info->backend),
+	       size_long(info->page_size, page), kind ? kind : "no digest", kind ? " " : "",
 	       kind ? digest_text(report->digest, digest) : "");
 }
 
@@ -120,7 +138,7 @@ static int load(struct cli *cli, const struct load_args *args, const struct pinp
 		     .tensors = args->tensors.at, .tensor_count = args->tensors.count,
 		     .rank = args->ranks ? args->rank : 0, .ranks = args->ranks, .rows = args->rows.at,
 		     .row_count = args->rows.count, .columns = args->columns.at, .column_count = args->columns.count,
-		     .order = args->order);
+		     .order = args->order, .attach = !args->no_attach, .attach_digest = args->attach_digest);
 
 	progress_begin(&progress, name, args->quiet);
 	cli->progress = &progress;
@@ -135,8 +153,12 @@ static int load(struct cli *cli, const struct load_args *args, const struct pinp
 		err = pinpool_pool_stat(cli->ctx, name, &info, &diag);
 	if (err)
 		return error_diag(cli, err, &diag);
-	report_line(name, &report, &info);
-	if (args->pack)
+	if (report.attached)
+		attached_line(name, &report, &info);
+	else
+		report_line(name, &report, &info);
+	/* What is attached to may have been packed then. */
+	if (args->pack && packed.tensors)
 		pack_report_line(&packed, threads);
 	return STATUS_OK;
 }
@@ -149,6 +171,8 @@ static int run(struct cli *cli, const void *data, char **operands, int count)
 
 	if (args->chunk > UINT32_MAX)
 		return error_usage(cli, "--chunk", NULL, "larger than 16M");
+	if (args->no_attach && args->attach_digest)
+		return error_usage(cli, "--no-attach", "leave one of them out", "not together with --attach-digest");
 	if (args->pack && args->no_digest)
 		return error_usage(cli, "--pack", "leave one of them out",
 				   "needs digests, not together with --no-digest");
