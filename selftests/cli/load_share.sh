@@ -5,7 +5,7 @@
 . "$(dirname "$0")/common.bash"
 
 # Small where memory is (the VM), else large enough that a load takes long.
-if [[ ${PINPOOL_BACKEND-} == module ]]; then mib=64; else mib=192; fi
+if [[ ${PINPOOL_BACKEND-} == module ]]; then mib=64; else mib=128; fi
 
 attached='clitest: attached, * bytes that are there already, *.??? s, *, * pages, xxh3-128 *'
 
