@@ -147,7 +147,7 @@ static int compare_digests(const struct attach *attach, const struct pinpool_cat
 	uint64_t done = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		const struct selected *selected = &plan->selection.tensors[i];
+		const struct selected *selected = whole ? NULL : &plan->selection.tensors[i];
 		const struct source *from =
 			whole ? plan->files[i].source : &plan->checkpoint.files[selected->file].source;
 		uint64_t begin = whole ? 0 : selected->begin, end = whole ? from->size : selected->end;

@@ -226,7 +226,7 @@ static void check_slices(struct __test_metadata *_metadata, FIXTURE_DATA(select)
 	}
 }
 
-TEST_F(select, slices_of_every_width_make_the_whole_by_every_path)
+TEST_F_TIMEOUT(select, slices_of_every_width_make_the_whole_by_every_path, 120)
 {
 	static const char *const rows[] = {"w*"}, *const columns[] = {"w[!2]"};
 	struct whole wholes[WIDTHS];

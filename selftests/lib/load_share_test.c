@@ -281,7 +281,7 @@ static void join(struct loader *loader)
 	waitpid(loader->pid, NULL, 0);
 }
 
-TEST_F(share, of_many_at_once_one_loads)
+TEST_F_TIMEOUT(share, of_many_at_once_one_loads, 120)
 {
 	int loaded = 0;
 
@@ -300,7 +300,7 @@ TEST_F(share, of_many_at_once_one_loads)
 	}
 }
 
-TEST_F(share, who_waits_takes_over_when_the_loader_is_killed)
+TEST_F_TIMEOUT(share, who_waits_takes_over_when_the_loader_is_killed, 120)
 {
 	start(self, 0, true);
 	ASSERT_TRUE(wait_ticks(&self->loaders[0], 1));
@@ -324,7 +324,7 @@ TEST_F(share, who_waits_takes_over_when_the_loader_is_killed)
 }
 
 /* It removes the pool that it made; whoever waits makes another. */
-TEST_F(share, who_waits_takes_over_when_the_loader_gives_up)
+TEST_F_TIMEOUT(share, who_waits_takes_over_when_the_loader_gives_up, 120)
 {
 	start(self, 0, true);
 	ASSERT_TRUE(wait_ticks(&self->loaders[0], 1));
@@ -341,7 +341,7 @@ TEST_F(share, who_waits_takes_over_when_the_loader_gives_up)
 }
 
 /* The loader fails with it, whoever has seen the new file loads that. */
-TEST_F(share, a_file_that_is_replaced_meanwhile_is_loaded_anew)
+TEST_F_TIMEOUT(share, a_file_that_is_replaced_meanwhile_is_loaded_anew, 120)
 {
 	start(self, 0, true);
 	ASSERT_TRUE(wait_ticks(&self->loaders[0], 1));
@@ -358,7 +358,7 @@ TEST_F(share, a_file_that_is_replaced_meanwhile_is_loaded_anew)
 	EXPECT_LOADS(self->file, true);
 }
 
-TEST_F(share, waiting_can_be_cancelled_and_is_asked_for)
+TEST_F_TIMEOUT(share, waiting_can_be_cancelled_and_is_asked_for, 120)
 {
 	static volatile int cancel = 1;
 
