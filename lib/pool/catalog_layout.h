@@ -33,9 +33,8 @@ enum catalog_section_type {
 	CATALOG_SOURCES = 4, /* struct catalog_source */
 	CATALOG_STRINGS = 5, /* bytes, each string with a NUL behind it */
 	CATALOG_PACKINGS = 6, /* struct catalog_packing, in strict order of the bytes of their names; may be absent */
-	CATALOG_SLICES =
-		8, /* struct catalog_slice, in strict order of their tensors; may be absent, and is not required */
-	CATALOG_PARTS = 9, /* struct catalog_part, in strict order of their sources; likewise */
+	CATALOG_SLICES = 11, /* struct catalog_slice, in strict order of their tensors; not required, may be absent */
+	CATALOG_PARTS = 12, /* struct catalog_part, in strict order of their sources; not required, may be absent */
 	CATALOG_SECTION_TYPES /* one more than the last one known */
 };
 
