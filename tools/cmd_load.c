@@ -25,8 +25,21 @@ struct load_args {
 	int sha256; /* enum pinpool_sha256 */
 	const char *digests;
 	const char *trace;
+	bool no_attach;
+	bool attach_digest;
+	struct texts tensors;
+	struct texts rows;
+	struct texts columns;
+	int64_t rank;
+	int64_t ranks;
+	int order; /* enum pinpool_load_order */
 	struct pool_args pool;
 };
+
+static const char *const order_words[] = {"file", "layer", NULL};
+
+_Static_assert(PINPOOL_LOAD_ORDER_FILE == 0 && PINPOOL_LOAD_ORDER_LAYER == 1,
+	       "order_words follows enum pinpool_load_order");
 
 static const char *const io_words[] = {"auto", "fixed", "uring", "pread", "uring-cmd", NULL};
 
@@ -58,6 +71,21 @@ static const struct option_spec options[] = {
 	OPTION(0, "trace", "FILE", "write the load as a Chrome trace", OPTION_TEXT, struct load_args, trace),
 	OPTION(0, "pack", NULL, "pack the tensors for the kernels of this processor on the way", OPTION_FLAG,
 	       struct load_args, pack),
+	OPTION(0, "tensor", "GLOB", "load only tensors with such names; may be given again", OPTION_TEXTS,
+	       struct load_args, tensors),
+	OPTION(0, "rank", "R", "load the part of rank R, from 0, of the tensors that are cut", OPTION_NUMBER,
+	       struct load_args, rank, .min = 0, .max = 65535),
+	OPTION(0, "of", "N", "number of ranks", OPTION_NUMBER, struct load_args, ranks, .min = 1, .max = 65536),
+	OPTION(0, "rows", "GLOB", "cut tensors with such names by rows; may be given again", OPTION_TEXTS,
+	       struct load_args, rows),
+	OPTION(0, "columns", "GLOB", "cut tensors with such names by columns; may be given again", OPTION_TEXTS,
+	       struct load_args, columns),
+	OPTION(0, "order", "ORDER", "how tensors follow one another in the pool", OPTION_CHOICE, struct load_args,
+	       order, .choices = order_words),
+	OPTION(0, "no-attach", NULL, "fail if the pool is READY or is being loaded", OPTION_FLAG, struct load_args,
+	       no_attach),
+	OPTION(0, "attach-digest", NULL, "attach only after reading the files again", OPTION_FLAG, struct load_args,
+	       attach_digest),
 	OPTION(0, "capacity", "SIZE", "make the pool larger than the files need", OPTION_SIZE, struct load_args,
 	       capacity),
 	POOL_OPTIONS(struct load_args, pool),
@@ -75,6 +103,18 @@ static void report_line(const char *name, const struct pinpool_load_report *repo
 	       (unsigned long long)report->bytes, seconds, (double)report->bytes / seconds * 1e-9,
 	       pinpool_backend_name(info->backend), size_long(info->page_size, page), pinpool_io_name(report->io),
 	       report->direct ? "O_DIRECT" : "page cache", kind ? kind : "no digest", kind ? " " : "",
+	       kind ? digest_text(report->digest, digest) : "");
+}
+
+/* Nothing was loaded: the pool had the same already, or somebody else loaded it meanwhile. */
+static void attached_line(const char *name, const struct pinpool_load_report *report, const struct pinpool_info *info)
+{
+	char page[SIZE_TEXT_MAX], digest[DIGEST_TEXT_MAX];
+	const char *kind = digest_kind_name(report->digest_kind);
+
+	printf("%s: attached, %llu bytes that are there already, %.3f s, %s, %s pages, %s%s%s\n", name,
+	       (unsigned long long)info->length, (double)report->elapsed_ns * 1e-9, pinpool_backend_name(info->backend),
+	       size_long(info->page_size, page), kind ? kind : "no digest", kind ? " " : "",
 	       kind ? digest_text(report->digest, digest) : "");
 }
 
@@ -112,7 +152,11 @@ static int load(struct cli *cli, const struct load_args *args, const struct pinp
 	PINPOOL_OPTS(pinpool_load_opts, opts, .create = create, .io = args->io, .chunk_bytes = args->chunk,
 		     .queue_depth = args->depth, .no_digest = args->no_digest, .buffered = args->buffered,
 		     .progress = progress_draw, .progress_arg = &progress, .cancel = interrupt_begin(),
-		     .sha256 = args->sha256, .digests = args->digests);
+		     .sha256 = args->sha256, .digests = args->digests, .tensors = args->tensors.at,
+		     .tensor_count = args->tensors.count, .rank = args->ranks ? args->rank : 0, .ranks = args->ranks,
+		     .rows = args->rows.at, .row_count = args->rows.count, .columns = args->columns.at,
+		     .column_count = args->columns.count, .order = args->order, .attach = !args->no_attach,
+		     .attach_digest = args->attach_digest);
 
 	if (args->trace) {
 		status = trace_open(&trace, cli, args->trace);
@@ -136,8 +180,12 @@ static int load(struct cli *cli, const struct load_args *args, const struct pinp
 		err = pinpool_pool_stat(cli->ctx, name, &info, &diag);
 	if (err)
 		return error_diag(cli, err, &diag);
-	report_line(name, &report, &info);
-	if (args->pack)
+	if (report.attached)
+		attached_line(name, &report, &info);
+	else
+		report_line(name, &report, &info);
+	/* What is attached to may have been packed then. */
+	if (args->pack && packed.tensors)
 		pack_report_line(&packed, threads);
 	if (args->digests)
 		printf("%s: digests of %s: %llu equal\n", name, args->digests,
@@ -153,9 +201,19 @@ static int run(struct cli *cli, const void *data, char **operands, int count)
 
 	if (args->chunk > UINT32_MAX)
 		return error_usage(cli, "--chunk", NULL, "larger than 16M");
+	if (args->no_attach && args->attach_digest)
+		return error_usage(cli, "--no-attach", "leave one of them out", "not together with --attach-digest");
 	if (args->pack && args->no_digest)
 		return error_usage(cli, "--pack", "leave one of them out",
 				   "needs digests, not together with --no-digest");
+	if ((args->rank >= 0) != (args->ranks > 0))
+		return error_usage(cli, args->ranks ? "--of" : "--rank", "such as --rank 0 --of 2",
+				   "--rank and --of go together");
+	if (args->rank >= args->ranks && args->ranks)
+		return error_usage(cli, "--rank", "count ranks from 0", "there are %lld ranks", (long long)args->ranks);
+	if ((args->rows.count || args->columns.count) && !args->ranks)
+		return error_usage(cli, args->rows.count ? "--rows" : "--columns", "such as --rank 0 --of 2",
+				   "says what is cut, but not for which rank");
 	status = pool_args_apply(cli, &args->pool, &create);
 	if (!status)
 		status = cli_open(cli);
@@ -171,6 +229,6 @@ const struct command command_load = {
 	.example = "  pinpool load lite model.safetensors",
 	.options = options,
 	.args_size = sizeof(struct load_args),
-	.defaults = &(const struct load_args){.pool = POOL_ARGS_DEFAULT},
+	.defaults = &(const struct load_args){.rank = -1, .pool = POOL_ARGS_DEFAULT},
 	.run = run,
 };

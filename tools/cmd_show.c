@@ -31,6 +31,7 @@ struct tensor_row {
 	struct pinpool_tensor tensor;
 	const struct pinpool_catalog *catalog; /* NULL for a packing */
 	const char *base;
+	char slice[96];
 };
 
 static void get_name(const void *row, struct cell *cell)
@@ -87,6 +88,13 @@ static void get_source(const void *row, struct cell *cell)
 		cell_text(cell, source.path);
 }
 
+static void get_slice(const void *row, struct cell *cell)
+{
+	const struct tensor_row *tensor = row;
+
+	cell_text(cell, tensor->tensor.sliced ? tensor->slice : NULL);
+}
+
 static const struct column tensor_columns[] = {
 	{"NAME", "name of the tensor", .get = get_name},
 	{"DTYPE", "type of an element", .get = get_dtype},
@@ -96,6 +104,7 @@ static const struct column tensor_columns[] = {
 	{"DIGEST", "XXH3-128 of its bytes, before it was packed", .extra = true, .get = get_digest},
 	{"SOURCE", "file it came from; the pool, if it is packed", .extra = true, .get = get_source},
 	{"SHA256", "SHA-256 of its bytes", .extra = true, .get = get_sha256},
+	{"SLICE", "rows or columns that it is of the tensor in the file", .extra = true, .get = get_slice},
 	{0},
 };
 
@@ -143,11 +152,17 @@ static void get_source_sha256(const void *row, struct cell *cell)
 	cell_sha256(cell, source->has_sha256, source->sha256);
 }
 
+static void get_source_length(const void *row, struct cell *cell)
+{
+	cell_bytes(cell, ((const struct pinpool_source *)row)->file_bytes);
+}
+
 static const struct column source_columns[] = {
 	{"PATH", "path at the time of the load", .get = get_source_path},
 	{"FORMAT", "format of the file", .get = get_source_format},
-	{"SIZE", "length in bytes", .right = true, .get = get_source_size},
+	{"SIZE", "bytes from its first in the pool to its last", .right = true, .get = get_source_size},
 	{"OFFSET", "bytes from the start of the pool", .right = true, .get = get_source_offset},
+	{"LENGTH", "length of the file in bytes", .right = true, .extra = true, .get = get_source_length},
 	{"MODIFIED", "when it was last changed; nanoseconds since 1970 in JSON", .get = get_source_mtime},
 	{"INODE", "inode number", .right = true, .extra = true, .get = get_source_inode},
 	{"DIGEST", "XXH3-128 of the file", .extra = true, .get = get_source_digest},
@@ -235,14 +250,29 @@ static int add_packings(struct table *table, const struct pinpool_catalog *catal
 	return err;
 }
 
+static void describe_slice(struct tensor_row *row)
+{
+	const struct pinpool_tensor *tensor = &row->tensor;
+	uint64_t end;
+
+	if (!tensor->sliced)
+		return;
+	end = tensor->slice_begin + tensor->shape[tensor->slice_dim];
+	snprintf(row->slice, sizeof(row->slice), "%s %llu to %llu of %llu", tensor->slice_dim ? "columns" : "rows",
+		 (unsigned long long)tensor->slice_begin, (unsigned long long)end,
+		 (unsigned long long)tensor->slice_extent);
+}
+
 static int add_tensors(struct table *table, const struct pinpool_catalog *catalog)
 {
 	struct tensor_row row = {.tensor.size = sizeof(row.tensor), .catalog = catalog};
 	size_t i;
 	int err = 0;
 
-	for (i = 0; !err && !pinpool_catalog_tensor(catalog, i, &row.tensor); i++)
+	for (i = 0; !err && !pinpool_catalog_tensor(catalog, i, &row.tensor); i++) {
+		describe_slice(&row);
 		err = table_add(table, &row);
+	}
 	return err ? err : add_packings(table, catalog);
 }
 

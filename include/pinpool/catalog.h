@@ -49,6 +49,10 @@ PINPOOL_API void pinpool_catalog_close(struct pinpool_catalog *catalog);
  * @digest: XXH3-128, canonical byte order
  * @has_sha256: @sha256 is valid
  * @sha256: SHA-256 of its bytes
+ * @sliced: a part of the tensor in the file: in dimension @slice_dim, @shape counts from @slice_begin of @slice_extent
+ * @slice_dim: 0 for rows, @ndim - 1 for columns
+ * @slice_begin: the first that is there
+ * @slice_extent: how many there are in the file
  *
  * Pointers live as long as the catalog. @data has the alignment that the file gave it, which may be 1.
  */
@@ -66,6 +70,10 @@ struct pinpool_tensor {
 	uint8_t digest[PINPOOL_DIGEST_BYTES];
 	bool has_sha256;
 	uint8_t sha256[PINPOOL_SHA256_BYTES];
+	bool sliced;
+	uint32_t slice_dim;
+	uint64_t slice_begin;
+	uint64_t slice_extent;
 };
 
 PINPOOL_API size_t pinpool_catalog_tensor_count(const struct pinpool_catalog *catalog);
@@ -79,8 +87,8 @@ PINPOOL_API int pinpool_catalog_find(const struct pinpool_catalog *catalog, cons
  * @size: sizeof(struct pinpool_source), set by the caller
  * @path: absolute path at the time of the load
  * @format: "safetensors", "gguf", "npy", "npz" or "raw"
- * @offset: bytes from the start of the pool to the file's first byte
- * @bytes: length of the file
+ * @offset: bytes from the start of the pool to the first byte of the file that is there
+ * @bytes: from there to behind the last: length of the file, unless @part
  * @inode: inode number at the time of the load
  * @mtime_ns: modification time at the time of the load, CLOCK_REALTIME nanoseconds
  * @has_digest: @digest is valid
@@ -89,6 +97,8 @@ PINPOOL_API int pinpool_catalog_find(const struct pinpool_catalog *catalog, cons
  * @sha256: SHA-256 of the file
  * @has_rest_digest: @rest_digest is valid
  * @rest_digest: XXH3-128 of those bytes of the file that belong to no tensor, one after the other
+ * @part: not all of the file is there, or not in its order; there may be tensors of other files between
+ * @file_bytes: length of the file at the time of the load
  */
 struct pinpool_source {
 	size_t size;
@@ -104,6 +114,8 @@ struct pinpool_source {
 	uint8_t sha256[PINPOOL_SHA256_BYTES];
 	bool has_rest_digest;
 	uint8_t rest_digest[PINPOOL_DIGEST_BYTES];
+	bool part;
+	uint64_t file_bytes;
 };
 
 PINPOOL_API size_t pinpool_catalog_source_count(const struct pinpool_catalog *catalog);

@@ -112,6 +112,17 @@ enum pinpool_sha256 {
 };
 
 /**
+ * enum pinpool_load_order - how tensors follow one another in the pool, and so when they are there
+ * @PINPOOL_LOAD_ORDER_FILE: as in the files
+ * @PINPOOL_LOAD_ORDER_LAYER: embeddings, then layers by their numbers, then the rest; the number is the first in a name
+ *	between dots
+ */
+enum pinpool_load_order {
+	PINPOOL_LOAD_ORDER_FILE = 0,
+	PINPOOL_LOAD_ORDER_LAYER = 1,
+};
+
+/**
  * struct pinpool_load_opts - how to load
  * @size: sizeof(struct pinpool_load_opts)
  * @create: how to make the pool if it does not exist; capacity 0 means as much as is needed; NULL for defaults
@@ -129,6 +140,24 @@ enum pinpool_sha256 {
  *	tensor. What is not listed is not compared. Since 0.1.
  * @trace: receives events, or NULL. Since 0.1.
  * @trace_arg: first argument of @trace
+ * @tensors: names or patterns (fnmatch) of the tensors to load; each must match one. Since 0.1.
+ * @tensor_count: number of @tensors, 0 for all. Since 0.1.
+ * @rank: which part of the tensors that are cut, from 0. Since 0.1.
+ * @ranks: number of parts, 0 to cut none. Since 0.1.
+ * @rows: names or patterns of the tensors that are cut in their first dimension; each must match one. Since 0.1.
+ * @row_count: number of @rows. With none, and no @columns either, tensors are cut by the known names of transformers:
+ *	projections of queries, keys and values, the first ones of a feed-forward net, embeddings and output by rows, with
+ *	their biases; the projection of heads and the last one of a feed-forward net by columns. Since 0.1.
+ * @columns: likewise, in their last dimension. Since 0.1.
+ * @column_count: number of @columns. Since 0.1.
+ * @order: how tensors follow one another. Since 0.1.
+ * @attach: a pool of this name that is READY and holds the same (the files' paths, inodes, sizes and times, the same
+ *	tensors of them) will do, and one that somebody is loading is waited for. Since 0.1.
+ * @attach_digest: with @attach, read the files again and compare their digests, or those of a selection's tensors, too.
+ *	Since 0.1.
+ *
+ * Unless all of every file is loaded in its order, the pool does not hold files but tensors, and slices of them, with
+ * zeroes between.
  */
 struct pinpool_load_opts {
 	size_t size;
@@ -145,16 +174,27 @@ struct pinpool_load_opts {
 	const char *digests;
 	pinpool_trace_fn trace;
 	void *trace_arg;
+	const char *const *tensors;
+	size_t tensor_count;
+	uint32_t rank;
+	uint32_t ranks;
+	const char *const *rows;
+	size_t row_count;
+	const char *const *columns;
+	size_t column_count;
+	enum pinpool_load_order order;
+	bool attach;
+	bool attach_digest;
 };
 
 /**
  * struct pinpool_load_report - what a load did
  * @size: sizeof(struct pinpool_load_report), set by the caller
- * @bytes: bytes read from files
+ * @bytes: bytes read from files; of slices and selections, with the rest of their first and last blocks
  * @elapsed_ns: from the first request to the commit
  * @create_ns: time to make the pool, 0 if it existed
- * @files: number of files
- * @tensors: number of tensors
+ * @files: number of files of which something was loaded
+ * @tensors: number of tensors, slices counted as such
  * @io: path taken
  * @direct: O_DIRECT was used
  * @fixed_files: files were registered with the ring
@@ -164,6 +204,7 @@ struct pinpool_load_opts {
  * @digest_kind: kind of digest committed
  * @digest: the digest
  * @digests_equal: digests of the list that were compared, all equal
+ * @attached: nothing was loaded: the pool holds the same already. Since 0.1.
  */
 struct pinpool_load_report {
 	size_t size;
@@ -181,6 +222,7 @@ struct pinpool_load_report {
 	enum pinpool_digest_kind digest_kind;
 	uint8_t digest[PINPOOL_DIGEST_BYTES];
 	uint64_t digests_equal;
+	bool attached;
 };
 
 /**
@@ -192,13 +234,17 @@ struct pinpool_load_report {
  * @opts: options or NULL
  * @report: receives what was done, or NULL
  *
+ * With @attach, whoever comes while another loads the same waits for him, and takes over if he dies; he who comes later
+ * gets what is there.
+ *
  * On failure nothing is published: a pool that this call made is removed again, one that existed is EMPTY.
  *
- * Return: 0; -EBADMSG (the file breaks its format, a digest of the list differs, or the list is none), -ESTALE (it changed meanwhile), -ENODATA (it ended early), -EIO,
- * -EEXIST (the pool is READY), -EBUSY (it is being loaded), -ENOSPC (it is too small), -EOPNOTSUPP (the forced path
- * does not work here, a tensor has more than PINPOOL_NDIM_MAX dimensions, or a version or type of GGUF that this library
- * does not know), -EINVAL (an option, or not a regular
- * file), -ECANCELED, and what creating, opening and reading give. Since 0.1.
+ * Return: 0; -EBADMSG (the file breaks its format, a digest of the list differs, or the list is none), -ESTALE (it changed
+ * meanwhile), -ENODATA (it ended early), -EIO, -EEXIST (the pool is READY; with @attach, and holds something else: @diag
+ * says what differs), -EBUSY (it is being loaded), -ENOSPC (it is too small), -EOPNOTSUPP (the forced path does not work
+ * here, a tensor has more than PINPOOL_NDIM_MAX dimensions, or a version or type of GGUF that this library does not know),
+ * -EINVAL (an option, a tensor that cannot be cut so, or not a regular file), -ENOENT (no such file, or a pattern matches
+ * no tensor), -ECANCELED, and what creating, opening and reading give. Since 0.1.
  */
 PINPOOL_API int pinpool_load(struct pinpool_ctx *ctx, const char *name, const char *path, const struct pinpool_load_opts *opts,
 			     struct pinpool_load_report *report, struct pinpool_diag *diag);

@@ -28,8 +28,11 @@ static const struct {
 /* A file, or a tensor of it. */
 struct target {
 	const char *name;
+	const char *path; /* of the file */
+	bool tensor;
+	/* Where its digests will be; neither of them if not all of it is taken. */
 	struct stream_file *file;
-	struct stream_range *range; /* NULL for the file */
+	struct stream_range *range;
 	bool listed[KINDS];
 	uint8_t digests[KINDS][PINPOOL_SHA256_BYTES];
 };
@@ -54,27 +57,42 @@ static int compare_targets(const void *a, const void *b)
 	return strcmp(((const struct target *)a)->name, ((const struct target *)b)->name);
 }
 
-static int list_targets(struct digest_list *list, const struct checkpoint *checkpoint, struct stream_file *files)
+/* All that the checkpoint has. */
+static int list_targets(struct digest_list *list, struct plan *plan)
 {
-	size_t most = checkpoint->count;
+	const struct checkpoint *checkpoint = &plan->checkpoint;
+	const struct selection *selection = &plan->selection;
+	size_t files = checkpoint->count, most = files;
+	size_t *first = calloc(files + 1, sizeof(*first)); /* tensor of a file, as a target */
 
-	for (size_t i = 0; i < checkpoint->count; i++)
+	for (size_t i = 0; i < files; i++)
 		most += checkpoint->files[i].count;
 	list->targets = calloc(most + 1, sizeof(*list->targets));
-	if (!list->targets)
+	if (!list->targets || !first) {
+		free(first);
 		return -ENOMEM;
-	for (size_t i = 0; i < checkpoint->count; i++) {
+	}
+	for (size_t i = 0; i < files; i++) {
+		const struct format_file *file = &checkpoint->files[i];
+
 		list->targets[list->count++] = (struct target){
-			.name = last_component(files[i].source->path),
-			.file = &files[i],
+			.name = last_component(file->source.path),
+			.path = file->source.path,
+			.file = selection->whole ? &plan->files[i] : NULL,
 		};
-		for (size_t r = 0; r < files[i].range_count; r++)
+		first[i] = list->count;
+		for (size_t t = 0; t < file->count; t++)
 			list->targets[list->count++] = (struct target){
-				.name = files[i].ranges[r].name,
-				.file = &files[i],
-				.range = &files[i].ranges[r],
+				.name = file->tensors[t].name,
+				.path = file->source.path,
+				.tensor = true,
 			};
 	}
+	for (size_t i = 0; i < selection->count; i++)
+		if (!selection->tensors[i].sliced)
+			list->targets[first[selection->tensors[i].file] + selection->tensors[i].tensor].range =
+				&plan->ranges[i];
+	free(first);
 	qsort(list->targets, list->count, sizeof(*list->targets), compare_targets);
 	return 0;
 }
@@ -137,7 +155,7 @@ static struct target *find_target(const struct digest_list *list, const char *na
 		/* A file, seen from another folder. */
 		key.name = last_component(name);
 		found = bsearch(&key, list->targets, list->count, sizeof(key), compare_targets);
-		if (found && found->range)
+		if (found && found->tensor)
 			found = NULL;
 	}
 	*cause = "the checkpoint has no file and no tensor";
@@ -181,7 +199,7 @@ static int read_line(struct digest_list *list, char *line, struct pinpool_diag *
 	memcpy(target->digests[kind], digest, kinds[kind].bytes);
 	if (kind == SHA256 && target->range)
 		target->range->want_sha256 = true;
-	else if (kind == SHA256)
+	if (kind == SHA256 && target->file)
 		target->file->want_sha256 = true;
 	return 0;
 }
@@ -230,8 +248,8 @@ static int read_list(struct digest_list *list, struct pinpool_diag *diag)
 	return err;
 }
 
-int digest_list_open(struct digest_list **out, const char *path, const struct checkpoint *checkpoint,
-		     struct stream_file *files, bool no_xxh3, struct pinpool_diag *diag)
+int digest_list_open(struct digest_list **out, const char *path, struct plan *plan, bool no_xxh3,
+		     struct pinpool_diag *diag)
 {
 	struct digest_list *list = calloc(1, sizeof(*list));
 	int err;
@@ -240,7 +258,7 @@ int digest_list_open(struct digest_list **out, const char *path, const struct ch
 		return diag_errno(diag, -ENOMEM, path);
 	list->path = path;
 	list->no_xxh3 = no_xxh3;
-	err = list_targets(list, checkpoint, files);
+	err = list_targets(list, plan);
 	if (err)
 		diag_errno(diag, err, path);
 	else
@@ -280,8 +298,8 @@ static int compare_target(const struct digest_list *list, const struct target *t
 
 	if (!memcmp(found[kind], target->digests[kind], bytes))
 		return 0;
-	snprintf(object, sizeof(object), "%s%s%s", target->file->source->path, target->range ? ": tensor " : "",
-		 target->range ? target->name : "");
+	snprintf(object, sizeof(object), "%s%s%s", target->path, target->tensor ? ": tensor " : "",
+		 target->tensor ? target->name : "");
 	return diag_set(diag, -EBADMSG, object, "fetch the file again", "its %s is %s, %s says %s", kinds[kind].name,
 			hex(found[kind], bytes, is), list->path, hex(target->digests[kind], bytes, want));
 }
@@ -296,7 +314,7 @@ int digest_list_compare(const struct digest_list *list, uint64_t *equal, struct 
 		for (size_t i = 0; i < list->count; i++) {
 			const struct target *target = &list->targets[i];
 
-			if ((target->range ? 0 : 1) != files)
+			if (target->tensor == files || (!target->range && !target->file))
 				continue;
 			for (enum kind kind = 0; kind < KINDS; kind++) {
 				if (!target->listed[kind])

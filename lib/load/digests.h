@@ -6,19 +6,18 @@
 #ifndef PINPOOL_LOAD_DIGESTS_H
 #define PINPOOL_LOAD_DIGESTS_H
 
-#include "format/format.h"
-#include "stream/stream.h"
+#include "load/plan.h"
 
 struct digest_list;
 
 /*
- * Reads the list at @path and asks @files, which are those of @checkpoint, for the SHA-256 it names. @checkpoint and
- * @files outlive the list. @no_xxh3: the load makes none. Returns 0, -EBADMSG (a line that is none, or that names
- * nothing of the checkpoint), -EINVAL (a digest that the load does not make), -ENOMEM, or what opening and reading
- * gave.
+ * Reads the list at @path and asks @plan, which outlives the list, for the SHA-256 it names. What it says of files and
+ * tensors that are not taken whole is not compared. @no_xxh3: the load makes none. Returns 0, -EBADMSG (a line that is
+ * none, or that names nothing of the checkpoint), -EINVAL (a digest that the load does not make), -ENOMEM, or what
+ * opening and reading gave.
  */
-int digest_list_open(struct digest_list **out, const char *path, const struct checkpoint *checkpoint,
-		     struct stream_file *files, bool no_xxh3, struct pinpool_diag *diag);
+int digest_list_open(struct digest_list **out, const char *path, struct plan *plan, bool no_xxh3,
+		     struct pinpool_diag *diag);
 /* NULL is fine. */
 void digest_list_free(struct digest_list *list);
 

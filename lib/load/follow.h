@@ -18,7 +18,7 @@
  *	call of @landed runs any more. Calling thread
  * @stop: the load failed; when this returns, nothing reads the pool any more, which goes next. Calling thread
  *
- * What @begin and @publish refuse ends the load with that error.
+ * What @begin and @publish refuse ends the load with that error. A load that attaches calls none of them.
  */
 struct load_follower {
 	void *arg;

@@ -5,6 +5,8 @@
  */
 #include "base/diag.h"
 #include "base/opts.h"
+#include "load/attach.h"
+#include "load/digests.h"
 #include "load/follow.h"
 #include "load/plan.h"
 #include "pool/backend.h"
@@ -21,6 +23,8 @@
 /* The kernel drops the pins of direct reads a moment after it reports their end; so long a commit is tried again. */
 #define COMMIT_WAIT_NS 2000000000u
 #define COMMIT_STEP_NS 1000000
+/* So long an EMPTY pool that cannot be begun is tried again by a load that attaches: somebody is about to begin. */
+#define BEGIN_WAIT_NS  2000000000u
 
 struct load {
 	struct pinpool_ctx *ctx;
@@ -30,6 +34,7 @@ struct load {
 	struct plan plan;
 	struct pinpool_pool *pool;
 	bool created;
+	bool attached;
 	bool commands; /* the module reads files by itself */
 	uint64_t create_ns;
 	uint64_t start_ns;
@@ -111,8 +116,8 @@ static int find_commands(struct load *load, struct pinpool_diag *diag)
 	return 0;
 }
 
-/* The pool, in state LOADING and mapped. */
-static int take_pool(struct load *load, struct pinpool_diag *diag)
+/* The pool, in state LOADING. */
+static int begin_pool(struct load *load, struct pinpool_diag *diag)
 {
 	struct pinpool_diag why = {0};
 	int err;
@@ -128,15 +133,104 @@ static int take_pool(struct load *load, struct pinpool_diag *diag)
 	if (err)
 		return err;
 	err = pinpool_pool_begin(load->pool, diag);
+	/* Somebody else was faster, with the pool that we made, too: it is his now. */
+	if (err == -EBUSY || err == -EROFS)
+		load->created = false;
 	if (err == -EROFS)
 		return diag_set(diag, -EEXIST, load->name, "choose another name, or remove the pool first",
 				"a pool of this name is READY");
-	if (err)
+	return err;
+}
+
+/* Whether what has the name is the pool that we hold: who waited for a load that failed may have one that is gone. */
+static bool has_name(const struct load *load)
+{
+	struct pinpool_info named = {.size = sizeof(named)}, held = {.size = sizeof(held)};
+
+	return !pinpool_pool_stat(load->ctx, load->name, &named, NULL) && !pinpool_pool_get_info(load->pool, &held) &&
+	       named.created_ns == held.created_ns;
+}
+
+static void drop_pool(struct load *load)
+{
+	if (load->pool)
+		pinpool_pool_abort(load->pool);
+	pinpool_pool_close(load->pool);
+	load->pool = NULL;
+}
+
+/* Attaches, or else the pool is LOADING: whoever finds it EMPTY, or gone, loads it, and the others wait for him. */
+static int attach_or_begin(struct load *load, struct pinpool_diag *diag)
+{
+	struct attach attach = {
+		.ctx = load->ctx,
+		.name = load->name,
+		.plan = &load->plan,
+		.opts = &load->opts,
+		.start_ns = now_ns(),
+	};
+	uint64_t start = attach.start_ns;
+	int err;
+
+	for (;;) {
+		uint64_t before = now_ns();
+
+		err = attach_try(&attach, diag);
+		load->attached = !err;
+		if (err != -EAGAIN && err != -ENOENT)
+			break;
+		/* It was waited for: who holds an EMPTY one now has only begun to. */
+		if (now_ns() - before > COMMIT_STEP_NS * 50u)
+			start = now_ns();
+		err = begin_pool(load, diag);
+		if (!err && has_name(load))
+			return 0;
+		if (err && err != -EBUSY && err != -EEXIST && err != -ENOENT)
+			return err;
+		drop_pool(load);
+		load->created = false;
+		if (err && now_ns() - start > BEGIN_WAIT_NS)
+			return err;
+		err = attach_sleep(&attach, diag);
+		if (err)
+			return err;
+	}
+	if (!err) {
+		load->start_ns = attach.start_ns;
+		load->commit.digest_kind = attach.info.digest_kind;
+		memcpy(load->commit.digest, attach.info.digest, sizeof(load->commit.digest));
+	}
+	return err;
+}
+
+/* The pool, in state LOADING and mapped; or attached to. */
+static int take_pool(struct load *load, struct pinpool_diag *diag)
+{
+	int err;
+
+	err = load->opts.attach ? attach_or_begin(load, diag) : begin_pool(load, diag);
+	if (err || load->attached)
 		return err;
 	err = pinpool_pool_map_writable(load->pool, &load->base, &load->capacity);
 	if (err)
 		return diag_errno(diag, err, load->name);
 	return load->capacity < load->plan.capacity ? too_small(load, load->capacity, diag) : 0;
+}
+
+/* Pages for slices that the engine copies to their places, which of a pool on demand may not be there. */
+static int populate_gathered(struct load *load, struct pinpool_diag *diag)
+{
+	struct pinpool_info info = {.size = sizeof(info)};
+
+	if (pinpool_pool_get_info(load->pool, &info) || !info.on_demand)
+		return 0;
+	for (size_t i = 0; i < load->plan.file_count; i++) {
+		const struct stream_file *file = &load->plan.files[i];
+
+		if (file->width && populate_write((char *)load->base + file->offset, stream_file_bytes(file)))
+			return populate_failed(load->name, diag);
+	}
+	return 0;
 }
 
 static int stream_files(struct load *load, struct pinpool_diag *diag)
@@ -149,21 +243,24 @@ static int stream_files(struct load *load, struct pinpool_diag *diag)
 		/* No further than files reach: what is registered beyond would get pages for nothing. */
 		.capacity = end < load->capacity ? end : load->capacity,
 		.files = load->plan.files,
-		.count = load->plan.checkpoint.count,
+		.count = load->plan.file_count,
 		.opts = &load->opts,
 		.landed = load->follower ? load->follower->landed : NULL,
 		.landed_arg = load->follower ? load->follower->arg : NULL,
+		.content = load->plan.selection.whole ? NULL : load->plan.content,
 	};
 	int err;
 
 	load->start_ns = now_ns();
-	err = explain_fault(load, stream_run(&job, &load->result, diag), diag);
-	for (size_t i = 0; i < job.count && !err; i++)
-		err = source_check(job.files[i].source, diag);
+	err = populate_gathered(load, diag);
+	if (!err)
+		err = explain_fault(load, stream_run(&job, &load->result, diag), diag);
+	for (size_t i = 0; i < load->plan.checkpoint.count && !err; i++)
+		err = source_check(&load->plan.checkpoint.files[i].source, diag);
 	return err;
 }
 
-/* What is published: one file's digest is that of the content, several make a list. */
+/* What is published: one file's digest is that of the content, several make a list; a selection has its own. */
 static void make_commit(struct load *load)
 {
 	const struct plan *plan = &load->plan;
@@ -172,9 +269,10 @@ static void make_commit(struct load *load)
 	*commit = (struct pinpool_commit_opts){.size = sizeof(*commit), .length = plan->length};
 	if (load->opts.no_digest)
 		return;
-	if (plan->checkpoint.count == 1) {
+	if (!plan->selection.whole || plan->checkpoint.count == 1) {
 		commit->digest_kind = PINPOOL_DIGEST_XXH3_128;
-		memcpy(commit->digest, plan->files[0].digest, sizeof(commit->digest));
+		memcpy(commit->digest, plan->selection.whole ? plan->files[0].digest : plan->content,
+		       sizeof(commit->digest));
 		return;
 	}
 	commit->digest_kind = PINPOOL_DIGEST_XXH3_128_LIST;
@@ -230,12 +328,11 @@ static void undo(struct load *load)
 {
 	if (load->follower)
 		load->follower->stop(load->follower->arg);
-	/* Explicitly: a worker of io_uring may keep the file a moment longer than we do. */
-	if (load->pool)
-		pinpool_pool_abort(load->pool);
-	pinpool_pool_close(load->pool);
+	/* Before it is EMPTY, so that nobody who waits takes over what goes next. */
 	if (load->created && pinpool_pool_destroy(load->ctx, load->name, NULL))
 		ctx_log(load->ctx, PINPOOL_LOG_WARN, "%s: the pool made for the load could not be removed", load->name);
+	/* Explicitly: a worker of io_uring may keep the file a moment longer than we do. */
+	drop_pool(load);
 }
 
 static int fill_report(const struct load *load, struct pinpool_load_report *report)
@@ -244,7 +341,9 @@ static int fill_report(const struct load *load, struct pinpool_load_report *repo
 		.size = sizeof(result),
 		.elapsed_ns = now_ns() - load->start_ns,
 		.create_ns = load->create_ns,
-		.files = (uint32_t)load->plan.checkpoint.count,
+		.bytes = load->result.bytes,
+		.files = (uint32_t)load->plan.source_count,
+		.tensors = (uint32_t)load->plan.tensor_count,
 		.io = load->result.io,
 		.direct = load->result.direct,
 		.fixed_files = load->result.fixed_files,
@@ -253,14 +352,23 @@ static int fill_report(const struct load *load, struct pinpool_load_report *repo
 		.requests = load->result.requests,
 		.digest_kind = load->commit.digest_kind,
 		.digests_equal = load->digests_equal,
+		.attached = load->attached,
 	};
 
-	for (size_t i = 0; i < load->plan.checkpoint.count; i++) {
-		result.bytes += load->plan.checkpoint.files[i].source.size;
-		result.tensors += (uint32_t)load->plan.checkpoint.files[i].count;
-	}
 	memcpy(result.digest, load->commit.digest, sizeof(result.digest));
 	return opts_write(report, &result, sizeof(result));
+}
+
+/* From LOADING to READY. */
+static int run(struct load *load, struct pinpool_diag *diag)
+{
+	int err = 0;
+
+	if (load->follower)
+		err = load->follower->begin(load->follower->arg, load->pool, &load->plan, load->base, diag);
+	if (!err)
+		err = stream_files(load, diag);
+	return err ? err : publish(load, diag);
 }
 
 int load_followed(struct pinpool_ctx *ctx, const char *name, const char *path, const struct pinpool_load_opts *opts,
@@ -286,12 +394,8 @@ int load_followed(struct pinpool_ctx *ctx, const char *name, const char *path, c
 	if (err)
 		return err;
 	err = take_pool(&load, diag);
-	if (!err && follower)
-		err = follower->begin(follower->arg, load.pool, &load.plan, load.base, diag);
-	if (!err)
-		err = stream_files(&load, diag);
-	if (!err)
-		err = publish(&load, diag);
+	if (!err && !load.attached)
+		err = run(&load, diag);
 	if (err)
 		undo(&load);
 	else

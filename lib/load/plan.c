@@ -2,12 +2,15 @@
 /* Planning a load; see plan.h. */
 #include "load/plan.h"
 #include "base/diag.h"
+#include "load/digests.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define NO_SOURCE UINT32_MAX
 
 /* Absolute, the folder without symbolic links; the last component as it was given, since hubs link files to blobs. */
 static char *absolute_path(const char *path)
@@ -32,102 +35,263 @@ static char *absolute_path(const char *path)
 	return out;
 }
 
-static int add_source(struct plan *plan, size_t index)
+static int set_source(struct plan *plan, size_t index, const struct format_file *file)
 {
-	const struct format_file *file = &plan->checkpoint.files[index];
 	char *path = absolute_path(file->source.path);
-	struct pinpool_source source = {
-		.size = sizeof(source),
-		.path = path,
-		.format = file->format,
-		.offset = plan->files[index].offset,
-		.bytes = file->source.size,
-		.inode = file->source.ino,
-		.mtime_ns = (uint64_t)file->source.mtime.tv_sec * 1000000000u + (uint64_t)file->source.mtime.tv_nsec,
-	};
-	int ret;
 
 	if (!path)
 		return errno ? -errno : -ENOMEM;
-	ret = catalog_writer_add_source(plan->catalog, &source);
-	free(path);
-	return ret < 0 ? ret : 0;
+	plan->origins[index] = file;
+	plan->sources[index] = (struct pinpool_source){
+		.size = sizeof(plan->sources[index]),
+		.path = path,
+		.format = file->format,
+		.inode = file->source.ino,
+		.mtime_ns = (uint64_t)file->source.mtime.tv_sec * 1000000000u + (uint64_t)file->source.mtime.tv_nsec,
+		.part = !plan->selection.whole,
+		.file_bytes = file->source.size,
+	};
+	return 0;
 }
 
-static int add_tensor(struct plan *plan, size_t index, const struct format_tensor *from)
+/* The tensor at @offset in memory, but for its shape. Its range is known before. */
+static void set_tensor(struct plan *plan, size_t index, uint64_t offset, uint64_t bytes, uint32_t source)
 {
-	struct pinpool_tensor tensor = {
-		.size = sizeof(tensor),
+	const struct selected *selected = &plan->selection.tensors[index];
+	const struct format_tensor *from = &plan->checkpoint.files[selected->file].tensors[selected->tensor];
+
+	plan->ranges[index].name = from->name;
+	plan->tensors[index] = (struct pinpool_tensor){
+		.size = sizeof(plan->tensors[index]),
 		.name = from->name,
 		.dtype = from->dtype,
 		.ndim = from->ndim,
 		.shape = from->shape,
-		.offset = plan->files[index].offset + from->begin,
-		.bytes = from->end - from->begin,
-		.source = (uint32_t)index,
+		.offset = offset,
+		.bytes = bytes,
+		.source = source,
+		.sliced = selected->sliced,
+		.slice_dim = selected->dim,
+		.slice_begin = selected->first,
 	};
-	int ret = catalog_writer_add_tensor(plan->catalog, &tensor);
-
-	return ret < 0 ? ret : 0;
 }
 
-static int add_metadata(struct plan *plan, size_t index, const struct pinpool_metadata *from)
+/* A slice has a shape of its own, which plan_free() frees. */
+static int set_slice(struct pinpool_tensor *tensor, const struct selected *selected)
 {
-	struct pinpool_metadata metadata = *from;
+	uint64_t *shape = malloc((tensor->ndim + 1) * sizeof(*shape));
 
-	metadata.source = (uint32_t)index;
-	return catalog_writer_add_metadata(plan->catalog, &metadata);
+	if (!shape) {
+		tensor->sliced = false;
+		return -ENOMEM;
+	}
+	memcpy(shape, tensor->shape, tensor->ndim * sizeof(*shape));
+	tensor->slice_extent = shape[selected->dim];
+	shape[selected->dim] = selected->share;
+	tensor->shape = shape;
+	return 0;
 }
 
-/* Place, ranges and catalog entries of one file. */
-static int add_file(struct plan *plan, size_t index)
+static uint64_t next_block(uint64_t offset)
 {
-	struct format_file *from = &plan->checkpoint.files[index];
-	struct stream_file *file = &plan->files[index];
+	return (offset + SOURCE_DIRECT_ALIGN - 1) & ~(uint64_t)(SOURCE_DIRECT_ALIGN - 1);
+}
+
+/* Files as they are: place, ranges and source of each; tensors in their order. */
+static int lay_out_whole(struct plan *plan, struct pinpool_diag *diag)
+{
+	size_t tensor = 0;
+	int err = 0;
+
+	for (size_t i = 0; i < plan->checkpoint.count && !err; i++) {
+		struct format_file *from = &plan->checkpoint.files[i];
+		struct stream_file *file = &plan->files[plan->file_count++];
+
+		file->source = &from->source;
+		file->offset = next_block(plan->length);
+		file->ranges = &plan->ranges[tensor];
+		file->range_count = from->count;
+		if (from->source.size > INT64_MAX - file->offset)
+			err = -EOVERFLOW;
+		else
+			err = set_source(plan, plan->source_count++, from);
+		if (err)
+			return diag_errno(diag, err, from->source.path);
+		plan->length = file->offset + from->source.size;
+		plan->sources[i].offset = file->offset;
+		plan->sources[i].bytes = from->source.size;
+		for (size_t t = 0; t < from->count; t++, tensor++) {
+			const struct selected *selected = &plan->selection.tensors[tensor];
+
+			plan->ranges[tensor] = (struct stream_range){.begin = selected->begin, .end = selected->end};
+			set_tensor(plan, tensor, file->offset + selected->begin, selected->end - selected->begin,
+				   (uint32_t)i);
+		}
+	}
+	plan->tensor_count = tensor;
+	return 0;
+}
+
+/* Whether @selected follows @before in the file, whole as that, with nothing but padding between. */
+static bool follows(const struct selected *selected, const struct selected *before)
+{
+	return !selected->sliced && !before->sliced && before->begin != before->end && selected->file == before->file &&
+	       selected->tensor == before->tensor + 1 && selected->begin - before->end < SOURCE_DIRECT_ALIGN;
+}
+
+/*
+ * The piece that a tensor begins or lengthens. One without bytes has a piece without bytes, at the next place in
+ * memory, and in no place in the file.
+ */
+static int add_piece(struct plan *plan, const struct selected *selected, struct stream_range *range)
+{
+	struct stream_file *file = plan->file_count ? &plan->files[plan->file_count - 1] : NULL;
+	uint64_t bytes;
+
+	if (file && follows(selected, selected - 1)) {
+		file->end = selected->end;
+		*range = (struct stream_range){.begin = selected->begin, .end = selected->end};
+	} else {
+		file = &plan->files[plan->file_count++];
+		*file = (struct stream_file){
+			.source = &plan->checkpoint.files[selected->file].source,
+			.ranges = range,
+			.begin = selected->begin,
+			.end = selected->end,
+			.width = selected->width,
+			.stride = selected->stride,
+			.offset = next_block(plan->length),
+		};
+		if (selected->begin == selected->end) {
+			file->offset = plan->length;
+			file->begin = file->end = 1;
+		} else if (!selected->width) {
+			file->offset += selected->begin % SOURCE_DIRECT_ALIGN;
+		}
+		*range = (struct stream_range){.begin = file->begin, .end = file->begin + stream_file_bytes(file)};
+	}
+	file->range_count++;
+	bytes = stream_file_bytes(file);
+	if (bytes > INT64_MAX - file->offset - SOURCE_DIRECT_ALIGN)
+		return -EOVERFLOW;
+	plan->length = file->offset + bytes;
+	return 0;
+}
+
+/* Numbers sources in the order in which their first tensors lie. */
+static int number_source(struct plan *plan, size_t file, uint32_t *numbers, uint64_t offset)
+{
 	int err;
 
-	file->source = &from->source;
-	file->offset = (plan->length + SOURCE_DIRECT_ALIGN - 1) & ~(uint64_t)(SOURCE_DIRECT_ALIGN - 1);
-	if (from->source.size > INT64_MAX - file->offset)
-		return -EOVERFLOW;
-	plan->length = file->offset + from->source.size;
-	file->ranges = calloc(from->count + 1, sizeof(*file->ranges));
-	if (!file->ranges)
-		return -ENOMEM;
-	file->range_count = from->count;
-	err = add_source(plan, index);
-	for (size_t i = 0; i < from->count && !err; i++) {
-		file->ranges[i].begin = from->tensors[i].begin;
-		file->ranges[i].end = from->tensors[i].end;
-		file->ranges[i].name = from->tensors[i].name;
-		err = add_tensor(plan, index, &from->tensors[i]);
+	if (numbers[file] == NO_SOURCE) {
+		err = set_source(plan, plan->source_count, &plan->checkpoint.files[file]);
+		if (err)
+			return err;
+		plan->sources[plan->source_count].offset = offset;
+		numbers[file] = (uint32_t)plan->source_count++;
 	}
-	for (size_t i = 0; i < from->metadata_count && !err; i++)
-		err = add_metadata(plan, index, &from->metadata[i]);
+	return 0;
+}
+
+/* Piece by piece; @numbers are those of sources, by file. */
+static int lay_out_selection(struct plan *plan, uint32_t *numbers, struct pinpool_diag *diag)
+{
+	for (size_t i = 0; i < plan->selection.count; i++) {
+		const struct selected *selected = &plan->selection.tensors[i];
+		struct stream_range *range = &plan->ranges[i];
+		struct pinpool_source *source;
+		uint64_t bytes, offset;
+		int err;
+
+		err = add_piece(plan, selected, range);
+		bytes = range->end - range->begin;
+		offset = plan->length - bytes;
+		if (!err)
+			err = number_source(plan, selected->file, numbers, offset);
+		if (!err) {
+			set_tensor(plan, i, offset, bytes, numbers[selected->file]);
+			plan->tensor_count++;
+			if (selected->sliced)
+				err = set_slice(&plan->tensors[i], selected);
+		}
+		if (err)
+			return diag_errno(diag, err, plan->checkpoint.files[selected->file].source.path);
+		/* Later tensors lie further on. */
+		source = &plan->sources[numbers[selected->file]];
+		source->bytes = plan->length - source->offset;
+	}
+	if (!plan->length)
+		return diag_set(diag, -EINVAL, "selection", "take tensors with values in them", "it has no bytes");
+	return 0;
+}
+
+static int lay_out(struct plan *plan, struct pinpool_diag *diag)
+{
+	uint32_t *numbers;
+	int err;
+
+	if (plan->selection.whole)
+		return lay_out_whole(plan, diag);
+	numbers = malloc((plan->checkpoint.count + 1) * sizeof(*numbers));
+	if (!numbers)
+		return diag_errno(diag, -ENOMEM, "selection");
+	for (size_t i = 0; i < plan->checkpoint.count; i++)
+		numbers[i] = NO_SOURCE;
+	err = lay_out_selection(plan, numbers, diag);
+	free(numbers);
 	return err;
 }
 
-/* What is wanted of digests beyond the usual, by the options or by the user's list. */
+/* What a file says beside its tensors. */
+static int add_metadata(struct plan *plan, size_t source)
+{
+	const struct format_file *file = plan->origins[source];
+	int err = 0;
+
+	for (size_t i = 0; i < file->metadata_count && !err; i++) {
+		struct pinpool_metadata metadata = file->metadata[i];
+
+		metadata.source = (uint32_t)source;
+		err = catalog_writer_add_metadata(plan->catalog, &metadata);
+	}
+	return err;
+}
+
+/* Sources, with what they say, and tensors in the catalog. */
+static int fill_catalog(struct plan *plan)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < plan->source_count && ret >= 0; i++) {
+		ret = catalog_writer_add_source(plan->catalog, &plan->sources[i]);
+		if (ret >= 0)
+			ret = add_metadata(plan, i);
+	}
+	for (size_t i = 0; i < plan->tensor_count && ret >= 0; i++)
+		ret = catalog_writer_add_tensor(plan->catalog, &plan->tensors[i]);
+	return ret < 0 ? ret : 0;
+}
+
+/* What is wanted of digests beyond the usual, by the options or by the user's list. Files have some if they are whole.
+ */
 static int want_digests(struct plan *plan, const struct pinpool_load_opts *opts, struct pinpool_diag *diag)
 {
 	bool files = opts->sha256 == PINPOOL_SHA256_ALL || opts->sha256 == PINPOOL_SHA256_FILES;
 	bool tensors = opts->sha256 == PINPOOL_SHA256_ALL || opts->sha256 == PINPOOL_SHA256_TENSORS;
 	int err;
 
-	for (size_t i = 0; i < plan->checkpoint.count; i++) {
+	for (size_t i = 0; i < plan->file_count && plan->selection.whole; i++)
 		plan->files[i].want_sha256 = files;
-		for (size_t r = 0; r < plan->files[i].range_count; r++)
-			plan->files[i].ranges[r].want_sha256 = tensors;
-	}
+	for (size_t i = 0; i < plan->tensor_count; i++)
+		plan->ranges[i].want_sha256 = tensors;
 	if (opts->digests) {
-		err = digest_list_open(&plan->list, opts->digests, &plan->checkpoint, plan->files, opts->no_digest,
-				       diag);
+		err = digest_list_open(&plan->list, opts->digests, plan, opts->no_digest, diag);
 		if (err)
 			return err;
 	}
 	if (opts->sha256 || opts->digests)
 		catalog_writer_want_sha256(plan->catalog);
-	if (!opts->no_digest)
+	if (!opts->no_digest && plan->selection.whole)
 		catalog_writer_want_rests(plan->catalog);
 	return 0;
 }
@@ -142,6 +306,22 @@ static int seal(struct plan *plan, const char *path, struct pinpool_diag *diag)
 	return err ? diag_errno(diag, err, path) : 0;
 }
 
+static int allocate(struct plan *plan)
+{
+	size_t files = plan->checkpoint.count, tensors = plan->selection.count;
+	size_t pieces = plan->selection.whole ? files : tensors;
+
+	plan->files = calloc(pieces + 1, sizeof(*plan->files));
+	plan->ranges = calloc(tensors + 1, sizeof(*plan->ranges));
+	plan->tensors = calloc(tensors + 1, sizeof(*plan->tensors));
+	plan->sources = calloc(files + 1, sizeof(*plan->sources));
+	plan->origins = calloc(files + 1, sizeof(*plan->origins));
+	plan->digests = calloc(files + 1, sizeof(*plan->digests));
+	if (!plan->files || !plan->ranges || !plan->tensors || !plan->sources || !plan->origins || !plan->digests)
+		return -ENOMEM;
+	return catalog_writer_new(&plan->catalog);
+}
+
 int plan_make(struct plan *plan, const char *path, const struct pinpool_load_opts *opts, struct pinpool_diag *diag)
 {
 	int err;
@@ -150,17 +330,18 @@ int plan_make(struct plan *plan, const char *path, const struct pinpool_load_opt
 	err = checkpoint_open(&plan->checkpoint, path, diag);
 	if (err)
 		return err;
-	err = catalog_writer_new(&plan->catalog);
+	err = select_tensors(&plan->selection, &plan->checkpoint, opts, diag);
 	if (!err) {
-		plan->files = calloc(plan->checkpoint.count, sizeof(*plan->files));
-		plan->digests = calloc(plan->checkpoint.count, sizeof(*plan->digests));
-		if (!plan->files || !plan->digests)
-			err = diag_errno(diag, -ENOMEM, path);
-	}
-	for (size_t i = 0; i < plan->checkpoint.count && !err; i++) {
-		err = add_file(plan, i);
+		err = allocate(plan);
 		if (err)
-			diag_errno(diag, err, plan->checkpoint.files[i].source.path);
+			diag_errno(diag, err, path);
+	}
+	if (!err)
+		err = lay_out(plan, diag);
+	if (!err) {
+		err = fill_catalog(plan);
+		if (err)
+			diag_errno(diag, err, path);
 	}
 	if (!err)
 		err = want_digests(plan, opts, diag);
@@ -176,41 +357,40 @@ int plan_make(struct plan *plan, const char *path, const struct pinpool_load_opt
 
 void plan_free(struct plan *plan)
 {
-	for (size_t i = 0; plan->files && i < plan->checkpoint.count; i++)
-		free(plan->files[i].ranges);
+	for (size_t i = 0; i < plan->tensor_count; i++)
+		if (plan->tensors[i].sliced)
+			free((void *)plan->tensors[i].shape);
+	for (size_t i = 0; i < plan->source_count; i++)
+		free((void *)plan->sources[i].path);
 	free(plan->files);
+	free(plan->ranges);
+	free(plan->tensors);
+	free(plan->sources);
+	free(plan->origins);
 	free(plan->digests);
 	digest_list_free(plan->list);
 	catalog_writer_free(plan->catalog);
+	selection_free(&plan->selection);
 	checkpoint_close(&plan->checkpoint);
 }
 
 void plan_store_sha256(struct plan *plan)
 {
-	size_t tensor = 0;
-
-	for (size_t i = 0; i < plan->checkpoint.count; i++) {
-		const struct stream_file *file = &plan->files[i];
-
-		if (file->want_sha256)
-			catalog_writer_source_sha256(plan->catalog, i, file->sha256);
-		for (size_t r = 0; r < file->range_count; r++, tensor++)
-			if (file->ranges[r].want_sha256)
-				catalog_writer_tensor_sha256(plan->catalog, tensor, file->ranges[r].sha256);
-	}
+	for (size_t i = 0; i < plan->file_count && plan->selection.whole; i++)
+		if (plan->files[i].want_sha256)
+			catalog_writer_source_sha256(plan->catalog, i, plan->files[i].sha256);
+	for (size_t i = 0; i < plan->tensor_count; i++)
+		if (plan->ranges[i].want_sha256)
+			catalog_writer_tensor_sha256(plan->catalog, i, plan->ranges[i].sha256);
 }
 
 void plan_store_digests(struct plan *plan)
 {
-	size_t tensor = 0;
-
-	for (size_t i = 0; i < plan->checkpoint.count; i++) {
-		const struct stream_file *file = &plan->files[i];
-
-		memcpy(plan->digests[i], file->digest, sizeof(plan->digests[i]));
-		catalog_writer_source_digest(plan->catalog, i, file->digest);
-		catalog_writer_source_rest(plan->catalog, i, file->rest);
-		for (size_t r = 0; r < file->range_count; r++)
-			catalog_writer_tensor_digest(plan->catalog, tensor++, file->ranges[r].digest);
+	for (size_t i = 0; i < plan->file_count && plan->selection.whole; i++) {
+		memcpy(plan->digests[i], plan->files[i].digest, sizeof(plan->digests[i]));
+		catalog_writer_source_digest(plan->catalog, i, plan->files[i].digest);
+		catalog_writer_source_rest(plan->catalog, i, plan->files[i].rest);
 	}
+	for (size_t i = 0; i < plan->tensor_count; i++)
+		catalog_writer_tensor_digest(plan->catalog, i, plan->ranges[i].digest);
 }

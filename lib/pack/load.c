@@ -118,23 +118,8 @@ static int add_tensors(struct pack *pack, const struct plan *plan, struct pinpoo
 {
 	int err = 0;
 
-	for (size_t i = 0; i < plan->checkpoint.count; i++) {
-		const struct format_file *file = &plan->checkpoint.files[i];
-
-		for (size_t t = 0; t < file->count && !err; t++) {
-			const struct format_tensor *from = &file->tensors[t];
-			const struct pinpool_tensor tensor = {
-				.name = from->name,
-				.dtype = from->dtype,
-				.ndim = from->ndim,
-				.shape = from->shape,
-				.offset = plan->files[i].offset + from->begin,
-				.bytes = from->end - from->begin,
-			};
-
-			err = pack_add(pack, &tensor, diag);
-		}
-	}
+	for (size_t i = 0; i < plan->tensor_count && !err; i++)
+		err = pack_add(pack, &plan->tensors[i], diag);
 	return err;
 }
 
@@ -164,17 +149,11 @@ static int begin(void *arg, struct pinpool_pool *pool, const struct plan *plan, 
 /* Digests of tensors, which the plan has in the order in which they were offered. */
 static void take_digests(struct pack *pack, const struct plan *plan)
 {
-	size_t offered = 0, i = 0;
+	for (size_t i = 0; i < pack->count; i++) {
+		struct pack_item *item = &pack->items[i];
 
-	for (size_t f = 0; f < plan->checkpoint.count; f++) {
-		const struct stream_file *file = &plan->files[f];
-
-		for (size_t r = 0; r < file->range_count; r++, offered++) {
-			if (i == pack->count || pack->items[i].number != offered)
-				continue;
-			memcpy(pack->items[i].digest, file->ranges[r].digest, sizeof(pack->items[i].digest));
-			pack->items[i++].has_digest = true;
-		}
+		memcpy(item->digest, plan->ranges[item->number].digest, sizeof(item->digest));
+		item->has_digest = true;
 	}
 }
 
@@ -257,6 +236,27 @@ static int check_opts(const struct pinpool_load_opts *user_opts, const struct pi
 	return 0;
 }
 
+/* The weights were there already: packings are, too, or are made now, as of any READY pool. */
+static int pack_attached(struct packer *packer, const struct pinpool_load_opts *user_opts,
+			 struct pinpool_pack_report *report, struct pinpool_diag *diag)
+{
+	struct pack *pack = &packer->pack;
+	struct pinpool_pack_opts opts = pack->opts;
+	struct pinpool_load_opts load_opts;
+	int err;
+
+	opts_read(&load_opts, sizeof(load_opts), user_opts);
+	opts.math = pack->math;
+	opts.cancel = packer->cancel;
+	opts.progress = load_opts.progress;
+	opts.progress_arg = load_opts.progress_arg;
+	pack->start_ns = pack_now_ns();
+	err = pinpool_pack(pack->ctx, pack->base, &opts, report, diag);
+	if (err == -EEXIST && !pinpool_packings_check(pack->ctx, pack->name, NULL))
+		return pack_fill_report(pack, report);
+	return err;
+}
+
 int pinpool_load_packed(struct pinpool_ctx *ctx, const char *name, const char *path,
 			const struct pinpool_load_opts *load_opts, const struct pinpool_pack_opts *pack_opts,
 			struct pinpool_load_report *load_report, struct pinpool_pack_report *pack_report,
@@ -271,6 +271,7 @@ int pinpool_load_packed(struct pinpool_ctx *ctx, const char *name, const char *p
 		.stop = stop,
 	};
 	struct pinpool_info base = {.size = sizeof(base)};
+	struct pinpool_load_report loaded = {.size = sizeof(loaded)};
 	pthread_condattr_t attr;
 	int err;
 
@@ -287,12 +288,16 @@ int pinpool_load_packed(struct pinpool_ctx *ctx, const char *name, const char *p
 	pthread_cond_init(&packer.wake_caller, &attr);
 	pthread_condattr_destroy(&attr);
 
-	err = load_followed(ctx, name, path, load_opts, &follower, load_report, diag);
+	err = load_followed(ctx, name, path, load_opts, &follower, &loaded, diag);
 	stop(&packer);
 	/* Packings that were taken away are no loss, weights are. */
 	if (!err && pinpool_pool_stat(ctx, name, &base, NULL) == -ENOENT)
 		err = diag_set(diag, -ENOENT, name, NULL, "was removed while it was loaded");
-	if (!err)
+	if (!err && load_report)
+		err = opts_write(load_report, &loaded, sizeof(loaded));
+	if (!err && loaded.attached)
+		err = pack_attached(&packer, load_opts, pack_report, diag);
+	else if (!err)
 		err = pack_fill_report(&packer.pack, pack_report);
 	pack_end(&packer.pack, err);
 

@@ -40,6 +40,8 @@ enum catalog_section_type {
 	CATALOG_VALUES = 8, /* bytes, what metadata says; there if CATALOG_METADATA is */
 	CATALOG_SHA256 = 9, /* struct catalog_sha256, of every tensor in order, then of every source; may be absent */
 	CATALOG_RESTS = 10, /* struct catalog_rest, of every source; may be absent */
+	CATALOG_SLICES = 11, /* struct catalog_slice, in strict order of their tensors; not required, may be absent */
+	CATALOG_PARTS = 12, /* struct catalog_part, in strict order of their sources; not required, may be absent */
 	CATALOG_SECTION_TYPES /* one more than the last one known */
 };
 
@@ -138,6 +140,21 @@ struct catalog_rest {
 	uint8_t digest[PINPOOL_DIGEST_BYTES]; /* XXH3-128 */
 };
 
+/* A tensor that is a part of one in the file; its shape is that of the part. */
+struct catalog_slice {
+	uint32_t tensor; /* number of the tensor */
+	uint32_t dim;
+	uint64_t begin; /* in that dimension */
+	uint64_t extent; /* of the tensor in the file */
+};
+
+/* A source of which not all is there, or not in its order. */
+struct catalog_part {
+	uint32_t source; /* number of the source */
+	uint32_t reserved;
+	uint64_t bytes; /* of the file */
+};
+
 /* At capacity - CATALOG_FOOTER_BYTES; the rest of those bytes is zero. */
 struct catalog_footer {
 	char magic[8];
@@ -157,6 +174,8 @@ _Static_assert(sizeof(struct catalog_packing) == 128, "no holes");
 _Static_assert(sizeof(struct catalog_metadata) == 48, "no holes");
 _Static_assert(sizeof(struct catalog_sha256) == 40, "no holes");
 _Static_assert(sizeof(struct catalog_rest) == 24, "no holes");
+_Static_assert(sizeof(struct catalog_slice) == 24, "no holes");
+_Static_assert(sizeof(struct catalog_part) == 16, "no holes");
 _Static_assert(sizeof(struct catalog_footer) == 56, "no holes");
 
 #endif

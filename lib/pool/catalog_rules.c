@@ -25,6 +25,11 @@ bool catalog_shape_fills(enum pinpool_dtype dtype, uint32_t ndim, const uint64_t
 	return bits % 8 == 0 && bits / 8 == bytes;
 }
 
+bool catalog_slice_is_sound(uint32_t ndim, const uint64_t *shape, uint32_t dim, uint64_t begin, uint64_t extent)
+{
+	return dim < ndim && catalog_range_within(begin, shape[dim], extent);
+}
+
 bool catalog_packing_is_sound(const struct pinpool_packed *packed)
 {
 	uint64_t values = pinpool_dtype_block_values(packed->dtype);

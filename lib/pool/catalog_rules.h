@@ -15,6 +15,9 @@ static inline bool catalog_range_within(uint64_t offset, uint64_t bytes, uint64_
 /* @bytes is what @ndim extents of @dtype take; elements narrower than a byte must fill whole bytes. */
 bool catalog_shape_fills(enum pinpool_dtype dtype, uint32_t ndim, const uint64_t *shape, uint64_t bytes);
 
+/* [@begin, @begin + extent of @dim) lies within @extent. */
+bool catalog_slice_is_sound(uint32_t ndim, const uint64_t *shape, uint32_t dim, uint64_t begin, uint64_t extent);
+
 /* Numbers of a packing that do not depend on the pool. Whether they are those of its kernels is theirs to say. */
 bool catalog_packing_is_sound(const struct pinpool_packed *packed);
 

@@ -35,6 +35,8 @@ struct catalog_writer {
 	bool want_rests;
 	struct catalog_sha256 *sha256; /* of tensors, then of sources; from seal on, if wanted */
 	struct catalog_rest *rests;
+	struct table slices; /* struct catalog_slice, of tensors by index */
+	struct table parts; /* struct catalog_part */
 	uint32_t *by_offset;
 	uint32_t *by_name;
 };
@@ -82,6 +84,8 @@ void catalog_writer_free(struct catalog_writer *writer)
 	free(writer->values.at);
 	free(writer->sha256);
 	free(writer->rests);
+	free(writer->slices.at);
+	free(writer->parts.at);
 	free(writer->by_offset);
 	free(writer->by_name);
 	free(writer);
@@ -107,6 +111,10 @@ int catalog_writer_add_source(struct catalog_writer *writer, const struct pinpoo
 		.mtime_ns = source->mtime_ns,
 		.flags = source->has_digest ? CATALOG_HAS_DIGEST : 0,
 	};
+	const struct catalog_part part = {
+		.source = (uint32_t)writer->sources.count,
+		.bytes = source->file_bytes,
+	};
 	int err;
 
 	if (!catalog_range_within(source->offset, source->bytes, UINT64_MAX))
@@ -116,6 +124,8 @@ int catalog_writer_add_source(struct catalog_writer *writer, const struct pinpoo
 	err = add_string(writer, source->path, &entry.path);
 	if (!err)
 		err = add_string(writer, source->format, &entry.format);
+	if (!err && source->part)
+		err = table_add(&writer->parts, &part, 1, sizeof(part));
 	if (!err)
 		err = table_add(&writer->sources, &entry, 1, sizeof(entry));
 	return err ? err : (int)writer->sources.count - 1;
@@ -138,19 +148,29 @@ int catalog_writer_add_tensor(struct catalog_writer *writer, const struct pinpoo
 		.source = tensor->source,
 		.flags = tensor->has_digest ? CATALOG_HAS_DIGEST : 0,
 	};
+	const struct catalog_slice slice = {
+		.tensor = (uint32_t)writer->tensors.count,
+		.dim = tensor->slice_dim,
+		.begin = tensor->slice_begin,
+		.extent = tensor->slice_extent,
+	};
 	int err;
 
 	if (writer->tensors.count == INT_MAX)
 		return -EOVERFLOW;
 	if (!utf8_is_valid(tensor->name, strlen(tensor->name)) || tensor->source >= writer->sources.count ||
 	    !catalog_shape_fills(tensor->dtype, tensor->ndim, tensor->shape, tensor->bytes) ||
-	    !within_source(&sources[tensor->source], tensor->offset, tensor->bytes))
+	    !within_source(&sources[tensor->source], tensor->offset, tensor->bytes) ||
+	    (tensor->sliced &&
+	     !catalog_slice_is_sound(tensor->ndim, tensor->shape, slice.dim, slice.begin, slice.extent)))
 		return -EINVAL;
 	if (tensor->has_digest)
 		memcpy(entry.digest, tensor->digest, sizeof(entry.digest));
 	err = add_string(writer, tensor->name, &entry.name);
 	if (!err)
 		err = table_add(&writer->extents, tensor->shape, tensor->ndim, sizeof(uint64_t));
+	if (!err && tensor->sliced)
+		err = table_add(&writer->slices, &slice, 1, sizeof(slice));
 	if (!err)
 		err = table_add(&writer->tensors, &entry, 1, sizeof(entry));
 	return err ? err : (int)writer->tensors.count - 1;
@@ -346,6 +366,8 @@ static struct layout lay_out(const struct catalog_writer *writer)
 		{CATALOG_VALUES, 0, writer->metadata.count, 1, writer->values.count},
 		{CATALOG_SHA256, 0, false, sizeof(struct catalog_sha256), writer->want_sha256 ? tensors + sources : 0},
 		{CATALOG_RESTS, 0, false, sizeof(struct catalog_rest), writer->want_rests ? sources : 0},
+		{CATALOG_SLICES, 0, false, sizeof(struct catalog_slice), writer->slices.count},
+		{CATALOG_PARTS, 0, false, sizeof(struct catalog_part), writer->parts.count},
 	};
 	const size_t known = sizeof(contents) / sizeof(contents[0]);
 	struct layout layout = {0};
@@ -439,8 +461,16 @@ uint64_t catalog_writer_capacity(const struct catalog_writer *writer, uint64_t l
 	return align_up(length + lay_out(writer).bytes, CATALOG_ALIGN) + CATALOG_ALIGN + CATALOG_FOOTER_BYTES;
 }
 
-/* The tensors in order of offset, and by name the numbers they have in that order. */
-static int write_tensors(const struct catalog_writer *writer, struct catalog_tensor *tensors, uint32_t *names)
+static int compare_slices(const void *a, const void *b)
+{
+	uint32_t x = ((const struct catalog_slice *)a)->tensor, y = ((const struct catalog_slice *)b)->tensor;
+
+	return x < y ? -1 : x > y;
+}
+
+/* The tensors in order of offset, by name the numbers they have in that order, and slices by these numbers. */
+static int write_tensors(const struct catalog_writer *writer, struct catalog_tensor *tensors, uint32_t *names,
+			 struct catalog_slice *slices)
 {
 	size_t count = writer->tensors.count;
 	uint32_t *position = malloc((count + 1) * sizeof(uint32_t));
@@ -453,6 +483,12 @@ static int write_tensors(const struct catalog_writer *writer, struct catalog_ten
 	}
 	for (size_t i = 0; i < count; i++)
 		names[i] = position[writer->by_name[i]];
+	for (size_t i = 0; i < writer->slices.count; i++) {
+		slices[i] = ((const struct catalog_slice *)writer->slices.at)[i];
+		slices[i].tensor = position[slices[i].tensor];
+	}
+	if (writer->slices.count)
+		qsort(slices, writer->slices.count, sizeof(*slices), compare_slices);
 	free(position);
 	return 0;
 }
@@ -504,8 +540,10 @@ static int build(const struct catalog_writer *writer, const struct layout *layou
 		write_sha256(writer, section_at(layout, CATALOG_SHA256, catalog));
 	if (writer->want_rests)
 		copy_rests(writer, section_at(layout, CATALOG_RESTS, catalog));
+	copy_table(section_at(layout, CATALOG_PARTS, catalog), &writer->parts, sizeof(struct catalog_part));
 	return write_tensors(writer, section_at(layout, CATALOG_TENSORS, catalog),
-			     section_at(layout, CATALOG_NAME_ORDER, catalog));
+			     section_at(layout, CATALOG_NAME_ORDER, catalog),
+			     section_at(layout, CATALOG_SLICES, catalog));
 }
 
 int catalog_writer_write(const struct catalog_writer *writer, void *base, uint64_t capacity, uint64_t length)

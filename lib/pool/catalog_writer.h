@@ -15,7 +15,8 @@ void catalog_writer_free(struct catalog_writer *writer);
 
 /*
  * Copies @source, @tensor (their size, data fields are ignored); a tensor's source comes before it. Returns the index,
- * -EINVAL (a name that is no UTF-8, a shape that is not the bytes, bytes outside the source), -ENOMEM, -EOVERFLOW.
+ * -EINVAL (a name that is no UTF-8, a shape that is not the bytes, bytes outside the source, a slice that reaches
+ * beyond its tensor), -ENOMEM, -EOVERFLOW.
  */
 int catalog_writer_add_source(struct catalog_writer *writer, const struct pinpool_source *source);
 int catalog_writer_add_tensor(struct catalog_writer *writer, const struct pinpool_tensor *tensor);

@@ -34,6 +34,17 @@ static void end_ranges(struct digester *digester, struct stream_file *file, uint
 	}
 }
 
+/* The zeroes between two files. */
+static void feed_gap(struct digester *digester, uint64_t bytes)
+{
+	static const char zeroes[SOURCE_DIRECT_ALIGN];
+
+	for (uint64_t step; bytes; bytes -= step) {
+		step = bytes < sizeof(zeroes) ? bytes : sizeof(zeroes);
+		XXH3_128bits_update(digester->whole, zeroes, step);
+	}
+}
+
 /* One piece of @file, [@offset, @offset + @bytes), in order. */
 static void feed(struct digester *digester, struct stream_file *file, const char *data, uint64_t offset, size_t bytes)
 {
@@ -61,12 +72,14 @@ static void feed(struct digester *digester, struct stream_file *file, const char
 static void feed_request(struct digester *digester, const struct request *request)
 {
 	const struct run *run = digester->run;
+	struct stream_file *file = &run->job->files[request->file];
+	const uint64_t offset = file->begin + (request->memory - file->offset);
 	const char *data = run_memory(run, request->memory);
 	uint32_t bytes;
 
 	for (uint32_t at = 0; at < request->bytes; at += bytes) {
 		bytes = request->bytes - at < PIECE_BYTES ? request->bytes - at : PIECE_BYTES;
-		feed(digester, &run->job->files[request->file], data + at, request->offset + at, bytes);
+		feed(digester, file, data + at, offset + at, bytes);
 	}
 }
 
@@ -88,12 +101,17 @@ static void digest_all(struct digester *digester)
 	struct request request;
 	struct cursor cursor = {0};
 	bool more = cursor_next(run, &cursor, &request);
-	uint64_t began, landed = 0;
+	uint64_t began, landed = 0, end = 0;
 
+	XXH3_128bits_reset(digester->whole);
 	for (size_t i = 0; i < job->count; i++) {
 		struct stream_file *file = &job->files[i];
 
-		XXH3_128bits_reset(digester->whole);
+		if (job->content)
+			feed_gap(digester, file->offset - end);
+		else
+			XXH3_128bits_reset(digester->whole);
+		end = file->offset + stream_file_bytes(file);
 		XXH3_128bits_reset(digester->part);
 		XXH3_128bits_reset(digester->rest);
 		digester->range = 0;
@@ -110,10 +128,14 @@ static void digest_all(struct digester *digester)
 			run->bytes_digested += request.bytes;
 			run->digested = request.memory + request.bytes;
 		}
-		end_ranges(digester, file, file->source->size);
-		digest_final(digester->whole, file->digest);
-		digest_final(digester->rest, file->rest);
+		end_ranges(digester, file, file->begin + stream_file_bytes(file));
+		if (!job->content) {
+			digest_final(digester->whole, file->digest);
+			digest_final(digester->rest, file->rest);
+		}
 	}
+	if (job->content)
+		digest_final(digester->whole, job->content);
 }
 
 static void *digester_main(void *arg)

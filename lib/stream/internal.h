@@ -22,8 +22,11 @@
  * @index: its number
  * @file: index of the file
  * @offset: first byte in the file
- * @bytes: bytes of the file that it brings; a direct read asks for the rest of the last block too
+ * @bytes: bytes of memory that it fills
  * @memory: where they go, from the base
+ * @span: bytes of the file from the first to the last of them, which is more than @bytes if it is gathered; a direct
+ *	read asks for the rest of the first and of the last block too
+ * @fetched: bytes that reads of it brought
  */
 struct request {
 	uint64_t index;
@@ -31,9 +34,14 @@ struct request {
 	uint64_t offset;
 	uint32_t bytes;
 	uint64_t memory;
+	uint32_t span;
+	uint64_t fetched;
 };
 
-/* A walk over all requests, in order. Requests end at multiples of the chunk in memory, so none crosses one. */
+/*
+ * A walk over all requests, in order; @offset counts from the first byte of the file's piece, in memory. Requests end
+ * at multiples of the chunk in memory, so none crosses one.
+ */
 struct cursor {
 	uint64_t index;
 	size_t file;
@@ -46,6 +54,10 @@ struct run {
 	uint32_t depth;
 	uint64_t total_requests;
 	uint64_t total_bytes;
+	struct source **sources; /* each once */
+	size_t source_count;
+	uint32_t *source_of; /* index in @sources, by file */
+	bool gathers; /* some file has a width */
 
 	/* Calling thread only. */
 	uint64_t start_ns;
@@ -74,6 +86,7 @@ struct run {
 	uint64_t landed; /* memory before it is complete without a hole */
 	unsigned int waiting; /* threads in run_wait_beyond() */
 	uint64_t bytes_read;
+	uint64_t bytes_fetched;
 	size_t file; /* latest file in work */
 	bool stop; /* start nothing more */
 	int error; /* the first */
@@ -106,6 +119,30 @@ void run_tick(struct run *run);
 uint64_t run_wait_beyond(struct run *run, uint64_t offset);
 /* Sleeps until somebody wakes the caller or the next tick, and ticks. Calling thread, lock held. */
 void run_wait(struct run *run);
+
+/*
+ * What is gathered goes through a buffer of GATHER_BUFFER bytes, aligned to SOURCE_DIRECT_ALIGN, one for each request
+ * in flight; see gather.c. Byte @request->offset of the file has its place at gather_at() in it.
+ */
+#define GATHER_SPAN   (128u << 10)
+#define GATHER_BUFFER (GATHER_SPAN + 2 * SOURCE_DIRECT_ALIGN)
+
+static inline bool is_gathered(const struct run *run, const struct request *request)
+{
+	return run->job->files[request->file].width;
+}
+
+static inline char *gather_at(char *buffer, const struct request *request)
+{
+	return buffer + request->offset % SOURCE_DIRECT_ALIGN;
+}
+
+/* Sets offset, bytes and span of a request for what @file takes from @place on, at most @room bytes. */
+void gather_plan(const struct stream_file *file, uint64_t place, uint64_t room, struct request *request);
+/* From the buffer to memory. */
+void gather_copy(const struct run *run, const struct request *request, char *buffer);
+/* @count buffers in one allocation, or NULL. */
+char *gather_buffers(uint32_t count);
 
 struct digester;
 /* Starts a thread that digests @run's files as they come. Returns 0, -EAGAIN, -ENOMEM. */

@@ -71,6 +71,7 @@ static const struct chain *take_chain(struct sha256 *sha256)
 static bool follow(struct worker *worker, const struct chain *chain, EVP_MD_CTX *state)
 {
 	struct run *run = worker->sha256->run;
+	const struct stream_file *file = &run->job->files[chain->file];
 	uint64_t from, to, began;
 
 	if (!EVP_DigestInit_ex2(state, worker->sha256->md, NULL))
@@ -88,8 +89,7 @@ static bool follow(struct worker *worker, const struct chain *chain, EVP_MD_CTX 
 		began = trace_begin(run);
 		if (!EVP_DigestUpdate(state, run_memory(run, from), to - from))
 			goto failed;
-		trace_sha256(run, chain->file, from - run->job->files[chain->file].offset, to - from, worker->number,
-			     began);
+		trace_sha256(run, chain->file, from - file->offset + file->begin, to - from, worker->number, began);
 		run->sha256_done += to - from;
 	}
 	if (EVP_DigestFinal_ex(state, chain->digest, NULL))
@@ -121,14 +121,15 @@ static void *worker_main(void *arg)
 	return NULL;
 }
 
+/* @begin and @end as those of ranges. */
 static void add_chain(struct sha256 *sha256, size_t file, uint64_t begin, uint64_t end, uint8_t *digest)
 {
-	uint64_t offset = sha256->run->job->files[file].offset;
+	const struct stream_file *from = &sha256->run->job->files[file];
 
 	sha256->chains[sha256->count++] = (struct chain){
 		.file = file,
-		.begin = offset + begin,
-		.end = offset + end,
+		.begin = from->offset + (begin - from->begin),
+		.end = from->offset + (end - from->begin),
 		.digest = digest,
 	};
 	sha256->run->sha256_total += end - begin;
@@ -149,7 +150,7 @@ static int list_chains(struct sha256 *sha256)
 		struct stream_file *file = &job->files[i];
 
 		if (file->want_sha256)
-			add_chain(sha256, i, 0, file->source->size, file->sha256);
+			add_chain(sha256, i, file->begin, file->begin + stream_file_bytes(file), file->sha256);
 		for (size_t r = 0; r < file->range_count; r++)
 			if (file->ranges[r].want_sha256)
 				add_chain(sha256, i, file->ranges[r].begin, file->ranges[r].end,

@@ -44,24 +44,29 @@ const char *pinpool_io_name(enum pinpool_io io)
 bool cursor_next(const struct run *run, struct cursor *cursor, struct request *request)
 {
 	const struct stream_job *job = run->job;
+	const struct stream_file *file;
 	uint64_t size, memory, room;
 
-	while (cursor->file < job->count && cursor->offset == job->files[cursor->file].source->size) {
+	while (cursor->file < job->count && cursor->offset == stream_file_bytes(&job->files[cursor->file])) {
 		cursor->file++;
 		cursor->offset = 0;
 	}
 	if (cursor->file == job->count)
 		return false;
-	size = job->files[cursor->file].source->size;
-	memory = job->files[cursor->file].offset + cursor->offset;
+	file = &job->files[cursor->file];
+	size = stream_file_bytes(file);
+	memory = file->offset + cursor->offset;
 	room = run->chunk - memory % run->chunk;
 	*request = (struct request){
 		.index = cursor->index++,
 		.file = cursor->file,
-		.offset = cursor->offset,
+		.offset = file->begin + cursor->offset,
 		.bytes = (uint32_t)(size - cursor->offset < room ? size - cursor->offset : room),
 		.memory = memory,
 	};
+	request->span = request->bytes;
+	if (file->width)
+		gather_plan(file, cursor->offset, room, request);
 	cursor->offset += request->bytes;
 	return true;
 }
@@ -73,6 +78,7 @@ void run_complete(struct run *run, const struct request *request)
 	pthread_mutex_lock(&run->lock);
 	run->complete[request->index] = 1;
 	run->bytes_read += request->bytes;
+	run->bytes_fetched += request->fetched;
 	if (request->file > run->file)
 		run->file = request->file;
 	while (!run->whole && run->complete[run->hole.index]) {
@@ -158,7 +164,7 @@ static void find_tensor(struct run *run, uint64_t position, struct pinpool_progr
 	for (;; run->seen_file++) {
 		file = &job->files[run->seen_file];
 		while (run->seen_range < file->range_count &&
-		       file->offset + file->ranges[run->seen_range].end <= position)
+		       file->offset + (file->ranges[run->seen_range].end - file->begin) <= position)
 			run->seen_range++;
 		if (run->seen_range < file->range_count || run->seen_file + 1 == job->count)
 			break;
@@ -237,6 +243,29 @@ static bool wants_commands(const struct stream_job *job)
 	return job->opts->io == PINPOOL_IO_URING_CMD || (job->opts->io == PINPOOL_IO_AUTO && job->pool >= 0);
 }
 
+/* Each source once: pieces of a file mostly follow one another. */
+static int list_sources(struct run *run)
+{
+	const struct stream_job *job = run->job;
+
+	run->sources = calloc(job->count + 1, sizeof(*run->sources));
+	run->source_of = calloc(job->count + 1, sizeof(*run->source_of));
+	if (!run->sources || !run->source_of)
+		return -ENOMEM;
+	for (size_t i = 0; i < job->count; i++) {
+		size_t at = i ? run->source_of[i - 1] : 0;
+
+		if (!i || run->sources[at] != job->files[i].source)
+			for (at = 0; at < run->source_count && run->sources[at] != job->files[i].source; at++)
+				;
+		if (at == run->source_count)
+			run->sources[run->source_count++] = job->files[i].source;
+		run->source_of[i] = (uint32_t)at;
+		run->gathers |= job->files[i].width != 0;
+	}
+	return 0;
+}
+
 static int make_plan(struct run *run, struct pinpool_diag *diag)
 {
 	const struct pinpool_load_opts *opts = run->job->opts;
@@ -257,20 +286,21 @@ static int make_plan(struct run *run, struct pinpool_diag *diag)
 	for (size_t i = 0; i < run->job->count; i++)
 		run->ranges += run->job->files[i].range_count;
 	run->complete = calloc(run->total_requests + 1, 1);
-	if (!run->complete)
+	if (!run->complete || list_sources(run))
 		return diag_errno(diag, -ENOMEM, "load");
 	return 0;
 }
 
 /* Opens the files past the page cache. One that cannot be is read through it, which is said. */
-static int open_direct(const struct stream_job *job, bool *all, struct pinpool_diag *diag)
+static int open_direct(const struct run *run, bool *all, struct pinpool_diag *diag)
 {
+	const struct stream_job *job = run->job;
 	/* Not the memory that the file goes to, which may have no page there yet. */
 	_Alignas(SOURCE_DIRECT_ALIGN) char scratch[SOURCE_DIRECT_ALIGN];
 
 	*all = !job->opts->buffered;
-	for (size_t i = 0; i < job->count && !job->opts->buffered; i++) {
-		struct source *source = job->files[i].source;
+	for (size_t i = 0; i < run->source_count && !job->opts->buffered; i++) {
+		struct source *source = run->sources[i];
 		int err;
 
 		if (!source->size)
@@ -288,13 +318,20 @@ static int open_direct(const struct stream_job *job, bool *all, struct pinpool_d
 	return 0;
 }
 
-/* What lies between the end of a file and the next block: the rest of its last block on disk, whatever that had. */
+/*
+ * What lies in the first block of a file before it and in its last block behind it: the rest of these blocks on disk,
+ * whatever that had.
+ */
 static void zero_gaps(const struct stream_job *job)
 {
 	for (size_t i = 0; i < job->count; i++) {
-		uint64_t end = job->files[i].offset + job->files[i].source->size;
-		uint64_t rest = -end % SOURCE_DIRECT_ALIGN;
+		uint64_t begin = job->files[i].offset;
+		uint64_t end = begin + stream_file_bytes(&job->files[i]);
+		uint64_t before = begin % SOURCE_DIRECT_ALIGN, rest = -end % SOURCE_DIRECT_ALIGN;
 
+		if (end == begin)
+			continue;
+		memset((char *)job->base + begin - before, 0, before);
 		memset((char *)job->base + end, 0, rest);
 	}
 }
@@ -368,8 +405,8 @@ int stream_run(const struct stream_job *job, struct stream_result *result, struc
 		return diag_set(diag, -EINVAL, "I/O path", NULL, "no path has number %d", (int)job->opts->io);
 	err = make_plan(&run, diag);
 	if (err)
-		return err;
-	err = open_direct(job, &result->direct, diag);
+		goto out_plan;
+	err = open_direct(&run, &result->direct, diag);
 	if (err)
 		goto out_plan;
 
@@ -410,6 +447,7 @@ int stream_run(const struct stream_job *job, struct stream_result *result, struc
 		zero_gaps(job);
 	result->chunk_bytes = run.chunk;
 	result->queue_depth = run.depth;
+	result->bytes = run.bytes_fetched;
 	ctx_log(job->ctx, PINPOOL_LOG_INFO, "I/O path: %s, %s%s, %u requests of %u KiB", pinpool_io_name(result->io),
 		result->direct ? "O_DIRECT" : "page cache", result->fixed_files ? ", fixed files" : "", run.depth,
 		run.chunk >> 10);
@@ -419,6 +457,8 @@ out_sync:
 	pthread_mutex_destroy(&run.lock);
 	pthread_mutex_destroy(&run.trace_lock);
 out_plan:
+	free(run.source_of);
+	free(run.sources);
 	free(run.complete);
 	return err;
 }

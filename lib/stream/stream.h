@@ -23,15 +23,24 @@ struct stream_range {
 };
 
 /**
- * struct stream_file - one file and where it goes
- * @source: the file, open; the engine opens its direct_fd
- * @offset: where its first byte goes, from the base; a multiple of SOURCE_DIRECT_ALIGN
- * @ranges: ascending, without overlap; may be empty ranges
+ * struct stream_file - one file, or a piece of one, and where it goes
+ * @source: the file, open; the engine opens its direct_fd. Pieces of one file share it
+ * @offset: where the first byte goes, from the base; as far into a block of SOURCE_DIRECT_ALIGN as @begin is, unless
+ *	@width is given
+ * @ranges: of the bytes taken, counted as if they followed @begin without a gap; ascending, without overlap; may be
+ *	empty ranges
  * @range_count: number of @ranges
- * @digest: result
+ * @digest: result, of all of it
  * @rest: result, digest of what is in none of the @ranges, one after the other
  * @want_sha256: whether @sha256 is wanted
- * @sha256: result
+ * @sha256: result, of all of it
+ * @begin: first byte in the file
+ * @end: behind the last byte; 0 for the end of the file
+ * @width: 0 for all bytes; else of every @stride bytes, from @begin on, the first @width, put one after the other. @end
+ *	is behind the last of them
+ * @stride: more than @width
+ *
+ * The blocks of memory that it touches are its own: what a read of whole blocks brings beyond it is zeroed at the end.
  */
 struct stream_file {
 	struct source *source;
@@ -42,7 +51,19 @@ struct stream_file {
 	uint8_t rest[PINPOOL_DIGEST_BYTES];
 	bool want_sha256;
 	uint8_t sha256[PINPOOL_SHA256_BYTES];
+	uint64_t begin;
+	uint64_t end;
+	uint64_t width;
+	uint64_t stride;
 };
+
+/* Bytes that @file takes of memory. */
+static inline uint64_t stream_file_bytes(const struct stream_file *file)
+{
+	uint64_t span = (file->end ? file->end : file->source->size) - file->begin;
+
+	return file->width ? (span + file->stride - file->width) / file->stride * file->width : span;
+}
 
 /**
  * struct stream_job - what to do
@@ -58,6 +79,8 @@ struct stream_file {
  * @landed: told that everything below @end, from the base, is in its place and digested; by a thread of the engine,
  *	which it must not hold up. Only if digests are made. NULL for nobody
  * @landed_arg: its first argument
+ * @content: receives the digest of the memory from the base to the end of the last file, what lies between files being
+ *	zero; then files get no digests. NULL: they do
  */
 struct stream_job {
 	const struct pinpool_ctx *ctx;
@@ -69,6 +92,7 @@ struct stream_job {
 	const struct pinpool_load_opts *opts;
 	void (*landed)(void *arg, uint64_t end);
 	void *landed_arg;
+	uint8_t *content;
 };
 
 /**
@@ -79,6 +103,7 @@ struct stream_job {
  * @chunk_bytes: bytes of one request
  * @queue_depth: requests in flight
  * @requests: read requests submitted
+ * @bytes: bytes that they brought
  */
 struct stream_result {
 	enum pinpool_io io;
@@ -87,6 +112,7 @@ struct stream_result {
 	uint32_t chunk_bytes;
 	uint32_t queue_depth;
 	uint64_t requests;
+	uint64_t bytes;
 };
 
 /*

@@ -28,21 +28,24 @@ static bool take_request(struct readers *readers, struct request *request)
 	return more;
 }
 
-/* By thread @number, from @began on. */
-static void read_request(struct run *run, const struct request *request, uint32_t number, uint64_t began)
+/* By thread @number, from @began on. @buffer is for what is gathered. */
+static void read_request(struct run *run, struct request *request, char *buffer, uint32_t number, uint64_t began)
 {
 	const struct source *source = run->job->files[request->file].source;
-	bool direct = source->direct_fd >= 0;
+	bool direct = source->direct_fd >= 0, gathered = is_gathered(run, request);
+	char *to = gathered ? gather_at(buffer, request) : run_memory(run, request->memory);
 	uint32_t done = 0;
 
-	while (done < request->bytes) {
-		uint32_t want = request->bytes - done;
+	while (done < request->span) {
+		uint64_t offset = request->offset + done;
+		uint32_t want = request->span - done, pad = 0;
 		ssize_t got;
 
-		if (direct)
-			want = (want + SOURCE_DIRECT_ALIGN - 1) & -SOURCE_DIRECT_ALIGN;
-		got = pread(direct ? source->direct_fd : source->fd, run_memory(run, request->memory + done), want,
-			    (off_t)(request->offset + done));
+		if (direct) {
+			pad = (uint32_t)(offset % SOURCE_DIRECT_ALIGN);
+			want = (want + pad + SOURCE_DIRECT_ALIGN - 1) & -SOURCE_DIRECT_ALIGN;
+		}
+		got = pread(direct ? source->direct_fd : source->fd, to + done - pad, want, (off_t)(offset - pad));
 		if (got < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
 		if (got < 0) {
@@ -50,14 +53,18 @@ static void read_request(struct run *run, const struct request *request, uint32_
 			return;
 		}
 		if (!got) {
-			run_fail_eof(run, request, request->offset + done);
+			run_fail_eof(run, request, offset);
 			return;
 		}
-		done += (uint32_t)got;
+		request->fetched += (uint64_t)got;
+		if (got > pad)
+			done += (uint32_t)got - pad;
 		/* A direct read that ended off a block goes on through the page cache. */
 		if (got % SOURCE_DIRECT_ALIGN)
 			direct = false;
 	}
+	if (gathered)
+		gather_copy(run, request, buffer);
 	/* Before anybody can begin with what it brought. */
 	trace_request(run, PINPOOL_TRACE_READ, request, number, began);
 	run_complete(run, request);
@@ -67,17 +74,21 @@ static void *reader_main(void *arg)
 {
 	struct readers *readers = arg;
 	struct run *run = readers->run;
+	char *buffer = run->gathers ? gather_buffers(1) : NULL;
 	struct request request;
 	uint64_t began;
 	uint32_t number;
 
+	if (run->gathers && !buffer)
+		run_fail(run, -ENOMEM, NULL, NULL);
 	pthread_mutex_lock(&run->lock);
 	number = readers->numbers++;
 	pthread_mutex_unlock(&run->lock);
 	while (take_request(readers, &request)) {
 		began = trace_begin(run);
-		read_request(run, &request, number, began);
+		read_request(run, &request, buffer, number, began);
 	}
+	free(buffer);
 	pthread_mutex_lock(&run->lock);
 	readers->active--;
 	pthread_cond_signal(&run->wake_caller);

@@ -29,16 +29,39 @@ static int setup_ring(struct uring *uring, struct pinpool_diag *diag)
 	return -EOPNOTSUPP;
 }
 
+static char *buffer_of(const struct uring *uring, uint32_t index)
+{
+	return uring->buffers + (size_t)index * GATHER_BUFFER;
+}
+
+/* Whatever the method: what is gathered does not go to its place at once. */
+static void queue_gathered(struct uring *uring, uint32_t index, struct io_uring_sqe *sqe, uint32_t bytes)
+{
+	const struct flight *flight = &uring->flights[index];
+	const struct request *request = &flight->request;
+	const struct source *source = uring->run->job->files[request->file].source;
+	char *to = gather_at(buffer_of(uring, index), request) + flight->done - flight->pad;
+
+	io_uring_prep_read(sqe, flight->direct ? source->direct_fd : source->fd, to, bytes,
+			   request->offset + flight->done - flight->pad);
+}
+
 /* Queues what is missing of @flight. There is room: as many entries as flights. */
 static void queue_flight(struct uring *uring, uint32_t index)
 {
 	struct flight *flight = &uring->flights[index];
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&uring->ring);
-	uint32_t bytes = flight->request.bytes - flight->done;
+	uint32_t bytes = flight->request.span - flight->done;
 
-	if (flight->direct)
-		bytes = (bytes + SOURCE_DIRECT_ALIGN - 1) & -SOURCE_DIRECT_ALIGN;
-	uring->method->queue(uring, flight, sqe, bytes);
+	flight->pad = 0;
+	if (flight->direct) {
+		flight->pad = (uint32_t)((flight->request.offset + flight->done) % SOURCE_DIRECT_ALIGN);
+		bytes = (bytes + flight->pad + SOURCE_DIRECT_ALIGN - 1) & -SOURCE_DIRECT_ALIGN;
+	}
+	if (is_gathered(uring->run, &flight->request))
+		queue_gathered(uring, index, sqe, bytes);
+	else
+		uring->method->queue(uring, flight, sqe, bytes);
 	/* Through the page cache the kernel copies in this thread unless told to use others. */
 	if (!flight->direct || flight->async)
 		sqe->flags |= IOSQE_ASYNC;
@@ -58,7 +81,7 @@ static void queue_next(struct uring *uring)
 		*flight = (struct flight){0};
 		if (!cursor_next(run, &cursor, &flight->request))
 			return;
-		if (uring->method->enter && !uring->method->enter(uring, flight))
+		if (uring->method->enter && !is_gathered(run, &flight->request) && !uring->method->enter(uring, flight))
 			return;
 		flight->direct = run->job->files[flight->request.file].source->direct_fd >= 0;
 		flight->began = trace_begin(run);
@@ -75,9 +98,11 @@ static void land(struct uring *uring, uint32_t index, int res)
 	struct run *run = uring->run;
 
 	if (res > 0) {
-		uint32_t missing = flight->request.bytes - flight->done;
+		uint32_t missing = flight->request.span - flight->done;
+		uint32_t got = (uint32_t)res > flight->pad ? (uint32_t)res - flight->pad : 0;
 
-		flight->done += (uint32_t)res < missing ? (uint32_t)res : missing;
+		flight->request.fetched += (uint32_t)res;
+		flight->done += got < missing ? got : missing;
 		/* A direct read that ended off a block goes on through the page cache. */
 		if ((uint32_t)res % SOURCE_DIRECT_ALIGN)
 			flight->direct = false;
@@ -88,7 +113,9 @@ static void land(struct uring *uring, uint32_t index, int res)
 	} else if (res != -EINTR) {
 		run_fail(run, res, &flight->request, NULL);
 	}
-	if (flight->done == flight->request.bytes) {
+	if (flight->done == flight->request.span) {
+		if (is_gathered(run, &flight->request))
+			gather_copy(run, &flight->request, buffer_of(uring, index));
 		/* Before anybody can begin with what it brought. */
 		trace_request(run, PINPOOL_TRACE_READ, &flight->request, index, flight->began);
 		run_complete(run, &flight->request);
@@ -145,7 +172,9 @@ int read_uring(struct run *run, enum pinpool_io io, bool may_fall_back, struct s
 
 	uring.flights = calloc(run->depth, sizeof(*uring.flights));
 	uring.idle = calloc(run->depth, sizeof(*uring.idle));
-	if (!uring.flights || !uring.idle) {
+	if (run->gathers)
+		uring.buffers = gather_buffers(run->depth);
+	if (!uring.flights || !uring.idle || (run->gathers && !uring.buffers)) {
 		err = diag_errno(diag, -ENOMEM, "io_uring");
 		goto out_memory;
 	}
@@ -168,6 +197,7 @@ out_ring:
 	io_uring_unregister_buffers(&uring.ring);
 	io_uring_queue_exit(&uring.ring);
 out_memory:
+	free(uring.buffers);
 	free(uring.idle);
 	free(uring.flights);
 	return err;

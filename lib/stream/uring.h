@@ -17,6 +17,7 @@
 struct flight {
 	struct request request;
 	uint32_t done; /* bytes of it */
+	uint32_t pad; /* bytes before them that the read in work asks for, too, to begin at a block */
 	bool direct;
 	bool fixed; /* counted in users of its window */
 	bool async; /* the kernel could not do it without blocking */
@@ -55,6 +56,7 @@ extern const struct uring_method uring_command;
  * @flights: run->depth of them
  * @idle: stack of unused @flights
  * @idle_count: number of @idle
+ * @buffers: for what is gathered, one for each of @flights; or NULL
  * @fixed_files: files are registered, two places for each
  * @window_bytes: a power of two and a multiple of the chunk
  * @windows: which window each buffer of the ring is
@@ -70,6 +72,7 @@ struct uring {
 	struct flight *flights;
 	uint32_t *idle;
 	uint32_t idle_count;
+	char *buffers;
 	/* Of uring_memory.c only. */
 	bool fixed_files;
 	uint64_t window_bytes;

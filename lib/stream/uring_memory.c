@@ -86,24 +86,24 @@ static int setup_buffers(struct uring *uring, struct pinpool_diag *diag)
 }
 
 /* Two places a file: past the page cache, and through it. */
-static uint32_t file_place(const struct flight *flight)
+static uint32_t file_place(const struct run *run, const struct flight *flight)
 {
-	return (uint32_t)flight->request.file * 2 + !flight->direct;
+	return run->source_of[flight->request.file] * 2 + !flight->direct;
 }
 
 /* Not having fixed files costs a little time, so it is no reason to fail. */
 static void setup_files(struct uring *uring)
 {
-	const struct stream_job *job = uring->run->job;
-	int *fds = malloc(job->count * 2 * sizeof(*fds));
+	const struct run *run = uring->run;
+	int *fds = malloc(run->source_count * 2 * sizeof(*fds));
 
 	if (!fds)
 		return;
-	for (size_t i = 0; i < job->count; i++) {
-		fds[i * 2] = job->files[i].source->direct_fd;
-		fds[i * 2 + 1] = job->files[i].source->fd;
+	for (size_t i = 0; i < run->source_count; i++) {
+		fds[i * 2] = run->sources[i]->direct_fd;
+		fds[i * 2 + 1] = run->sources[i]->fd;
 	}
-	uring->fixed_files = !io_uring_register_files(&uring->ring, fds, (unsigned int)job->count * 2);
+	uring->fixed_files = !io_uring_register_files(&uring->ring, fds, (unsigned int)run->source_count * 2);
 	free(fds);
 }
 
@@ -150,11 +150,12 @@ static void queue(struct uring *uring, const struct flight *flight, struct io_ur
 {
 	const struct request *request = &flight->request;
 	const struct source *source = uring->run->job->files[request->file].source;
-	uint64_t memory = request->memory + flight->done, offset = request->offset + flight->done;
+	uint64_t memory = request->memory + flight->done - flight->pad;
+	uint64_t offset = request->offset + flight->done - flight->pad;
 	int fd = flight->direct ? source->direct_fd : source->fd;
 
 	if (uring->fixed_files)
-		fd = (int)file_place(flight);
+		fd = (int)file_place(uring->run, flight);
 	if (flight->fixed)
 		io_uring_prep_read_fixed(sqe, fd, run_memory(uring->run, memory), bytes, offset,
 					 (int)(memory / uring->window_bytes % URING_WINDOWS));

@@ -34,7 +34,8 @@ bias   F32   [4]    16B    160" pinpool show clitest
 	# shellcheck disable=SC2053
 	[[ $is == $verified ]]
 	same "verify says equal and the rate" 0 $?
-	refuses "a pool that is READY" 1 'pinpool: load: clitest: *' pinpool load clitest "$work/tiny.safetensors"
+	refuses "a pool that is READY" 1 'pinpool: load: clitest: *READY (*' \
+		pinpool load clitest "$work/tiny.safetensors" --no-attach
 	prints "it is untouched" "READY 176" cells ls -n -b -o STATE,LENGTH
 	prints "rm" "" pinpool rm clitest
 }

@@ -112,7 +112,8 @@ streams() {
 	[[ $(rates clitest up) == *", packed" ]]
 	same "when used" 0 $?
 	refuses "not into a pool that is READY" 1 'pinpool: load: clitest: a pool of this name is READY (*)' \
-		pinpool load clitest "$work/weights" --pack
+		pinpool load clitest "$work/weights" --pack --no-attach
+	same "the same again is attached to, packings too" 1 "$(pinpool load clitest "$work/weights" --pack | wc -l)"
 	same "packings stay" current "$(cells pack --list clitest -n -o STATE | uniq)"
 	prints "rm" "" pinpool rm clitest
 	refuses "nothing to pack" 1 'pinpool: load: clitest: holds no tensor that can be packed' \

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
+/* What a catalog says of slices and of parts of files, and what of that is not believed. */
+#include "harness.h"
+#include "pool/catalog_layout.h"
+#include "pool/catalog_writer.h"
+#include "pool_env.h"
+
+#include <sys/stat.h>
+#include <xxhash.h>
+
+#define LENGTH	 4096
+#define CAPACITY (LENGTH + 8192)
+
+POOL_FIXTURE_FILES(slice);
+
+static const uint64_t shape_a[] = {4, 8}, shape_b[] = {6, 2};
+
+static const struct pinpool_tensor tensor_a = {
+	.name = "a",
+	.dtype = PINPOOL_DTYPE_U8,
+	.ndim = 2,
+	.shape = shape_a,
+	.offset = 200,
+	.bytes = 32,
+	.source = 1,
+	.sliced = true,
+	.slice_dim = 0,
+	.slice_begin = 12,
+	.slice_extent = 16,
+};
+
+static const struct pinpool_tensor tensor_b = {
+	.name = "b",
+	.dtype = PINPOOL_DTYPE_U8,
+	.ndim = 2,
+	.shape = shape_b,
+	.offset = 100,
+	.bytes = 12,
+	.source = 1,
+	.sliced = true,
+	.slice_dim = 1,
+	.slice_begin = 2,
+	.slice_extent = 4,
+};
+
+/* In the order of their offsets "b" is the first. */
+static struct catalog_writer *make_writer(void)
+{
+	const struct pinpool_source whole = {.path = "/w", .format = "f", .bytes = 10, .file_bytes = 10};
+	const struct pinpool_source part = {
+		.path = "/p", .format = "f", .offset = 100, .bytes = 1000, .part = true, .file_bytes = 1ull << 40};
+	struct catalog_writer *writer;
+	const char *duplicate;
+
+	if (catalog_writer_new(&writer) || catalog_writer_add_source(writer, &whole) != 0 ||
+	    catalog_writer_add_source(writer, &part) != 1 || catalog_writer_add_tensor(writer, &tensor_a) != 0 ||
+	    catalog_writer_add_tensor(writer, &tensor_b) != 1 || catalog_writer_seal(writer, &duplicate))
+		return NULL;
+	return writer;
+}
+
+/* A READY pool of that catalog, and where its file is mapped behind the library's back. */
+static struct pinpool_pool *make_pool(struct pool_env *env, char **base, uint64_t *capacity)
+{
+	PINPOOL_OPTS(pinpool_create_opts, opts, .capacity = CAPACITY);
+	struct catalog_writer *writer = make_writer();
+	struct pinpool_pool *pool = NULL;
+	char path[192];
+	struct stat st;
+	size_t bytes;
+	void *addr;
+	int fd;
+
+	if (!writer || pinpool_pool_create(env->ctx, "model", &opts, NULL) ||
+	    pinpool_pool_open(env->ctx, "model", PINPOOL_OPEN_WRITE, &pool, NULL) || pinpool_pool_begin(pool, NULL) ||
+	    pinpool_pool_map_writable(pool, &addr, &bytes) || catalog_writer_write(writer, addr, bytes, LENGTH) ||
+	    env_commit(pool, LENGTH))
+		return NULL;
+	catalog_writer_free(writer);
+	pinpool_pool_close(pool);
+	snprintf(path, sizeof(path), "%s/model", env->huge[0] ? env->huge : env->state);
+	if (chmod(path, 0600) || pinpool_pool_open(env->ctx, "model", PINPOOL_OPEN_READ, &pool, NULL))
+		return NULL;
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st))
+		return NULL;
+	*capacity = (uint64_t)st.st_size;
+	*base = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	return *base == MAP_FAILED ? NULL : pool;
+}
+
+TEST_F(slice, is_read_as_it_was_written)
+{
+	struct pinpool_tensor tensor = {.size = sizeof(tensor)};
+	struct pinpool_source source = {.size = sizeof(source)};
+	struct pinpool_catalog *catalog;
+	struct pinpool_pool *pool;
+	uint64_t capacity;
+	char *base;
+
+	pool = make_pool(&self->env, &base, &capacity);
+	ASSERT_NE(NULL, pool);
+	ASSERT_EQ(0, pinpool_catalog_open(pool, &catalog, NULL));
+	ASSERT_EQ(0, pinpool_catalog_find(catalog, "a", &tensor));
+	EXPECT_TRUE(tensor.sliced);
+	EXPECT_EQ(0, tensor.slice_dim);
+	EXPECT_EQ(12, tensor.slice_begin);
+	EXPECT_EQ(16, tensor.slice_extent);
+	ASSERT_EQ(0, pinpool_catalog_tensor(catalog, 0, &tensor));
+	EXPECT_STREQ("b", tensor.name);
+	EXPECT_TRUE(tensor.sliced);
+	EXPECT_EQ(1, tensor.slice_dim);
+	EXPECT_EQ(2, tensor.slice_begin);
+	EXPECT_EQ(4, tensor.slice_extent);
+	ASSERT_EQ(0, pinpool_catalog_source(catalog, 0, &source));
+	EXPECT_FALSE(source.part);
+	EXPECT_EQ(10, source.file_bytes);
+	ASSERT_EQ(0, pinpool_catalog_source(catalog, 1, &source));
+	EXPECT_TRUE(source.part);
+	EXPECT_EQ(1000, source.bytes);
+	EXPECT_EQ(1ull << 40, source.file_bytes);
+	pinpool_catalog_close(catalog);
+	pinpool_pool_close(pool);
+}
+
+TEST(writer_refuses_slices_outside_their_tensor)
+{
+	struct catalog_writer *writer = make_writer();
+	struct pinpool_tensor tensor = tensor_a;
+
+	ASSERT_NE(NULL, writer);
+	tensor.name = "c";
+	tensor.slice_dim = 2;
+	EXPECT_EQ(-EINVAL, catalog_writer_add_tensor(writer, &tensor));
+	tensor.slice_dim = 0;
+	tensor.slice_begin = 13;
+	EXPECT_EQ(-EINVAL, catalog_writer_add_tensor(writer, &tensor));
+	tensor.slice_begin = UINT64_MAX;
+	EXPECT_EQ(-EINVAL, catalog_writer_add_tensor(writer, &tensor));
+	catalog_writer_free(writer);
+}
+
+static struct catalog_footer *footer_of(char *base, uint64_t capacity)
+{
+	return (struct catalog_footer *)(base + capacity - CATALOG_FOOTER_BYTES);
+}
+
+static void sum(char *base, uint64_t capacity)
+{
+	struct catalog_footer *footer = footer_of(base, capacity);
+	XXH128_canonical_t digest;
+
+	XXH128_canonicalFromHash(&digest, XXH3_128bits(base + footer->catalog_offset, footer->catalog_bytes));
+	memcpy(footer->digest, digest.digest, sizeof(footer->digest));
+	footer->checksum = XXH3_64bits(footer, offsetof(struct catalog_footer, checksum));
+}
+
+static struct catalog_section *section_of(char *catalog, enum catalog_section_type type)
+{
+	struct catalog_header *header = (struct catalog_header *)catalog;
+	struct catalog_section *sections = (struct catalog_section *)(catalog + header->header_bytes);
+
+	for (uint32_t i = 0; i < header->section_count; i++)
+		if (sections[i].type == type)
+			return &sections[i];
+	return NULL;
+}
+
+/* clang-format off */
+static void lie_unordered(struct catalog_slice *s, struct catalog_part *p) { (void)p; s[0].tensor = 1; s[1].tensor = 0; }
+static void lie_twice(struct catalog_slice *s, struct catalog_part *p) { (void)p; s[1].tensor = 0; }
+static void lie_of_no_tensor(struct catalog_slice *s, struct catalog_part *p) { (void)p; s[1].tensor = 2; }
+static void lie_dimension(struct catalog_slice *s, struct catalog_part *p) { (void)p; s[0].dim = 2; }
+static void lie_outside(struct catalog_slice *s, struct catalog_part *p) { (void)p; s[0].begin++; }
+static void lie_wraps(struct catalog_slice *s, struct catalog_part *p) { (void)p; s[0].begin = UINT64_MAX; }
+static void lie_of_no_source(struct catalog_slice *s, struct catalog_part *p) { (void)s; p[0].source = 2; }
+/* clang-format on */
+
+TEST_F(slice, that_cannot_be_is_refused)
+{
+	static void (*const lies[])(struct catalog_slice *, struct catalog_part *) = {
+		lie_unordered, lie_twice, lie_of_no_tensor, lie_dimension, lie_outside, lie_wraps, lie_of_no_source};
+	struct pinpool_catalog *catalog;
+	struct pinpool_diag diag;
+	struct pinpool_pool *pool;
+	char saved[8192], *base, *at;
+	uint64_t capacity, bytes;
+
+	pool = make_pool(&self->env, &base, &capacity);
+	ASSERT_NE(NULL, pool);
+	at = base + footer_of(base, capacity)->catalog_offset;
+	bytes = footer_of(base, capacity)->catalog_bytes;
+	ASSERT_LE(bytes, sizeof(saved));
+	memcpy(saved, at, bytes);
+	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+		lies[i]((struct catalog_slice *)(at + section_of(at, CATALOG_SLICES)->offset),
+			(struct catalog_part *)(at + section_of(at, CATALOG_PARTS)->offset));
+		sum(base, capacity);
+		EXPECT_EQ(-EBADMSG, pinpool_catalog_open(pool, &catalog, &diag))
+		{
+			TH_LOG("lie %zu", i);
+		}
+		memcpy(at, saved, bytes);
+	}
+	/* Who does not know these sections finds the tensors as they are here. */
+	EXPECT_EQ(0, section_of(at, CATALOG_SLICES)->flags);
+	EXPECT_EQ(0, section_of(at, CATALOG_PARTS)->flags);
+	section_of(at, CATALOG_SLICES)->type = 77;
+	section_of(at, CATALOG_PARTS)->type = 78;
+	sum(base, capacity);
+	ASSERT_EQ(0, pinpool_catalog_open(pool, &catalog, &diag));
+	EXPECT_EQ(2, pinpool_catalog_tensor_count(catalog));
+	pinpool_catalog_close(catalog);
+	pinpool_pool_close(pool);
+}
+
+TEST_HARNESS_MAIN
