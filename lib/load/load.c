@@ -6,6 +6,7 @@
 #include "base/diag.h"
 #include "base/opts.h"
 #include "load/follow.h"
+#include "load/landing.h"
 #include "load/plan.h"
 #include "pool/backend.h"
 #include "pool/module_error.h"
@@ -26,7 +27,8 @@ struct load {
 	struct pinpool_ctx *ctx;
 	const char *name;
 	struct pinpool_load_opts opts;
-	const struct load_follower *follower; /* or NULL */
+	const struct load_follower *followers; /* a list */
+	struct teller teller;
 	struct plan plan;
 	struct pinpool_pool *pool;
 	bool created;
@@ -138,6 +140,31 @@ static int take_pool(struct load *load, struct pinpool_diag *diag)
 	return load->capacity < load->plan.capacity ? too_small(load, load->capacity, diag) : 0;
 }
 
+/* Of the engine, for all that follow. The caller comes last: he may take his time. */
+static void tell_landed(void *arg, uint64_t end)
+{
+	struct load *load = arg;
+
+	for (const struct load_follower *at = load->followers; at; at = at->next)
+		if (at->landed)
+			at->landed(at->arg, end);
+	if (load->opts.landed)
+		teller_landed(&load->teller, end);
+}
+
+static int begin_followers(struct load *load, struct pinpool_diag *diag)
+{
+	int err = 0;
+
+	for (const struct load_follower *at = load->followers; at && !err; at = at->next)
+		err = at->begin(at->arg, load->pool, &load->plan, load->base, diag);
+	if (err || !load->opts.landed)
+		return err;
+	load->teller.opts = &load->opts;
+	err = landing_make(&load->teller.landing, &load->plan, load->base, !load->opts.no_digest);
+	return err ? diag_errno(diag, err, load->name) : 0;
+}
+
 static int stream_files(struct load *load, struct pinpool_diag *diag)
 {
 	uint64_t end = load->plan.length + -load->plan.length % SOURCE_DIRECT_ALIGN;
@@ -150,8 +177,8 @@ static int stream_files(struct load *load, struct pinpool_diag *diag)
 		.files = load->plan.files,
 		.count = load->plan.checkpoint.count,
 		.opts = &load->opts,
-		.landed = load->follower ? load->follower->landed : NULL,
-		.landed_arg = load->follower ? load->follower->arg : NULL,
+		.landed = load->followers || load->opts.landed ? tell_landed : NULL,
+		.landed_arg = load,
 	};
 	int err;
 
@@ -205,8 +232,8 @@ static int publish(struct load *load, struct pinpool_diag *diag)
 	if (err)
 		return diag_errno(diag, err, load->name);
 	make_commit(load);
-	if (load->follower) {
-		err = load->follower->publish(load->follower->arg, &load->plan, &load->commit, diag);
+	for (const struct load_follower *at = load->followers; at; at = at->next) {
+		err = at->publish ? at->publish(at->arg, &load->plan, &load->commit, diag) : 0;
 		if (err)
 			return err;
 	}
@@ -219,10 +246,11 @@ static int publish(struct load *load, struct pinpool_diag *diag)
 	return err;
 }
 
-static void undo(struct load *load)
+static void undo(struct load *load, int err)
 {
-	if (load->follower)
-		load->follower->stop(load->follower->arg);
+	for (const struct load_follower *at = load->followers; at; at = at->next)
+		if (at->stop)
+			at->stop(at->arg, err);
 	/* Explicitly: a worker of io_uring may keep the file a moment longer than we do. */
 	if (load->pool)
 		pinpool_pool_abort(load->pool);
@@ -256,9 +284,9 @@ static int fill_report(const struct load *load, struct pinpool_load_report *repo
 }
 
 int load_followed(struct pinpool_ctx *ctx, const char *name, const char *path, const struct pinpool_load_opts *opts,
-		  const struct load_follower *follower, struct pinpool_load_report *report, struct pinpool_diag *diag)
+		  const struct load_follower *followers, struct pinpool_load_report *report, struct pinpool_diag *diag)
 {
-	struct load load = {.ctx = ctx, .name = name, .follower = follower};
+	struct load load = {.ctx = ctx, .name = name, .followers = followers};
 	int err;
 
 	err = opts_read(&load.opts, sizeof(load.opts), opts);
@@ -276,18 +304,19 @@ int load_followed(struct pinpool_ctx *ctx, const char *name, const char *path, c
 	if (err)
 		return err;
 	err = take_pool(&load, diag);
-	if (!err && follower)
-		err = follower->begin(follower->arg, load.pool, &load.plan, load.base, diag);
+	if (!err)
+		err = begin_followers(&load, diag);
 	if (!err)
 		err = stream_files(&load, diag);
 	if (!err)
 		err = publish(&load, diag);
 	if (err)
-		undo(&load);
+		undo(&load, err);
 	else
 		pinpool_pool_close(load.pool);
 	if (!err && report)
 		err = fill_report(&load, report);
+	landing_free(&load.teller.landing);
 	plan_free(&load.plan);
 	return err;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
  * Digests while the bytes are still in cache: one thread follows the completed requests in order and feeds every
- * piece to the digest of its file and to that of its range before it goes on.
+ * piece to the digest of its file and to that of its range before it goes on. It then tells who wants to know how far
+ * bytes have landed; where no digests are made, that is all it does.
  */
 #include "stream/digest.h"
 #include "stream/internal.h"
@@ -95,7 +96,11 @@ static void digest_all(struct digester *digester)
 		for (; more && request.file == i; more = cursor_next(run, &cursor, &request)) {
 			if (!wait_for(run, &request))
 				return;
-			feed_request(digester, &request);
+			if (!job->opts->no_digest)
+				feed_request(digester, &request);
+			/* Ranges of no bytes at the end of the file are there with its last byte. */
+			if (request.offset + request.bytes == file->source->size)
+				end_ranges(digester, file, file->source->size);
 			if (job->landed)
 				job->landed(job->landed_arg, request.memory + request.bytes);
 			pthread_mutex_lock(&run->lock);

@@ -88,9 +88,9 @@ void run_tick(struct run *run);
 void run_wait(struct run *run);
 
 struct digester;
-/* Starts a thread that digests @run's files as they come. Returns 0, -EAGAIN, -ENOMEM. */
+/* Starts a thread that follows @run's files as they come, and digests them. Returns 0, -EAGAIN, -ENOMEM. */
 int digester_start(struct run *run, struct digester **out);
-/* Waits for it, ticking; it ends when all is digested or the run stopped. */
+/* Waits for it, ticking; it ends when it has followed all or the run stopped. */
 void digester_join(struct digester *digester);
 
 /*

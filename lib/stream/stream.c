@@ -326,7 +326,7 @@ int stream_run(const struct stream_job *job, struct stream_result *result, struc
 	pthread_cond_init(&run.wake_caller, &attr);
 	pthread_condattr_destroy(&attr);
 
-	if (!job->opts->no_digest) {
+	if (!job->opts->no_digest || job->landed) {
 		err = digester_start(&run, &digester);
 		if (err) {
 			diag_errno(diag, err, "digest thread");

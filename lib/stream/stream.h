@@ -46,8 +46,8 @@ struct stream_file {
  * @files: by ascending offset, without overlap
  * @count: number of @files
  * @opts: how; sizes are checked, zero means the default
- * @landed: told that everything below @end, from the base, is in its place and digested; by a thread of the engine,
- *	which it must not hold up. Only if digests are made. NULL for nobody
+ * @landed: told that everything below @end, from the base, is in its place, and digested if digests are made; by a
+ *	thread of the engine, in order. What it takes holds up digests and not reads. NULL for nobody
  * @landed_arg: its first argument
  */
 struct stream_job {
