@@ -17,7 +17,7 @@
  * @publish: all of it is there, with its digests in the plan; @commit is what the pool will be committed with next. No
  *	call of @landed runs any more. Calling thread. Or NULL
  * @stop: the load failed with @err; when this returns, nothing reads the pool any more, which goes next. Calling
- *thread, also if @begin was never called. Or NULL
+ *	thread, also if @begin was never called. Or NULL
  * @next: another who follows, or NULL; called after this one
  *
  * What @begin and @publish refuse ends the load with that error.

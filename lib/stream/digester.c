@@ -99,15 +99,15 @@ static void digest_all(struct digester *digester)
 			if (!job->opts->no_digest)
 				feed_request(digester, &request);
 			/* Ranges of no bytes at the end of the file are there with its last byte. */
-			if (request.offset + request.bytes == file->source->size)
-				end_ranges(digester, file, file->source->size);
+			if (request.offset + request.bytes == stream_file_end(file))
+				end_ranges(digester, file, stream_file_end(file));
 			if (job->landed)
 				job->landed(job->landed_arg, request.memory + request.bytes);
 			pthread_mutex_lock(&run->lock);
 			run->bytes_digested += request.bytes;
 			pthread_mutex_unlock(&run->lock);
 		}
-		end_ranges(digester, file, file->source->size);
+		end_ranges(digester, file, stream_file_end(file));
 		digest_final(digester->whole, file->digest);
 	}
 }

@@ -52,21 +52,25 @@ static uint64_t now_ns(void)
 bool cursor_next(const struct run *run, struct cursor *cursor, struct request *request)
 {
 	const struct stream_job *job = run->job;
+	const struct stream_file *file;
 	uint64_t size, memory, room;
 
-	while (cursor->file < job->count && cursor->offset == job->files[cursor->file].source->size) {
+	for (;;) {
+		if (cursor->file == job->count)
+			return false;
+		file = &job->files[cursor->file];
+		size = stream_file_end(file) - file->begin;
+		if (cursor->offset < size)
+			break;
 		cursor->file++;
 		cursor->offset = 0;
 	}
-	if (cursor->file == job->count)
-		return false;
-	size = job->files[cursor->file].source->size;
-	memory = job->files[cursor->file].offset + cursor->offset;
+	memory = file->offset + cursor->offset;
 	room = run->chunk - memory % run->chunk;
 	*request = (struct request){
 		.index = cursor->index++,
 		.file = cursor->file,
-		.offset = cursor->offset,
+		.offset = file->begin + cursor->offset,
 		.bytes = (uint32_t)(size - cursor->offset < room ? size - cursor->offset : room),
 		.memory = memory,
 	};
@@ -197,6 +201,9 @@ static int make_plan(struct run *run, struct pinpool_diag *diag)
 	if (run->chunk < CHUNK_MIN || run->chunk > CHUNK_MAX || (run->chunk & (run->chunk - 1)))
 		return diag_set(diag, -EINVAL, "chunk size", "use a power of two from 64 KiB to 16 MiB",
 				"%u bytes are no valid chunk", run->chunk);
+	if (run->job->window % run->chunk)
+		return diag_set(diag, -EINVAL, "chunk size", "use a smaller one",
+				"%" PRIu64 " bytes of memory are not whole chunks of %u", run->job->window, run->chunk);
 	if (opts->queue_depth > DEPTH_MAX)
 		return diag_set(diag, -EINVAL, "queue depth", "use 1 to 1024", "%u requests are too many",
 				opts->queue_depth);
@@ -220,7 +227,8 @@ static int open_direct(const struct stream_job *job, bool *all, struct pinpool_d
 		struct source *source = job->files[i].source;
 		int err;
 
-		if (!source->size)
+		/* Named more than once, or read before. */
+		if (!source->size || source->direct_fd >= 0)
 			continue;
 		err = source_open_direct(source, scratch, diag);
 		if (err == -EOPNOTSUPP) {
@@ -238,7 +246,7 @@ static int open_direct(const struct stream_job *job, bool *all, struct pinpool_d
 /* What lies between the end of a file and the next block: the rest of its last block on disk, whatever that had. */
 static void zero_gaps(const struct stream_job *job)
 {
-	for (size_t i = 0; i < job->count; i++) {
+	for (size_t i = 0; i < job->count && !job->window; i++) {
 		uint64_t end = job->files[i].offset + job->files[i].source->size;
 		uint64_t rest = -end % SOURCE_DIRECT_ALIGN;
 

@@ -25,7 +25,9 @@ struct stream_range {
  * @offset: where its first byte goes, from the base; a multiple of SOURCE_DIRECT_ALIGN
  * @ranges: ascending, without overlap; may be empty ranges
  * @range_count: number of @ranges
- * @digest: result
+ * @digest: result, of what is read of it
+ * @begin: first byte that is read, which is the one that goes to @offset; a multiple of SOURCE_DIRECT_ALIGN
+ * @end: byte behind the last that is read; 0 for the end of the file
  */
 struct stream_file {
 	struct source *source;
@@ -33,7 +35,15 @@ struct stream_file {
 	struct stream_range *ranges;
 	size_t range_count;
 	uint8_t digest[PINPOOL_DIGEST_BYTES];
+	uint64_t begin;
+	uint64_t end;
 };
+
+/* Byte behind the last of @file that is read. */
+static inline uint64_t stream_file_end(const struct stream_file *file)
+{
+	return file->end ? file->end : file->source->size;
+}
 
 /**
  * struct stream_job - what to do
@@ -49,6 +59,12 @@ struct stream_file {
  * @landed: told that everything below @end, from the base, is in its place, and digested if digests are made; by a
  *	thread of the engine, in order. What it takes holds up digests and not reads. NULL for nobody
  * @landed_arg: its first argument
+ * @window: bytes of memory that is gone round in, a multiple of the chunk, which @capacity then is, too: what would go
+ *to N from the base goes to N modulo this, and nothing is written behind the ends of files. 0: everything has a place
+ *	of its own
+ * @room: with @window: whether what lies before @end may be written now, which it may for good then; waits up to
+ *@wait_ms for it. By threads of the engine
+ * @room_arg: its first argument
  */
 struct stream_job {
 	const struct pinpool_ctx *ctx;
@@ -60,6 +76,9 @@ struct stream_job {
 	const struct pinpool_load_opts *opts;
 	void (*landed)(void *arg, uint64_t end);
 	void *landed_arg;
+	uint64_t window;
+	bool (*room)(void *arg, uint64_t end, unsigned int wait_ms);
+	void *room_arg;
 };
 
 /**

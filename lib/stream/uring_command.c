@@ -71,7 +71,7 @@ static void queue(struct uring *uring, const struct flight *flight, struct io_ur
 	const struct source *source = uring->run->job->files[request->file].source;
 
 	write_entry(uring, sqe, flight->direct ? source->direct_fd : source->fd, request->offset + flight->done,
-		    request->memory + flight->done, bytes);
+		    run_place(uring->run, request->memory) + flight->done, bytes);
 }
 
 const struct uring_method uring_command = {
