@@ -13,5 +13,6 @@
 #include <pinpool/pack.h>
 #include <pinpool/packing.h>
 #include <pinpool/pool.h>
+#include <pinpool/window.h>
 
 #endif
