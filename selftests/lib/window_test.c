@@ -165,7 +165,19 @@ static int pass(struct __test_metadata *_metadata, FIXTURE_DATA(window) * self)
 		ASSERT_EQ(tensor, block.tensor);
 		ASSERT_EQ(row, block.row);
 		ASSERT_LT(0, block.rows);
-		ASSERT_TRUE(is_right(self, &block));
+		ASSERT_TRUE(is_right(self, &block))
+		{
+			const uint8_t *want = self->bytes + self->at[block.tensor] + block.row * block.row_bytes;
+			const uint8_t *is = block.data;
+			uint64_t i = 0, n = 0;
+
+			while (is[i] == want[i])
+				i++;
+			for (uint64_t j = i; j < block.rows * block.row_bytes; j++)
+				n += is[j] != want[j];
+			TH_LOG("%s, row %lu of %lu: %lu bytes are wrong from %lu on, line %lu", block.name, block.row,
+			       block.rows, n, i, self->at[block.tensor] + block.row * block.row_bytes + i);
+		}
 		if (!base)
 			base = (const char *)block.data - self->at[0];
 		wraps += (const char *)block.data + block.rows * block.row_bytes > base + WINDOW;
