@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
 """How long after a load is called for its first tensor can be used, in times that its bytes take at the rate of that load.
 
-1 GiB on the disk that holds TMPDIR (or /var/tmp), tensors of 32 MiB behind a header of 1 MiB, into a pool on huge pages
+1 GiB on the disk that holds TMPDIR (or /var/tmp), tensors of 32 MiB behind a header of 8 KiB, into a pool on huge pages
 that exists, with digests; opening the file and checking its header count. The median of twelve loads, the page cache
 dropped before each. The limit is what the issue promises.
 """
@@ -15,6 +15,7 @@ from host import GIB, HUGE
 
 LOADS = 12
 FILE_BYTES = GIB
+HEADER_BYTES = 8 << 10
 LIMIT = 1.2
 HUGE_PAGES = FILE_BYTES // HUGE + 16
 
@@ -35,7 +36,7 @@ def measure():
         stack.huge_pages(HUGE_PAGES)
         env = stack.pools()
         path = os.path.join(stack.folder(os.environ.get("TMPDIR") or "/var/tmp"), "model.safetensors")
-        host.write_checkpoint(path, FILE_BYTES)
+        host.write_checkpoint(path, FILE_BYTES, header_bytes=HEADER_BYTES)
         times = statistics.median(load(path, env) for _ in range(LOADS))
     return [host.row("first_tensor", times, "of its own read time, smaller is better", limit=LIMIT,
                      limit_share=times / LIMIT)]
