@@ -122,6 +122,17 @@ TEST_F(landed, each_tensor_is_told_of_once_in_order_with_its_digest_or_without)
 	}
 }
 
+TEST_F(landed, a_tensor_without_bytes_in_a_file_of_none_has_a_digest)
+{
+	struct told told = {.env = &self->env, .bytes = self->bytes, .digests = true};
+	PINPOOL_OPTS(pinpool_load_opts, opts, .landed = note, .landed_arg = &told);
+
+	write_safetensors(self->file, "{\"x\":{\"dtype\":\"F64\",\"shape\":[0],\"data_offsets\":[0,0]}}", 0);
+	ASSERT_EQ(0, pinpool_load(self->env.ctx, POOL, self->file, &opts, NULL, &self->diag));
+	EXPECT_STREQ("x ", told.names);
+	EXPECT_EQ(NULL, told.wrong);
+}
+
 TEST_F(landed, tensors_of_all_shards_and_packings_beside_them)
 {
 	static const char index[] = "{\"weight_map\":{\"p\":\"m-1.safetensors\",\"q\":\"m-2.safetensors\"}}";

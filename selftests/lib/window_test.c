@@ -21,6 +21,8 @@
 
 /* The read of this many bytes' place and beyond fails, while it is not 0. */
 static atomic_ulong fail_from;
+/* Reads within a MiB from here on take their time, while it is not 0. */
+static atomic_ulong slow_from;
 
 ssize_t pread64(int fd, void *buf, size_t bytes, off_t offset)
 {
@@ -28,6 +30,8 @@ ssize_t pread64(int fd, void *buf, size_t bytes, off_t offset)
 		errno = EIO;
 		return -1;
 	}
+	if (slow_from && (unsigned long)offset >= slow_from && (unsigned long)offset < slow_from + (1 << 20))
+		usleep(20000);
 	return syscall(SYS_pread64, fd, buf, bytes, offset);
 }
 
@@ -305,6 +309,35 @@ TEST_F(window, a_row_larger_than_the_window_says_what_is_needed)
 	OPEN(-EINVAL, .chunk_bytes = WINDOW * 2);
 	OPEN(-EINVAL, .bytes = UINT64_MAX);
 	OPEN(-EINVAL, .name = "../x", .bytes = needed, .chunk_bytes = 0);
+}
+
+/* What nobody waits for is not overwritten either before it has landed, with more in flight than the window has. */
+TEST_F(window, a_header_larger_than_the_window_goes_by)
+{
+	static const char text[] = "{\"t\":{\"dtype\":\"U8\",\"shape\":[300000],\"data_offsets\":[0,300000]}}";
+	const size_t header = 5 << 20, data = 300000;
+	struct pinpool_tensor tensor = {.size = sizeof(tensor)};
+	struct pinpool_window_block block;
+	char *json = malloc(header + 1);
+	uint8_t *want = make_pattern(header, 8 + header, data);
+	int got;
+
+	memset(json, ' ', header);
+	memcpy(json, text, strlen(text));
+	write_safetensors_raw(self->file, header, json, header, data);
+	/* Where the tensor goes, too, which is read meanwhile if anything lets it. */
+	slow_from = 3 << 20;
+	OPEN(0, .io = PINPOOL_IO_PREAD, .queue_depth = 128, .digest = true);
+	while ((got = NEXT(&block)) == 1) {
+		ASSERT_EQ(0, memcmp(want + block.row, block.data, block.rows));
+		ASSERT_EQ(0, pinpool_window_release(self->window, &block));
+	}
+	ASSERT_EQ(0, got);
+	ASSERT_EQ(0, pinpool_window_tensor(self->window, 0, &tensor));
+	ASSERT_TRUE(digest_is(want, data, tensor.digest));
+	pinpool_window_close(self->window);
+	free(want);
+	free(json);
 }
 
 TEST_F(window, blocks_are_held_until_it_is_full_and_stay_as_they_are)
