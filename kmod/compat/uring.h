@@ -20,12 +20,12 @@
  *
  * "io_uring/uring_cmd: unconditionally copy SQEs at prep time". Before, a command that gave -EAGAIN was copied for the
  * worker that issues it again, but from 6.10 on the worker was shown the entry, which may be that of another command by
- * then. Delete when the oldest is 6.15.
+ * then. The headers do not show it, so that goes by what came with it and soon after. Delete when the oldest is 6.15.
  */
 static inline const void *uring_cmd_area(struct io_uring_cmd *cmd, unsigned int issue_flags)
 {
 #ifdef PINPOOL_HAVE_URING_CMD_H
-#ifndef PINPOOL_HAVE_URING_CMD_DATA
+#ifndef PINPOOL_HAVE_URING_CMD_COPIED
 	struct io_kiocb *req = cmd_to_io_kiocb(cmd);
 
 	if (!(issue_flags & IO_URING_F_NONBLOCK) && (req->flags & REQ_F_ASYNC_DATA))
