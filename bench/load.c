@@ -4,7 +4,7 @@
  * bench/load.py needs. The pool exists before the clock starts, as it does for a rival whose buffers are allocated and
  * touched beforehand.
  *
- * usage: load FILE [pool=NAME] [no_digest] [pack] [io=N] [chunk=KIB] [depth=N] [sha256=N]
+ * usage: load FILE [pool=NAME] [no_digest] [pack] [first] [io=N] [chunk=KIB] [depth=N] [sha256=N]
  * environment: as for the library (PINPOOL_BACKEND, PINPOOL_HUGETLBFS_DIR, PINPOOL_STATE_DIR)
  */
 #include <pinpool/pinpool.h>
@@ -24,7 +24,7 @@ static int fail(const char *what, int err, const struct pinpool_diag *diag)
 	return 1;
 }
 
-static int parse(struct pinpool_load_opts *opts, const char **keep, bool *pack, const char *arg)
+static int parse(struct pinpool_load_opts *opts, const char **keep, bool *pack, bool *first, const char *arg)
 {
 	unsigned int n;
 
@@ -34,6 +34,8 @@ static int parse(struct pinpool_load_opts *opts, const char **keep, bool *pack, 
 		opts->no_digest = true;
 	else if (!strcmp(arg, "pack"))
 		*pack = true;
+	else if (!strcmp(arg, "first"))
+		*first = true;
 	else if (sscanf(arg, "io=%u", &n) == 1)
 		opts->io = (enum pinpool_io)n;
 	else if (sscanf(arg, "chunk=%u", &n) == 1)
@@ -47,12 +49,29 @@ static int parse(struct pinpool_load_opts *opts, const char **keep, bool *pack, 
 	return 0;
 }
 
+/* When the first tensor with bytes can be used. */
+struct first {
+	struct timespec start;
+	double seconds;
+	uint64_t bytes;
+};
+
 static double seconds_since(const struct timespec *start)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (double)(now.tv_sec - start->tv_sec) + (double)(now.tv_nsec - start->tv_nsec) * 1e-9;
+}
+
+static void note_first(void *arg, const struct pinpool_tensor *tensor)
+{
+	struct first *first = arg;
+
+	if (first->bytes || !tensor->bytes)
+		return;
+	first->seconds = seconds_since(&first->start);
+	first->bytes = tensor->bytes;
 }
 
 int main(int argc, char **argv)
@@ -64,20 +83,21 @@ int main(int argc, char **argv)
 	struct pinpool_diag diag = {0};
 	struct pinpool_pack_report packed = {.size = sizeof(packed)};
 	const char *keep = NULL, *pool;
-	bool pack = false;
+	bool pack = false, tell_first = false;
 	struct pinpool_ctx *ctx;
 	struct timespec start;
+	struct first first = {0};
 	double create_s;
 	struct stat st;
 	int err;
 
 	if (argc < 2 || stat(argv[1], &st)) {
-		fprintf(stderr, "usage: load FILE [pool=NAME] [no_digest] [pack] [io=N] [chunk=KIB] [depth=N] "
+		fprintf(stderr, "usage: load FILE [pool=NAME] [no_digest] [pack] [first] [io=N] [chunk=KIB] [depth=N] "
 				"[sha256=N]\n");
 		return 2;
 	}
 	for (int i = 2; i < argc; i++) {
-		if (parse(&opts, &keep, &pack, argv[i])) {
+		if (parse(&opts, &keep, &pack, &tell_first, argv[i])) {
 			fprintf(stderr, "load: %s: no such option\n", argv[i]);
 			return 2;
 		}
@@ -93,6 +113,11 @@ int main(int argc, char **argv)
 	if (err)
 		return fail("create", err, &diag);
 	create_s = seconds_since(&start);
+	if (tell_first) {
+		opts.landed = note_first;
+		opts.landed_arg = &first;
+	}
+	clock_gettime(CLOCK_MONOTONIC, &first.start);
 	if (pack)
 		err = pinpool_load_packed(ctx, pool, argv[1], &opts, NULL, &report, &packed, &diag);
 	else
@@ -100,10 +125,10 @@ int main(int argc, char **argv)
 	if (!err)
 		printf("{\"bytes\":%llu,\"seconds\":%.9f,\"create_seconds\":%.9f,\"backend\":\"%s\",\"io\":\"%s\","
 		       "\"direct\":%s,"
-		       "\"chunk\":%u,\"depth\":%u}\n",
+		       "\"chunk\":%u,\"depth\":%u,\"first_seconds\":%.9f,\"first_bytes\":%llu}\n",
 		       (unsigned long long)report.bytes, (double)report.elapsed_ns * 1e-9, create_s,
 		       pinpool_backend_name(info.backend), pinpool_io_name(report.io), report.direct ? "true" : "false",
-		       report.chunk_bytes, report.queue_depth);
+		       report.chunk_bytes, report.queue_depth, first.seconds, (unsigned long long)first.bytes);
 	if (!keep)
 		pinpool_pool_destroy(ctx, pool, NULL);
 	if (!keep && pack && !err)

@@ -87,7 +87,7 @@ _pinpool_value() {
 
 # The operand after those in $given.
 _pinpool_operand() {
-	local name operands summary index=${#given[@]} list=()
+	local name operands summary index=${#given[@]} list=() of_file=''
 
 	while IFS= read -r name; do
 		summary=${name#*$'\t'}
@@ -97,7 +97,11 @@ _pinpool_operand() {
 	((operands)) || return
 	# NAME... goes on for ever.
 	[[ ${list[operands - 1]} != *...* || $index -lt $operands ]] || index=$((operands - 1))
-	case $command:${list[index]-} in
+	# With --window the first is a path, and what is in the file nobody asks.
+	[[ $command != matmul || " ${words[*]} " != *' --window'[\ =]* ]] || of_file=1
+	case $command${of_file:+.window}:${list[index]-} in
+	matmul.window:NAME) compopt -o filenames && _pinpool_compgen -f ;;
+	matmul.window:TENSOR) ;;
 	# A new pool has a new name.
 	create:NAME) ;;
 	*:NAME | *:'[NAME]' | *:'[NAME' | *:NAME...) _pinpool_lines < <(_pinpool_ask ls -n -o NAME) ;;

@@ -311,14 +311,14 @@ static ssize_t uring_start(struct io_uring_cmd *cmd, struct pinpool_pool *pool, 
 }
 
 /* Not more than a copy that others cannot change is ever looked at. */
-static int uring_copy_args(struct io_uring_cmd *cmd, struct pinpool_uring_read *args)
+static int uring_copy_args(struct io_uring_cmd *cmd, unsigned int issue_flags, struct pinpool_uring_read *args)
 {
 	u8 area[URING_AREA_SIZE];
 	u32 size;
 
 	BUILD_BUG_ON(sizeof(*args) > sizeof(area));
 
-	memcpy(area, uring_cmd_area(cmd), sizeof(area));
+	memcpy(area, uring_cmd_area(cmd, issue_flags), sizeof(area));
 	barrier();
 	memcpy(&size, area, sizeof(size));
 	if (size < offsetofend(struct pinpool_uring_read, length) || size > sizeof(area))
@@ -418,7 +418,7 @@ int pinpool_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 		return -EOPNOTSUPP;
 	if (!(issue_flags & IO_URING_F_SQE128))
 		return -EINVAL;
-	err = uring_copy_args(cmd, &args);
+	err = uring_copy_args(cmd, issue_flags, &args);
 	if (!err)
 		err = uring_check_args(&args);
 	if (err)

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
-/* pinpool matmul: Y = X * W^T with a tensor of a pool as W, timed and checked against the reference. */
+/* pinpool matmul: Y = X * W^T with a tensor of a pool, or of a checkpoint, as W, timed and checked against the
+ * reference. */
 #include "bench/figures.h"
 #include "commands.h"
 #include "error.h"
+#include "interrupt.h"
 #include "math_args.h"
 #include "matmul_check.h"
 #include "npy.h"
 #include "random.h"
+#include "size.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -21,6 +24,7 @@ struct matmul_args {
 	int64_t seed;
 	int64_t repeat;
 	bool unpacked;
+	uint64_t window; /* bytes, 0: not given */
 };
 
 enum {
@@ -39,6 +43,8 @@ static const struct option_spec options[] = {
 	       struct matmul_args, repeat, .min = 1, .max = 1000000),
 	OPTION(0, "unpacked", NULL, "multiply by the tensor itself even if there is a packing of it", OPTION_FLAG,
 	       struct matmul_args, unpacked),
+	OPTION(0, "window", "SIZE", "stream the tensor out of a checkpoint, whose path is NAME, through so much memory",
+	       OPTION_SIZE, struct matmul_args, window),
 	{0},
 };
 
@@ -50,6 +56,8 @@ struct job {
 	struct npy x;
 	struct npy y;
 	struct pinpool_math *math;
+	struct pinpool_window *window; /* of a checkpoint, or NULL for a pool */
+	void *row; /* of it */
 	struct pinpool_packings *packings; /* NULL if none are used */
 	struct pinpool_packing packing; /* of @tensor; no data if none is used */
 	struct pinpool_diag unused; /* why packings that are there are not used; no cause if there are none */
@@ -129,6 +137,27 @@ static void find_packing(struct job *job, struct pinpool_pool *pool)
 		job->unused.cause[0] = '\0';
 }
 
+/* All of the tensor, from the file on. */
+static int stream(struct job *job, const struct pinpool_matmul_args *product, struct pinpool_diag *diag)
+{
+	struct pinpool_matmul_args streamed = *product;
+	int err;
+
+	streamed.w_dtype = PINPOOL_DTYPE_INVALID;
+	err = pinpool_window_rewind(job->window, diag);
+	return err ? err : pinpool_window_matmul(job->window, job->math, NULL, &streamed, diag);
+}
+
+/* For the check: a row of the weights, read from the file. */
+static const void *read_row(void *arg, uint64_t row, struct pinpool_diag *diag)
+{
+	struct job *job = arg;
+
+	if (pinpool_window_gather(job->window, job->tensor.name, &row, 1, job->row, diag))
+		return NULL;
+	return job->row;
+}
+
 static int compute(struct job *job, const struct pinpool_matmul_args *product, struct pinpool_diag *diag)
 {
 	double start, seconds;
@@ -137,7 +166,7 @@ static int compute(struct job *job, const struct pinpool_matmul_args *product, s
 
 	for (i = 0; i < job->args->repeat; i++) {
 		start = bench_now();
-		err = pinpool_matmul(job->math, product, diag);
+		err = job->window ? stream(job, product, diag) : pinpool_matmul(job->math, product, diag);
 		seconds = bench_now() - start;
 		if (err)
 			return err;
@@ -147,10 +176,19 @@ static int compute(struct job *job, const struct pinpool_matmul_args *product, s
 	return 0;
 }
 
+static uint64_t window_bytes(const struct job *job)
+{
+	struct pinpool_window_stats stats = {.size = sizeof(stats)};
+
+	pinpool_window_get_stats(job->window, &stats);
+	return stats.window_bytes;
+}
+
 static void print_job(const struct job *job)
 {
 	unsigned long long m = job->y.rows, n = job->y.columns, k = job->x.columns;
 	uint32_t threads = pinpool_math_threads(job->math);
+	char size[SIZE_TEXT_MAX];
 	/* A clock that did not move must not give infinity. */
 	double seconds = job->seconds > 1e-9 ? job->seconds : 1e-9;
 
@@ -160,6 +198,8 @@ static void print_job(const struct job *job)
 	       (long long)job->args->repeat, 2e-9 * (double)m * (double)n * (double)k / seconds,
 	       (double)job->tensor.bytes / seconds * 1e-9, pinpool_isa_name(pinpool_math_isa(job->math)), threads,
 	       threads == 1 ? "" : "s", job->packing.data ? ", packed" : "");
+	if (job->window)
+		printf(", streamed through %s", size_long(window_bytes(job), size));
 	if (*job->unused.cause)
 		printf(", unpacked: %s: %s", job->unused.object, job->unused.cause);
 	putchar('\n');
@@ -175,6 +215,13 @@ static int multiply(struct cli *cli, struct job *job)
 	struct matmul_check check;
 	int err;
 
+	if (job->window) {
+		job->row = malloc(job->tensor.bytes / product.n);
+		if (!job->row)
+			return error_line(cli, job->object, NULL, "no memory for a row of it");
+		how.row = read_row;
+		how.row_arg = job;
+	}
 	packed.w = NULL;
 	packed.packing = &job->packing;
 	err = compute(job, job->packing.data ? &packed : &product, &diag);
@@ -200,25 +247,18 @@ static int multiply(struct cli *cli, struct job *job)
 	return STATUS_OK;
 }
 
-static int run_job(struct cli *cli, struct job *job, struct pinpool_pool *pool, const struct pinpool_catalog *catalog,
-		   char **operands)
+/* The tensor is known; @pool may have packings of it. */
+static int run_job(struct cli *cli, struct job *job, struct pinpool_pool *pool)
 {
-	const char *name = operands[0], *tensor = operands[1];
-	char change[128];
 	int status;
 
-	snprintf(job->object, sizeof(job->object), "%s: %s", name, tensor);
-	if (pinpool_catalog_find(catalog, tensor, &job->tensor)) {
-		snprintf(change, sizeof(change), "pinpool show %s lists them", name);
-		return error_line(cli, job->object, change, "no such tensor");
-	}
 	status = check_tensor(cli, job);
 	if (status)
 		return status;
 	status = math_args_open(cli, &job->args->math, &job->math);
 	if (status)
 		return status;
-	if (!job->args->unpacked)
+	if (pool && !job->args->unpacked)
 		find_packing(job, pool);
 	status = make_x(cli, job);
 	if (!status)
@@ -227,8 +267,57 @@ static int run_job(struct cli *cli, struct job *job, struct pinpool_pool *pool, 
 		status = multiply(cli, job);
 	free(job->x.data);
 	free(job->y.data);
+	free(job->row);
 	pinpool_packings_close(job->packings);
 	pinpool_math_free(job->math);
+	return status;
+}
+
+static int find_tensor(struct cli *cli, struct job *job, const struct pinpool_catalog *catalog, char **operands)
+{
+	char change[128];
+
+	if (!pinpool_catalog_find(catalog, operands[1], &job->tensor))
+		return STATUS_OK;
+	snprintf(change, sizeof(change), "pinpool show %s lists them", operands[0]);
+	return error_line(cli, job->object, change, "no such tensor");
+}
+
+static int run_pool(struct cli *cli, struct job *job, char **operands)
+{
+	struct pinpool_catalog *catalog = NULL;
+	struct pinpool_diag diag = {0};
+	struct pinpool_pool *pool;
+	int err, status;
+
+	status = cli_open_pool(cli, operands[0], PINPOOL_OPEN_READ, &pool);
+	if (status)
+		return status;
+	err = pinpool_catalog_open(pool, &catalog, &diag);
+	status = err ? error_diag(cli, err, &diag) : find_tensor(cli, job, catalog, operands);
+	if (!status)
+		status = run_job(cli, job, pool);
+	pinpool_catalog_close(catalog);
+	pinpool_pool_close(pool);
+	return status;
+}
+
+static int run_window(struct cli *cli, struct job *job, char **operands)
+{
+	const char *const tensors[] = {operands[1]};
+	PINPOOL_OPTS(pinpool_window_opts, opts, .bytes = job->args->window, .tensors = tensors, .tensor_count = 1,
+		     .cancel = interrupt_begin());
+	struct pinpool_diag diag = {0};
+	int err, status;
+
+	status = cli_open(cli);
+	if (status)
+		return status;
+	err = pinpool_window_open(cli->ctx, operands[0], &opts, &job->window, &diag);
+	if (!err)
+		err = pinpool_window_tensor(job->window, 0, &job->tensor);
+	status = err ? error_diag(cli, err, &diag) : run_job(cli, job, NULL);
+	pinpool_window_close(job->window);
 	return status;
 }
 
@@ -239,21 +328,13 @@ static int run(struct cli *cli, const void *data, char **operands, int count)
 		.tensor.size = sizeof(job.tensor),
 		.packing.size = sizeof(job.packing),
 	};
-	struct pinpool_catalog *catalog = NULL;
-	struct pinpool_diag diag = {0};
-	struct pinpool_pool *pool;
-	int err, status;
 
 	if (job.args->x && job.args->m)
 		return error_usage(cli, "--x", "give one of them", "it has as many rows as it has: no --m");
-	status = cli_open_pool(cli, operands[0], PINPOOL_OPEN_READ, &pool);
-	if (status)
-		return status;
-	err = pinpool_catalog_open(pool, &catalog, &diag);
-	status = err ? error_diag(cli, err, &diag) : run_job(cli, &job, pool, catalog, operands);
-	pinpool_catalog_close(catalog);
-	pinpool_pool_close(pool);
-	return status;
+	if (job.args->window && job.args->unpacked)
+		return error_usage(cli, "--unpacked", "leave it out", "there are no packings with --window");
+	snprintf(job.object, sizeof(job.object), "%s: %s", operands[0], operands[1]);
+	return job.args->window ? run_window(cli, &job, operands) : run_pool(cli, &job, operands);
 }
 
 const struct command command_matmul = {

@@ -145,7 +145,13 @@ int matmul_check(const struct pinpool_matmul_args *args, const struct matmul_che
 
 		column = sample(i, check->columns, args->n, &seed);
 		one.n = 1;
-		one.w = (const char *)args->w + column * pinpool_dtype_bytes(args->w_dtype, ldw);
+		if (how->row)
+			one.w = how->row(how->row_arg, column, diag);
+		else
+			one.w = (const char *)args->w + column * pinpool_dtype_bytes(args->w_dtype, ldw);
+		err = -EIO;
+		if (!one.w)
+			goto out;
 		one.ldw = 0;
 		one.w_scales = args->w_scales ? args->w_scales + column : NULL;
 		one.y = should;

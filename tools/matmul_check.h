@@ -19,12 +19,16 @@ struct matmul_check_how {
 	uint64_t run; /* an activation counts as the largest of so many in its row; 1: as itself */
 	uint64_t seed; /* chooses the sample */
 	uint64_t work; /* multiplications that a check may cost */
+	/* Row @column of W, valid until the next call, where args->w is NULL; NULL with @diag filled if it cannot be
+	 * had. */
+	const void *(*row)(void *arg, uint64_t column, struct pinpool_diag *diag);
+	void *row_arg;
 };
 
 /* As the contract of pinpool_matmul() has it, in about a second. */
 struct matmul_check_how matmul_check_how(const struct pinpool_matmul_args *args, uint64_t seed);
 
-/* Returns 0, -ENOMEM, or what the reference gives. */
+/* Returns 0, -ENOMEM, -EIO (no row), or what the reference gives. */
 int matmul_check(const struct pinpool_matmul_args *args, const struct matmul_check_how *how, struct matmul_check *check,
 		 struct pinpool_diag *diag);
 

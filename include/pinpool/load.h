@@ -8,6 +8,7 @@
 #ifndef PINPOOL_LOAD_H
 #define PINPOOL_LOAD_H
 
+#include <pinpool/catalog.h>
 #include <pinpool/pool.h>
 
 #ifdef __cplusplus
@@ -57,6 +58,15 @@ struct pinpool_progress {
 
 /* Called from the calling thread, a few times a second, and once at the end. Non-zero cancels: -ECANCELED. */
 typedef int (*pinpool_progress_fn)(void *arg, const struct pinpool_progress *progress);
+
+/*
+ * A tensor has landed: all of its bytes are in place, and digested unless no digests are made. Called by a thread of the
+ * load, once for each tensor, in the order in which they lie in the pool; what it takes holds up digests and the calls for
+ * others, not reads. It may compute on @tensor, whose strings live for the call, whose data until the load commits, which
+ * pinpool_load() does soon after the last tensor landed: who goes on computing uses pinpool_load_start(). The load may
+ * still fail.
+ */
+typedef void (*pinpool_landed_fn)(void *arg, const struct pinpool_tensor *tensor);
 
 /**
  * enum pinpool_trace_kind - what an event of a trace is
@@ -155,6 +165,8 @@ enum pinpool_load_order {
  *	tensors of them) will do, and one that somebody is loading is waited for. Since 0.1.
  * @attach_digest: with @attach, read the files again and compare their digests, or those of a selection's tensors, too.
  *	Since 0.1.
+ * @landed: told of each tensor as it lands, or NULL; of none if the load attaches
+ * @landed_arg: first argument of @landed
  *
  * Unless all of every file is loaded in its order, the pool does not hold files but tensors, and slices of them, with
  * zeroes between.
@@ -185,6 +197,8 @@ struct pinpool_load_opts {
 	enum pinpool_load_order order;
 	bool attach;
 	bool attach_digest;
+	pinpool_landed_fn landed;
+	void *landed_arg;
 };
 
 /**
@@ -248,6 +262,64 @@ struct pinpool_load_report {
  */
 PINPOOL_API int pinpool_load(struct pinpool_ctx *ctx, const char *name, const char *path, const struct pinpool_load_opts *opts,
 			     struct pinpool_load_report *report, struct pinpool_diag *diag);
+
+struct pinpool_loading;
+
+/**
+ * pinpool_load_start - begin a load that goes on beside the caller
+ * @name: as for pinpool_load()
+ * @path: as for pinpool_load()
+ * @opts: as for pinpool_load(), copied; what it points to must live until pinpool_load_finish(), save @create, which is
+ *	copied, too. Progress is told by the thread of the load. Without attach
+ * @out: receives the load, ended and given back with pinpool_load_finish()
+ *
+ * Most that can go wrong is told by the calls that wait. Return: 0, -EINVAL, -E2BIG, -ENOMEM, -EAGAIN (no thread). Since
+ * 0.1.
+ */
+PINPOOL_API int pinpool_load_start(struct pinpool_ctx *ctx, const char *name, const char *path,
+				   const struct pinpool_load_opts *opts, struct pinpool_loading **out,
+				   struct pinpool_diag *diag);
+
+/**
+ * pinpool_load_wait_tensor - wait until a tensor has landed
+ * @tensor_name: exact name
+ * @timeout_ms: how long to wait at most; < 0: for ever
+ * @tensor: receives it, or NULL
+ *
+ * Any number of threads may wait at a time. What @tensor points to is valid until pinpool_load_finish() is called,
+ * whatever becomes of the load. Return: 0, -ETIMEDOUT, -ENOENT (the checkpoint has no such tensor), -EINVAL (size), or
+ * what the load failed with, -ECANCELED included. Since 0.1.
+ */
+PINPOOL_API int pinpool_load_wait_tensor(struct pinpool_loading *loading, const char *tensor_name, int timeout_ms,
+					 struct pinpool_tensor *tensor);
+
+/**
+ * pinpool_load_wait_rows - wait until the first rows of a tensor have landed
+ * @rows: how many; a row is all there is at one place of the outermost dimension, a scalar is one row
+ *
+ * The same, so that a product can begin with the rows that are there. @tensor has no digest unless @rows are all.
+ * Return: as pinpool_load_wait_tensor(); -EINVAL (it has fewer rows). Since 0.1.
+ */
+PINPOOL_API int pinpool_load_wait_rows(struct pinpool_loading *loading, const char *tensor_name, uint64_t rows,
+				       int timeout_ms, struct pinpool_tensor *tensor);
+
+/*
+ * Asks the load to end with -ECANCELED, if it is not published by then. Does not wait; any thread. Data of tensors that
+ * have landed stays valid until pinpool_load_finish(). Since 0.1.
+ */
+PINPOOL_API void pinpool_load_cancel(struct pinpool_loading *loading);
+
+/**
+ * pinpool_load_finish - wait for the end of a load, publish it, and give it back
+ * @loading: nobody waits on it any more; gone when this returns, whatever it returns
+ * @report: as for pinpool_load(), or NULL
+ *
+ * A load is published by this call and not before, since publishing undoes the mapping in which tensors lie: all that was
+ * got from the calls that wait is invalid from here on, and found again in the READY pool. Until then the pool is LOADING,
+ * also after a failure. Return: as pinpool_load(). Since 0.1.
+ */
+PINPOOL_API int pinpool_load_finish(struct pinpool_loading *loading, struct pinpool_load_report *report,
+				    struct pinpool_diag *diag);
 
 /**
  * struct pinpool_verify_opts - how to verify

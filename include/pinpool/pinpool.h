@@ -15,5 +15,6 @@
 #include <pinpool/packing.h>
 #include <pinpool/pool.h>
 #include <pinpool/save.h>
+#include <pinpool/window.h>
 
 #endif

@@ -9,6 +9,7 @@
 /* "io_uring/cmd: move io_uring_cmd to its own header". Delete when the oldest is 6.8. */
 #ifdef PINPOOL_HAVE_URING_CMD_H
 #include <linux/io_uring/cmd.h>
+#include <linux/io_uring_types.h>
 #else
 #include <linux/io_uring.h>
 #endif
@@ -16,10 +17,20 @@
 /*
  * The bytes of the command in its submission entry. "io_uring/cmd: expose the whole sqe"; before, there was a pointer
  * to them. Delete when the oldest is 6.6, which is before the header moved.
+ *
+ * "io_uring/uring_cmd: unconditionally copy SQEs at prep time". Before, a command that gave -EAGAIN was copied for the
+ * worker that issues it again, but from 6.10 on the worker was shown the entry, which may be that of another command by
+ * then. The headers do not show it, so that goes by what came with it and soon after. Delete when the oldest is 6.15.
  */
-static inline const void *uring_cmd_area(const struct io_uring_cmd *cmd)
+static inline const void *uring_cmd_area(struct io_uring_cmd *cmd, unsigned int issue_flags)
 {
 #ifdef PINPOOL_HAVE_URING_CMD_H
+#ifndef PINPOOL_HAVE_URING_CMD_COPIED
+	struct io_kiocb *req = cmd_to_io_kiocb(cmd);
+
+	if (!(issue_flags & IO_URING_F_NONBLOCK) && (req->flags & REQ_F_ASYNC_DATA))
+		return ((const struct io_uring_sqe *)req->async_data)->cmd;
+#endif
 	return cmd->sqe->cmd;
 #else
 	return cmd->cmd;

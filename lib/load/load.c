@@ -8,6 +8,7 @@
 #include "load/attach.h"
 #include "load/digests.h"
 #include "load/follow.h"
+#include "load/landing.h"
 #include "load/plan.h"
 #include "pool/backend.h"
 #include "pool/module_error.h"
@@ -30,7 +31,8 @@ struct load {
 	struct pinpool_ctx *ctx;
 	const char *name;
 	struct pinpool_load_opts opts;
-	const struct load_follower *follower; /* or NULL */
+	const struct load_follower *followers; /* a list */
+	struct teller teller;
 	struct plan plan;
 	struct pinpool_pool *pool;
 	bool created;
@@ -233,6 +235,30 @@ static int populate_gathered(struct load *load, struct pinpool_diag *diag)
 	return 0;
 }
 
+/* Of the engine, for all that follow. The caller comes last: he may take his time. */
+static void tell_landed(void *arg, uint64_t end)
+{
+	struct load *load = arg;
+
+	for (const struct load_follower *at = load->followers; at; at = at->next)
+		if (at->landed)
+			at->landed(at->arg, end);
+	if (load->opts.landed)
+		teller_landed(&load->teller, end);
+}
+
+static int begin_followers(struct load *load, struct pinpool_diag *diag)
+{
+	int err = 0;
+
+	for (const struct load_follower *at = load->followers; at && !err; at = at->next)
+		err = at->begin(at->arg, load->pool, &load->plan, load->base, diag);
+	load->teller.opts = &load->opts;
+	load->teller.landing =
+		(struct landing){.plan = &load->plan, .base = load->base, .digests = !load->opts.no_digest};
+	return err;
+}
+
 static int stream_files(struct load *load, struct pinpool_diag *diag)
 {
 	uint64_t end = load->plan.length + -load->plan.length % SOURCE_DIRECT_ALIGN;
@@ -245,8 +271,8 @@ static int stream_files(struct load *load, struct pinpool_diag *diag)
 		.files = load->plan.files,
 		.count = load->plan.file_count,
 		.opts = &load->opts,
-		.landed = load->follower ? load->follower->landed : NULL,
-		.landed_arg = load->follower ? load->follower->arg : NULL,
+		.landed = load->followers || load->opts.landed ? tell_landed : NULL,
+		.landed_arg = load,
 		.content = load->plan.selection.whole ? NULL : load->plan.content,
 	};
 	int err;
@@ -310,8 +336,8 @@ static int publish(struct load *load, struct pinpool_diag *diag)
 	if (err)
 		return diag_errno(diag, err, load->name);
 	make_commit(load);
-	if (load->follower) {
-		err = load->follower->publish(load->follower->arg, &load->plan, &load->commit, diag);
+	for (const struct load_follower *at = load->followers; at; at = at->next) {
+		err = at->publish ? at->publish(at->arg, &load->plan, &load->commit, diag) : 0;
 		if (err)
 			return err;
 	}
@@ -324,10 +350,11 @@ static int publish(struct load *load, struct pinpool_diag *diag)
 	return err;
 }
 
-static void undo(struct load *load)
+static void undo(struct load *load, int err)
 {
-	if (load->follower)
-		load->follower->stop(load->follower->arg);
+	for (const struct load_follower *at = load->followers; at; at = at->next)
+		if (at->stop)
+			at->stop(at->arg, err);
 	/* Before it is EMPTY, so that nobody who waits takes over what goes next. */
 	if (load->created && pinpool_pool_destroy(load->ctx, load->name, NULL))
 		ctx_log(load->ctx, PINPOOL_LOG_WARN, "%s: the pool made for the load could not be removed", load->name);
@@ -362,19 +389,17 @@ static int fill_report(const struct load *load, struct pinpool_load_report *repo
 /* From LOADING to READY. */
 static int run(struct load *load, struct pinpool_diag *diag)
 {
-	int err = 0;
+	int err = begin_followers(load, diag);
 
-	if (load->follower)
-		err = load->follower->begin(load->follower->arg, load->pool, &load->plan, load->base, diag);
 	if (!err)
 		err = stream_files(load, diag);
 	return err ? err : publish(load, diag);
 }
 
 int load_followed(struct pinpool_ctx *ctx, const char *name, const char *path, const struct pinpool_load_opts *opts,
-		  const struct load_follower *follower, struct pinpool_load_report *report, struct pinpool_diag *diag)
+		  const struct load_follower *followers, struct pinpool_load_report *report, struct pinpool_diag *diag)
 {
-	struct load load = {.ctx = ctx, .name = name, .follower = follower};
+	struct load load = {.ctx = ctx, .name = name, .followers = followers};
 	int err;
 
 	err = opts_read(&load.opts, sizeof(load.opts), opts);
@@ -397,7 +422,7 @@ int load_followed(struct pinpool_ctx *ctx, const char *name, const char *path, c
 	if (!err && !load.attached)
 		err = run(&load, diag);
 	if (err)
-		undo(&load);
+		undo(&load, err);
 	else
 		pinpool_pool_close(load.pool);
 	if (!err && report)

@@ -203,7 +203,7 @@ static int publish(void *arg, const struct plan *plan, const struct pinpool_comm
 	return pack_publish(&packer->pack, &base, diag);
 }
 
-static void stop(void *arg)
+static void stop(void *arg, int err)
 {
 	struct packer *packer = arg;
 
@@ -289,7 +289,7 @@ int pinpool_load_packed(struct pinpool_ctx *ctx, const char *name, const char *p
 	pthread_condattr_destroy(&attr);
 
 	err = load_followed(ctx, name, path, load_opts, &follower, &loaded, diag);
-	stop(&packer);
+	stop(&packer, err);
 	/* Packings that were taken away are no loss, weights are. */
 	if (!err && pinpool_pool_stat(ctx, name, &base, NULL) == -ENOENT)
 		err = diag_set(diag, -ENOENT, name, NULL, "was removed while it was loaded");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
  * Digests while the bytes are still in cache: one thread follows the completed requests in order and feeds every
- * piece to the digest of its file and to that of its range, or of the file's rest, before it goes on.
+ * piece to the digest of its file and to that of its range, or of the file's rest, before it goes on. It then tells who
+ * wants to know how far bytes have landed; where no digests are made, that is all it does.
  */
 #include "stream/digest.h"
 #include "stream/internal.h"
@@ -120,9 +121,14 @@ static void digest_all(struct digester *digester)
 				landed = wait_for(run, &request);
 			if (!landed)
 				return;
-			began = trace_begin(run);
-			feed_request(digester, &request);
-			trace_request(run, PINPOOL_TRACE_DIGEST, &request, 0, began);
+			if (!job->opts->no_digest) {
+				began = trace_begin(run);
+				feed_request(digester, &request);
+				trace_request(run, PINPOOL_TRACE_DIGEST, &request, 0, began);
+			}
+			/* Ranges of no bytes at the end of the file are there with its last byte. */
+			if (request.memory + request.bytes == end)
+				end_ranges(digester, file, file->begin + stream_file_bytes(file));
 			if (job->landed)
 				job->landed(job->landed_arg, request.memory + request.bytes);
 			run->bytes_digested += request.bytes;

@@ -16,6 +16,7 @@
 
 /* How long the calling thread sleeps at most before it looks at cancel and reports progress. */
 #define TICK_NS 100000000
+#define TICK_MS (TICK_NS / 1000000)
 
 /**
  * struct request - one read
@@ -93,10 +94,28 @@ struct run {
 	struct pinpool_diag why; /* of @error */
 };
 
+/* Where in the memory something is that the plan puts at @offset: the same, unless memory is gone round in. */
+static inline uint64_t run_place(const struct run *run, uint64_t offset)
+{
+	return run->job->window ? offset % run->job->window : offset;
+}
+
 /* Memory is the same for reader, digester and plan. */
 static inline char *run_memory(const struct run *run, uint64_t offset)
 {
-	return (char *)run->job->base + offset;
+	return (char *)run->job->base + run_place(run, offset);
+}
+
+/* Byte behind what @request writes, a direct read whole blocks. */
+static inline uint64_t request_end(const struct request *request)
+{
+	return (request->memory + request->bytes + SOURCE_DIRECT_ALIGN - 1) & -(uint64_t)SOURCE_DIRECT_ALIGN;
+}
+
+/* Whether @request may be written where it goes, which may take until others are done with what is there. */
+static inline bool run_room(const struct run *run, const struct request *request, unsigned int wait_ms)
+{
+	return !run->job->window || run->job->room(run->job->room_arg, request_end(request), wait_ms);
 }
 
 /* Fills @request with the next one. False at the end. */
@@ -145,9 +164,9 @@ void gather_copy(const struct run *run, const struct request *request, char *buf
 char *gather_buffers(uint32_t count);
 
 struct digester;
-/* Starts a thread that digests @run's files as they come. Returns 0, -EAGAIN, -ENOMEM. */
+/* Starts a thread that follows @run's files as they come, and digests them. Returns 0, -EAGAIN, -ENOMEM. */
 int digester_start(struct run *run, struct digester **out);
-/* Waits for it, ticking; it ends when all is digested or the run stopped. */
+/* Waits for it, ticking; it ends when it has followed all or the run stopped. */
 void digester_join(struct digester *digester);
 
 struct sha256;

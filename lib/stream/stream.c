@@ -276,6 +276,9 @@ static int make_plan(struct run *run, struct pinpool_diag *diag)
 	if (run->chunk < CHUNK_MIN || run->chunk > CHUNK_MAX || (run->chunk & (run->chunk - 1)))
 		return diag_set(diag, -EINVAL, "chunk size", "use a power of two from 64 KiB to 16 MiB",
 				"%u bytes are no valid chunk", run->chunk);
+	if (run->job->window % run->chunk)
+		return diag_set(diag, -EINVAL, "chunk size", "use a smaller one",
+				"%" PRIu64 " bytes of memory are not whole chunks of %u", run->job->window, run->chunk);
 	if (opts->queue_depth > DEPTH_MAX)
 		return diag_set(diag, -EINVAL, "queue depth", "use 1 to 1024", "%u requests are too many",
 				opts->queue_depth);
@@ -303,7 +306,8 @@ static int open_direct(const struct run *run, bool *all, struct pinpool_diag *di
 		struct source *source = run->sources[i];
 		int err;
 
-		if (!source->size)
+		/* Named more than once, or read before. */
+		if (!source->size || source->direct_fd >= 0)
 			continue;
 		err = source_open_direct(source, scratch, diag);
 		if (err == -EOPNOTSUPP) {
@@ -324,7 +328,7 @@ static int open_direct(const struct run *run, bool *all, struct pinpool_diag *di
  */
 static void zero_gaps(const struct stream_job *job)
 {
-	for (size_t i = 0; i < job->count; i++) {
+	for (size_t i = 0; i < job->count && !job->window; i++) {
 		uint64_t begin = job->files[i].offset;
 		uint64_t end = begin + stream_file_bytes(&job->files[i]);
 		uint64_t before = begin % SOURCE_DIRECT_ALIGN, rest = -end % SOURCE_DIRECT_ALIGN;
@@ -418,7 +422,7 @@ int stream_run(const struct stream_job *job, struct stream_result *result, struc
 	pthread_cond_init(&run.wake_caller, &attr);
 	pthread_condattr_destroy(&attr);
 
-	if (!job->opts->no_digest) {
+	if (!job->opts->no_digest || job->landed) {
 		err = digester_start(&run, &digester);
 		if (err) {
 			diag_errno(diag, err, "digest thread");

@@ -76,11 +76,17 @@ static inline uint64_t stream_file_bytes(const struct stream_file *file)
  * @files: by ascending offset, without overlap
  * @count: number of @files
  * @opts: how; sizes are checked, zero means the default
- * @landed: told that everything below @end, from the base, is in its place and digested; by a thread of the engine,
- *	which it must not hold up. Only if digests are made. NULL for nobody
+ * @landed: told that everything below @end, from the base, is in its place, and digested if digests are made; by a
+ *	thread of the engine, in order. What it takes holds up digests and not reads. NULL for nobody
  * @landed_arg: its first argument
  * @content: receives the digest of the memory from the base to the end of the last file, what lies between files being
  *	zero; then files get no digests. NULL: they do
+ * @window: bytes of memory that is gone round in, a multiple of the chunk, which @capacity then is, too: what would go
+ *to N from the base goes to N modulo this, and nothing is written behind the ends of files. 0: everything has a place
+ *	of its own
+ * @room: with @window: whether what lies before @end may be written now, which it may for good then; waits up to
+ *@wait_ms for it. By threads of the engine
+ * @room_arg: its first argument
  */
 struct stream_job {
 	const struct pinpool_ctx *ctx;
@@ -93,6 +99,9 @@ struct stream_job {
 	void (*landed)(void *arg, uint64_t end);
 	void *landed_arg;
 	uint8_t *content;
+	uint64_t window;
+	bool (*room)(void *arg, uint64_t end, unsigned int wait_ms);
+	void *room_arg;
 };
 
 /**

@@ -14,17 +14,26 @@ struct readers {
 	uint32_t numbers; /* given to threads */
 };
 
-/* False at the end or when the run stopped. */
+/* False at the end or when the run stopped. Several may wait for room for the same request. */
 static bool take_request(struct readers *readers, struct request *request)
 {
 	struct run *run = readers->run;
-	bool more;
+	struct cursor cursor;
+	bool more, room;
 
-	pthread_mutex_lock(&run->lock);
-	more = !run->stop && cursor_next(run, &readers->cursor, request);
-	if (more)
-		run->submitted++;
-	pthread_mutex_unlock(&run->lock);
+	do {
+		pthread_mutex_lock(&run->lock);
+		cursor = readers->cursor;
+		more = !run->stop && cursor_next(run, &cursor, request);
+		room = more && run_room(run, request, 0);
+		if (room) {
+			readers->cursor = cursor;
+			run->submitted++;
+		}
+		pthread_mutex_unlock(&run->lock);
+		if (more && !room)
+			run_room(run, request, TICK_MS);
+	} while (more && !room);
 	return more;
 }
 

@@ -73,6 +73,7 @@ static void queue_next(struct uring *uring)
 {
 	struct run *run = uring->run;
 
+	uring->crowded = false;
 	while (uring->idle_count) {
 		uint32_t index = uring->idle[uring->idle_count - 1];
 		struct flight *flight = &uring->flights[index];
@@ -80,6 +81,9 @@ static void queue_next(struct uring *uring)
 
 		*flight = (struct flight){0};
 		if (!cursor_next(run, &cursor, &flight->request))
+			return;
+		uring->crowded = !run_room(run, &flight->request, 0);
+		if (uring->crowded)
 			return;
 		if (uring->method->enter && !is_gathered(run, &flight->request) && !uring->method->enter(uring, flight))
 			return;
@@ -128,7 +132,17 @@ static void land(struct uring *uring, uint32_t index, int res)
 	uring->idle[uring->idle_count++] = index;
 }
 
-/* Returns when nothing is in flight any more. */
+/* With nothing in flight: sleeps until there is room again, or the next tick. */
+static void wait_for_room(struct uring *uring)
+{
+	/* What comes next was written to the flight on top. */
+	const struct flight *flight = &uring->flights[uring->idle[uring->idle_count - 1]];
+
+	run_room(uring->run, &flight->request, TICK_MS);
+	run_tick(uring->run);
+}
+
+/* Returns when nothing is in flight any more, and nothing more is to come. */
 static void read_loop(struct uring *uring)
 {
 	struct __kernel_timespec tick = {.tv_nsec = TICK_NS};
@@ -141,8 +155,12 @@ static void read_loop(struct uring *uring)
 
 		if (!run_stopped(run))
 			queue_next(uring);
-		if (uring->idle_count == run->depth)
-			return;
+		if (uring->idle_count == run->depth) {
+			if (!uring->crowded || run_stopped(run))
+				return;
+			wait_for_room(uring);
+			continue;
+		}
 		ret = io_uring_submit_and_wait_timeout(&uring->ring, &cqe, 1, &tick, NULL);
 		if (ret < 0 && ret != -ETIME && ret != -EINTR && ret != -EAGAIN && ret != -EBUSY) {
 			/* The ring is unusable; the kernel ends what is in flight and holds the pages until then. */

@@ -53,6 +53,7 @@ extern const struct uring_method uring_command;
  * @may_fall_back: without fixed buffers
  * @ring: never has more than run->depth requests in flight
  * @cursor: what comes next
+ * @crowded: there is no room for what comes next
  * @flights: run->depth of them
  * @idle: stack of unused @flights
  * @idle_count: number of @idle
@@ -69,6 +70,7 @@ struct uring {
 	bool may_fall_back;
 	struct io_uring ring;
 	struct cursor cursor;
+	bool crowded;
 	struct flight *flights;
 	uint32_t *idle;
 	uint32_t idle_count;

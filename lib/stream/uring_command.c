@@ -71,7 +71,8 @@ static void queue(struct uring *uring, const struct flight *flight, struct io_ur
 	const struct source *source = uring->run->job->files[request->file].source;
 
 	write_entry(uring, sqe, flight->direct ? source->direct_fd : source->fd,
-		    request->offset + flight->done - flight->pad, request->memory + flight->done - flight->pad, bytes);
+		    request->offset + flight->done - flight->pad,
+		    run_place(uring->run, request->memory) + flight->done - flight->pad, bytes);
 }
 
 const struct uring_method uring_command = {

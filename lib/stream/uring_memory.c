@@ -123,7 +123,7 @@ static bool enter(struct uring *uring, struct flight *flight)
 
 	if (uring->io != PINPOOL_IO_URING_FIXED)
 		return true;
-	window = flight->request.memory / uring->window_bytes;
+	window = run_place(uring->run, flight->request.memory) / uring->window_bytes;
 	place = (uint32_t)(window % URING_WINDOWS);
 	if (uring->windows[place] != window) {
 		if (uring->users[place])
@@ -143,24 +143,25 @@ static bool enter(struct uring *uring, struct flight *flight)
 static void leave(struct uring *uring, const struct flight *flight)
 {
 	if (flight->fixed)
-		uring->users[flight->request.memory / uring->window_bytes % URING_WINDOWS]--;
+		uring->users[run_place(uring->run, flight->request.memory) / uring->window_bytes % URING_WINDOWS]--;
 }
 
 static void queue(struct uring *uring, const struct flight *flight, struct io_uring_sqe *sqe, uint32_t bytes)
 {
 	const struct request *request = &flight->request;
 	const struct source *source = uring->run->job->files[request->file].source;
-	uint64_t memory = request->memory + flight->done - flight->pad;
+	uint64_t place = run_place(uring->run, request->memory) + flight->done - flight->pad;
 	uint64_t offset = request->offset + flight->done - flight->pad;
+	void *memory = (char *)uring->run->job->base + place;
 	int fd = flight->direct ? source->direct_fd : source->fd;
 
 	if (uring->fixed_files)
 		fd = (int)file_place(uring->run, flight);
 	if (flight->fixed)
-		io_uring_prep_read_fixed(sqe, fd, run_memory(uring->run, memory), bytes, offset,
-					 (int)(memory / uring->window_bytes % URING_WINDOWS));
+		io_uring_prep_read_fixed(sqe, fd, memory, bytes, offset,
+					 (int)(place / uring->window_bytes % URING_WINDOWS));
 	else
-		io_uring_prep_read(sqe, fd, run_memory(uring->run, memory), bytes, offset);
+		io_uring_prep_read(sqe, fd, memory, bytes, offset);
 	if (uring->fixed_files)
 		sqe->flags |= IOSQE_FIXED_FILE;
 }

@@ -159,14 +159,41 @@ bad() {
 	same "leaves the void alone" 0 $?
 }
 
+# Through less memory than the tensor has, straight out of the file.
+window() {
+	local is tensor
+
+	for tensor in tall wide bf16; do
+		check "$tensor in a pool" pinpool matmul clitest $tensor --m 3 --out "$work/pool.npy" --repeat 1
+		check "$tensor streamed" pinpool matmul --window 2M "$work/w.safetensors" $tensor --m 3 --out "$work/window.npy"
+		check "gives the same product" cmp "$work/pool.npy" "$work/window.npy"
+	done
+	is=$(pinpool matmul --window 3M "$work/w.safetensors" tall --m 2 --repeat 2)
+	same "says of what" "$work/w.safetensors: tall: y[2,200000] = x[2,16] * w[200000,16]^T, w F32, x random" "$(sed -n 1p <<<"$is")"
+	same "and through how much" "streamed through 4 MiB" "$(sed -n '2s/.*, //p' <<<"$is")"
+	same "a large product is checked on a sample" 'checked 200000 of 200000 columns' "$(sed -n 's/ against.*//; 3p' <<<"$is")"
+	same "nothing is left of it" clitest "$(pinpool ls -n -o NAME | tr -d ' ')"
+	refuses "a tensor that is not in the file" 1 'pinpool: matmul: nope: the checkpoint has no such tensor' \
+		pinpool matmul --window 2M "$work/w.safetensors" nope
+	refuses "one dimension" 1 "pinpool: matmul: $work/w.safetensors: vector: it has 1 dimension (*)" \
+		pinpool matmul --window 2M "$work/w.safetensors" vector
+	refuses "no elements" 1 "pinpool: matmul: $work/w.safetensors: none: it has no elements" \
+		pinpool matmul --window 2M "$work/w.safetensors" none
+	refuses "no file" 1 "pinpool: matmul: $work/none: No such file or directory" pinpool matmul --window 2M "$work/none" f32
+	refuses "packings" 2 'pinpool: matmul: --unpacked: there are no packings with --window (*)' \
+		pinpool matmul --window 2M --unpacked "$work/w.safetensors" f32
+	refuses "no size" 2 'pinpool: matmul: --window: *' pinpool matmul --window some "$work/w.safetensors" f32
+}
+
 all() {
 	check "load" pinpool load clitest "$work/w.safetensors"
 	right
 	lines
 	bad
+	window
 	check "rm" pinpool rm clitest
 }
 
 make_files
-on_backends 16 all
+on_backends 20 all
 finish

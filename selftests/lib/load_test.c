@@ -328,6 +328,30 @@ TEST_F(load, commands_bring_pages_that_nobody_zeroes)
 	}
 }
 
+/* Pages that are not whole chunks are zeroed by workers, to which each command goes, while its entry is used again. */
+TEST_F(load, commands_that_workers_carry_out_are_the_right_ones)
+{
+	const size_t data = 5 << 20;
+	struct pinpool_load_report report = {.size = sizeof(report)};
+	PINPOOL_OPTS(pinpool_load_opts, opts, .io = PINPOOL_IO_URING_CMD, .chunk_bytes = 65536);
+	uint8_t digest[PINPOOL_DIGEST_BYTES];
+	size_t bytes;
+	uint8_t *file;
+
+	if (variant->backend != PINPOOL_BACKEND_MODULE)
+		SKIP(return, "there are no commands");
+	write_safetensors(self->file, "{\"a\":{\"dtype\":\"U8\",\"shape\":[5242880],\"data_offsets\":[0,5242880]}}",
+			  data);
+	file = read_file(self->file, &bytes);
+	xxh(file, bytes, digest);
+	free(file);
+	for (int i = 0; i < 20; i++) {
+		ASSERT_EQ(0, EXPECT_LOAD(0, self->file, &opts, &report));
+		EXPECT_EQ(0, memcmp(digest, report.digest, sizeof(digest)));
+		ASSERT_EQ(0, pinpool_pool_destroy(self->env.ctx, POOL, NULL));
+	}
+}
+
 #define CONTROL "/dev/pinpool/control"
 
 static const char *path_for_others;
