@@ -64,6 +64,7 @@ typedef int (*pinpool_progress_fn)(void *arg, const struct pinpool_progress *pro
  * @progress: receives progress, or NULL
  * @progress_arg: first argument of @progress
  * @cancel: checked between requests; the load ends with -ECANCELED once it is not 0 (a signal handler may set it)
+ * @progress_interval_ns: nanoseconds between calls of @progress, 1000000 to 100000000; 0 for the latter
  */
 struct pinpool_load_opts {
 	size_t size;
@@ -76,6 +77,7 @@ struct pinpool_load_opts {
 	pinpool_progress_fn progress;
 	void *progress_arg;
 	const volatile int *cancel;
+	uint64_t progress_interval_ns;
 };
 
 /**

@@ -21,11 +21,14 @@
 /* The kernel drops the pins of direct reads a moment after it reports their end; so long a commit is tried again. */
 #define COMMIT_WAIT_NS 2000000000u
 #define COMMIT_STEP_NS 1000000
+/* Those who watch the pool are told this often. */
+#define TELL_NS	       200000000u
 
 struct load {
 	struct pinpool_ctx *ctx;
 	const char *name;
 	struct pinpool_load_opts opts;
+	uint64_t told_ns; /* when others were last told how far it is */
 	const struct load_follower *follower; /* or NULL */
 	struct plan plan;
 	struct pinpool_pool *pool;
@@ -138,8 +141,25 @@ static int take_pool(struct load *load, struct pinpool_diag *diag)
 	return load->capacity < load->plan.capacity ? too_small(load, load->capacity, diag) : 0;
 }
 
+/* What the engine says goes to the caller, and now and then to whoever watches the pool. */
+static int tell(void *arg, const struct pinpool_progress *progress)
+{
+	const struct backend_ops *ops;
+	struct load *load = arg;
+	uint64_t now = now_ns();
+
+	ops = load->ctx->ops;
+	if (ops->pool_progress && (!load->told_ns || now - load->told_ns >= TELL_NS)) {
+		load->told_ns = now;
+		/* Nobody is harmed who does not see it. */
+		ops->pool_progress(load->pool, progress->done, progress->total);
+	}
+	return load->opts.progress ? load->opts.progress(load->opts.progress_arg, progress) : 0;
+}
+
 static int stream_files(struct load *load, struct pinpool_diag *diag)
 {
+	struct pinpool_load_opts opts = load->opts;
 	uint64_t end = load->plan.length + -load->plan.length % SOURCE_DIRECT_ALIGN;
 	struct stream_job job = {
 		.ctx = load->ctx,
@@ -149,12 +169,14 @@ static int stream_files(struct load *load, struct pinpool_diag *diag)
 		.capacity = end < load->capacity ? end : load->capacity,
 		.files = load->plan.files,
 		.count = load->plan.checkpoint.count,
-		.opts = &load->opts,
+		.opts = &opts,
 		.landed = load->follower ? load->follower->landed : NULL,
 		.landed_arg = load->follower ? load->follower->arg : NULL,
 	};
 	int err;
 
+	opts.progress = tell;
+	opts.progress_arg = load;
 	load->start_ns = now_ns();
 	err = explain_fault(load, stream_run(&job, &load->result, diag), diag);
 	for (size_t i = 0; i < job.count && !err; i++)

@@ -237,6 +237,7 @@ static int read_info(int fd, struct pinpool_info *info)
 	info->failed_allocs = pool.out_failed_allocs;
 	info->exports = pool.out_exports;
 	info->bytes_read = pool.out_bytes_read;
+	module_fill_loaded(info);
 	memcpy(info->name, pool.out_name, sizeof(info->name) - 1);
 	memcpy(info->digest, pool.out_digest, sizeof(info->digest));
 	return 0;

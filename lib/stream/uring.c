@@ -101,7 +101,7 @@ static void land(struct uring *uring, uint32_t index, int res)
 /* Returns when nothing is in flight any more. */
 static void read_loop(struct uring *uring)
 {
-	struct __kernel_timespec tick = {.tv_nsec = TICK_NS};
+	struct __kernel_timespec tick = {.tv_nsec = (long long)uring->run->tick_ns};
 	struct run *run = uring->run;
 
 	for (;;) {
