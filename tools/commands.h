@@ -18,6 +18,7 @@ extern const struct command command_resize;
 extern const struct command command_rm;
 extern const struct command command_show;
 extern const struct command command_stat;
+extern const struct command command_top;
 extern const struct command command_verify;
 
 #endif

@@ -16,6 +16,7 @@ const struct command *const commands[] = {
 	&command_ls,
 	&command_show,
 	&command_stat,
+	&command_top,
 	&command_verify,
 	&command_matmul,
 	&command_pack,
