@@ -12,6 +12,7 @@ extern const struct command command_evictable;
 extern const struct command command_load;
 extern const struct command command_ls;
 extern const struct command command_matmul;
+extern const struct command command_metrics;
 extern const struct command command_pack;
 extern const struct command command_reserve;
 extern const struct command command_resize;

@@ -17,6 +17,7 @@ const struct command *const commands[] = {
 	&command_show,
 	&command_stat,
 	&command_top,
+	&command_metrics,
 	&command_verify,
 	&command_matmul,
 	&command_pack,
