@@ -6,6 +6,7 @@
 #include "cli.h"
 
 extern const struct command command_bench_decode;
+extern const struct command command_bench_load;
 extern const struct command command_bench_matmul;
 extern const struct command command_create;
 extern const struct command command_evictable;

@@ -23,6 +23,7 @@ const struct command *const commands[] = {
 	&command_pack,
 	&command_bench_matmul,
 	&command_bench_decode,
+	&command_bench_load,
 	&command_resize,
 	&command_evictable,
 	&command_rm,
