@@ -266,8 +266,9 @@ static int module_stat(struct pinpool_ctx *ctx, const char *name, struct pinpool
 	int err, fd;
 
 	/*
-	 * To open a pool is to use it, and who only looks must not decide which one gives way first. Of one that is READY
-	 * nothing but counts changes any more, so it can be read piece by piece; of others a call tells it at one moment.
+	 * To open a pool is to use it, and who only looks must not decide which one gives way first. Of one that is
+	 * READY nothing but counts changes any more, so it can be read piece by piece; of others a call tells it at one
+	 * moment.
 	 */
 	if (!module_sysfs_info(name, info) && info->state == PINPOOL_STATE_READY)
 		return 0;
