@@ -101,7 +101,10 @@ terminal() {
 		'see clitest-b' 'signal TSTP' stopped 'signal CONT' 'see clitest-b' 'type q'
 	on_terminal "Ctrl-Z" $'stopped restored\nexit 0 restored' 'see clitest-b' $'type \x1a' stopped 'signal CONT' 'see clitest-b' 'type q'
 	on_terminal "another size" "exit 0 restored" 'see clitest-b' 'size 10x40' 'see NAME' 'type q'
-	on_terminal "the key to sort by capacity" "exit 0 restored" 'see clitest-b' 'type c' 'see -' 'type q'
+	# Who goes on after a stop draws the whole screen again.
+	on_terminal "the key to sort by capacity" $'stopped restored\nexit 0 restored' \
+		'see d done' 'type c' 'see 4' 'signal TSTP' stopped 'signal CONT' 'see d done' 'type q'
+	same "has the largest first" clitest-b "$(tr -d '\r\n' <"$work/out" | sed 's/.*?1049h//' | grep -oE 'clitest-[ab]' | head -n 1)"
 	on_terminal "a few lines only" "exit 0 restored" 'see clitest-b' 'size 3x40' 'see NAME' 'type q'
 	check "a pool goes" eval 'PINPOOL_STATE_DIR=$PINPOOL_STATE_DIR pinpool rm clitest-b'
 	check "a damaged one is left out" eval 'pinpool create clitest-b 2M && printf x >"$(echo "$PINPOOL_STATE_DIR"/clitest-b:*)"'
