@@ -30,6 +30,8 @@ struct cli {
 	bool version;
 	struct pinpool_ctx *ctx;
 	struct progress *progress; /* the bar that a message must take away first, or NULL */
+	/* Gives the terminal back before an error line, while a screen is on it, which shows no messages; or NULL. */
+	void (*screen_end)(void);
 };
 
 enum option_kind {

@@ -6,12 +6,14 @@
 #include "cli.h"
 
 extern const struct command command_bench_decode;
+extern const struct command command_bench_load;
 extern const struct command command_bench_matmul;
 extern const struct command command_create;
 extern const struct command command_evictable;
 extern const struct command command_load;
 extern const struct command command_ls;
 extern const struct command command_matmul;
+extern const struct command command_metrics;
 extern const struct command command_pack;
 extern const struct command command_reserve;
 extern const struct command command_resize;
@@ -19,6 +21,7 @@ extern const struct command command_rm;
 extern const struct command command_save;
 extern const struct command command_show;
 extern const struct command command_stat;
+extern const struct command command_top;
 extern const struct command command_verify;
 
 #endif

@@ -55,6 +55,8 @@ static void emit(const struct cli *cli, const char *object, const char *cause, c
 
 	/* What was said before comes first where both go to the same place. */
 	fflush(stdout);
+	if (cli->screen_end)
+		cli->screen_end();
 	begin(&line, cli);
 	if (object && *object) {
 		append(&line, object);
@@ -114,6 +116,8 @@ void error_log(void *arg, enum pinpool_log_level level, const char *msg)
 	const struct cli *cli = arg;
 	struct line line;
 
+	if (cli->screen_end)
+		return;
 	if (cli->progress)
 		progress_end(cli->progress);
 	begin(&line, cli);

@@ -16,12 +16,15 @@ const struct command *const commands[] = {
 	&command_ls,
 	&command_show,
 	&command_stat,
+	&command_top,
+	&command_metrics,
 	&command_verify,
 	&command_save,
 	&command_matmul,
 	&command_pack,
 	&command_bench_matmul,
 	&command_bench_decode,
+	&command_bench_load,
 	&command_resize,
 	&command_evictable,
 	&command_rm,
@@ -76,9 +79,9 @@ static int unknown_command(struct cli *cli, const char *name)
 	for (command = commands; *command; command++) {
 		const char *known = (*command)->name;
 
-		/* A word of two letters is near everything at a distance of two. */
+		/* A word of three letters is near too many at a distance of two. */
 		if ((*name && !strncmp(known, name, strlen(name))) ||
-		    distance(name, known) <= (strlen(name) > 2 && strlen(known) > 2 ? 2 : 1))
+		    distance(name, known) <= (strlen(name) > 3 && strlen(known) > 3 ? 2 : 1))
 			length += snprintf(near + length, sizeof(near) - length, "%s %s", length > none ? " or" : "",
 					   known);
 	}

@@ -309,20 +309,20 @@ int table_add(struct table *table, const void *row)
 	return 0;
 }
 
-static int dump(struct cli *cli, const json_t *value)
+static int dump(struct cli *cli, const json_t *value, size_t layout)
 {
 	/* More digits than anything that is measured has. */
-	if (json_dumpf(value, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(8)) || putchar('\n') == EOF)
+	if (json_dumpf(value, stdout, layout | JSON_REAL_PRECISION(8)) || putchar('\n') == EOF)
 		return error_errno(cli, "standard output", errno);
 	return STATUS_OK;
 }
 
-static int print_headings(const struct table *table)
+static int print_headings(const struct table *table, FILE *to)
 {
 	size_t i;
 
 	for (i = 0; !table->args->noheadings && i < table->count; i++)
-		printf("%s%c", table->columns[i]->name, i + 1 < table->count ? ' ' : '\n');
+		fprintf(to, "%s%c", table->columns[i]->name, i + 1 < table->count ? ' ' : '\n');
 	return STATUS_OK;
 }
 
@@ -334,7 +334,7 @@ int table_print(struct table *table)
 	if (!table->json) {
 		/* libsmartcols leaves out the headings of a table without lines. */
 		if (scols_table_is_empty(table->text))
-			return print_headings(table);
+			return print_headings(table, stdout);
 		err = scols_print_table(table->text);
 		return err ? error_errno(table->cli, "standard output", err) : STATUS_OK;
 	}
@@ -343,9 +343,46 @@ int table_print(struct table *table)
 		json_decref(top);
 		return error_errno(table->cli, NULL, ENOMEM);
 	}
-	status = dump(table->cli, top);
+	status = dump(table->cli, top, JSON_INDENT(2));
 	json_decref(top);
 	return status;
+}
+
+int table_print_line(struct table *table, uint64_t ns)
+{
+	json_t *top = json_object();
+	int status;
+
+	if (json_object_set_new(top, "time", json_integer(ns)) || json_object_set(top, table->key, table->json)) {
+		json_decref(top);
+		return error_errno(table->cli, NULL, ENOMEM);
+	}
+	status = dump(table->cli, top, JSON_COMPACT);
+	json_decref(top);
+	return status;
+}
+
+char *table_text(struct table *table)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *to;
+
+	if (!scols_table_is_empty(table->text)) {
+		/* Whoever shows it cuts lines to what there is room for. */
+		scols_table_set_termforce(table->text, SCOLS_TERMFORCE_NEVER);
+		return scols_print_table_to_string(table->text, &text) ? NULL : text;
+	}
+	to = open_memstream(&text, &size);
+	if (!to)
+		return NULL;
+	print_headings(table, to);
+	if (!fclose(to)) {
+		text[strcspn(text, "\n")] = '\0';
+		return text;
+	}
+	free(text);
+	return NULL;
 }
 
 void table_free(struct table *table)
@@ -388,7 +425,7 @@ int record_print(struct cli *cli, const struct table_args *args, const struct co
 		object = json_row(&table, row);
 		if (!object)
 			return error_errno(cli, NULL, ENOMEM);
-		status = dump(cli, object);
+		status = dump(cli, object, JSON_INDENT(2));
 		json_decref(object);
 		return status;
 	}

@@ -91,6 +91,11 @@ int table_new(struct table **out, struct cli *cli, const struct table_args *args
 int table_add(struct table *table, const void *row);
 /* Returns an exit status, after an error line if it is not STATUS_OK. */
 int table_print(struct table *table);
+/* JSON on one line, with "time" @ns before the rows. Likewise. */
+int table_print_line(struct table *table, uint64_t ns);
+/* The text of a table, its headings first whether it has rows or not, without a newline at its end; for free(). NULL if
+ * memory is short. */
+char *table_text(struct table *table);
 void table_free(struct table *table);
 
 /* One row as "name: value" lines, or a JSON object with @args->json. Returns an exit status. */

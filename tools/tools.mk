@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
 # The command: every tools/*.c and tools/*/*.c, with the library's archive inside, so that build/bin/pinpool runs from anywhere.
 
-TOOL_PACKAGES := smartcols jansson
+TOOL_PACKAGES := smartcols jansson ncursesw libmicrohttpd
 TOOL_SOURCES := $(sort $(wildcard tools/*.c tools/*/*.c))
 TOOL_OBJECTS := $(TOOL_SOURCES:%.c=$(BUILD)/obj/%.o)
 TOOL_CFLAGS = -iquote tools $(shell $(PKG_CONFIG) --cflags $(TOOL_PACKAGES) 2>/dev/null)

@@ -167,6 +167,7 @@ enum pinpool_load_order {
  *	Since 0.1.
  * @landed: told of each tensor as it lands, or NULL; of none if the load attaches
  * @landed_arg: first argument of @landed
+ * @progress_interval_ns: nanoseconds between calls of @progress, 1000000 to 100000000; 0 for the latter
  *
  * Unless all of every file is loaded in its order, the pool does not hold files but tensors, and slices of them, with
  * zeroes between.
@@ -199,6 +200,7 @@ struct pinpool_load_opts {
 	bool attach_digest;
 	pinpool_landed_fn landed;
 	void *landed_arg;
+	uint64_t progress_interval_ns;
 };
 
 /**

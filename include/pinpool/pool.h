@@ -189,6 +189,10 @@ PINPOOL_API int pinpool_pool_fd(const struct pinpool_pool *pool);
  * @failed_allocs: touches and writes that found no page for an on-demand pool, or PINPOOL_UNKNOWN
  * @exports: live dma-bufs of the pool, or PINPOOL_UNKNOWN
  * @bytes_read: bytes that the module read into it from files by itself (PINPOOL_URING_READ), or PINPOOL_UNKNOWN
+ * @loaded: LOADING: bytes that the load has brought, or PINPOOL_UNKNOWN, as in any other state. The library's loads say
+ *	so a few times a second; the module counts what it reads itself and what write() brings, of all loads so far
+ * @load_total: LOADING: bytes that it will have brought at its end, or PINPOOL_UNKNOWN. The module is not told and says
+ *	the capacity, which is a little more
  */
 struct pinpool_info {
 	size_t size;
@@ -221,6 +225,8 @@ struct pinpool_info {
 	uint64_t failed_allocs;
 	uint64_t exports;
 	uint64_t bytes_read;
+	uint64_t loaded;
+	uint64_t load_total;
 };
 
 PINPOOL_API int pinpool_pool_get_info(struct pinpool_pool *pool, struct pinpool_info *info);

@@ -26,11 +26,14 @@
 #define COMMIT_STEP_NS 1000000
 /* So long an EMPTY pool that cannot be begun is tried again by a load that attaches: somebody is about to begin. */
 #define BEGIN_WAIT_NS  2000000000u
+/* Those who watch the pool are told this often. */
+#define TELL_NS	       200000000u
 
 struct load {
 	struct pinpool_ctx *ctx;
 	const char *name;
 	struct pinpool_load_opts opts;
+	uint64_t told_ns; /* when others were last told how far it is */
 	const struct load_follower *followers; /* a list */
 	struct teller teller;
 	struct plan plan;
@@ -259,8 +262,25 @@ static int begin_followers(struct load *load, struct pinpool_diag *diag)
 	return err;
 }
 
+/* What the engine says goes to the caller, and now and then to whoever watches the pool. */
+static int tell(void *arg, const struct pinpool_progress *progress)
+{
+	const struct backend_ops *ops;
+	struct load *load = arg;
+	uint64_t now = now_ns();
+
+	ops = load->ctx->ops;
+	if (ops->pool_progress && (!load->told_ns || now - load->told_ns >= TELL_NS)) {
+		load->told_ns = now;
+		/* Nobody is harmed who does not see it. */
+		ops->pool_progress(load->pool, progress->done, progress->total);
+	}
+	return load->opts.progress ? load->opts.progress(load->opts.progress_arg, progress) : 0;
+}
+
 static int stream_files(struct load *load, struct pinpool_diag *diag)
 {
+	struct pinpool_load_opts opts = load->opts;
 	uint64_t end = load->plan.length + -load->plan.length % SOURCE_DIRECT_ALIGN;
 	struct stream_job job = {
 		.ctx = load->ctx,
@@ -270,13 +290,15 @@ static int stream_files(struct load *load, struct pinpool_diag *diag)
 		.capacity = end < load->capacity ? end : load->capacity,
 		.files = load->plan.files,
 		.count = load->plan.file_count,
-		.opts = &load->opts,
+		.opts = &opts,
 		.landed = load->followers || load->opts.landed ? tell_landed : NULL,
 		.landed_arg = load,
 		.content = load->plan.selection.whole ? NULL : load->plan.content,
 	};
 	int err;
 
+	opts.progress = tell;
+	opts.progress_arg = load;
 	load->start_ns = now_ns();
 	err = populate_gathered(load, diag);
 	if (!err)

@@ -40,6 +40,7 @@ struct pinpool_pool {
 	bool on_demand;
 	void *ro; /* mapping of all of the capacity, or NULL */
 	void *rw;
+	uint64_t generation; /* of the sidecar's record when this handle began its load */
 };
 
 struct backend_ops {
@@ -74,6 +75,8 @@ struct backend_ops {
 			   struct pinpool_diag *diag);
 	int (*pool_abort)(struct pinpool_pool *pool);
 	int (*pool_wait)(struct pinpool_pool *pool, int timeout_ms);
+	/* Lets others know how far the load of this handle is. NULL where the backend counts for itself. */
+	int (*pool_progress)(struct pinpool_pool *pool, uint64_t loaded, uint64_t total);
 	/*
 	 * Both NULL where they are not offered. @capacity is not yet rounded to pages; pool->capacity is changed,
 	 * nothing is mapped.

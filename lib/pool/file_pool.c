@@ -103,7 +103,7 @@ int file_pool_info(struct pinpool_pool *pool, struct pinpool_info *info)
 		return err;
 	if (fstat(pool->fd, &data))
 		return -errno;
-	file_store_fill_info(pool->ctx->ops->kind, &record, &data, info);
+	file_store_fill_info(pool->ctx->ops->kind, pool->sidecar, &record, &data, info);
 	return 0;
 }
 
@@ -205,6 +205,7 @@ int file_pool_begin(struct pinpool_pool *pool, struct pinpool_diag *diag)
 		err = scrub(pool, &record, diag);
 	if (err)
 		goto err_read_only;
+	pool->generation = record.generation;
 	return 0;
 
 err_read_only:
@@ -272,6 +273,11 @@ int file_pool_abort(struct pinpool_pool *pool)
 	reopen_data(pool, O_RDONLY);
 	sidecar_unlock(pool->sidecar, LOCK_WRITER);
 	return 0;
+}
+
+int file_pool_progress(struct pinpool_pool *pool, uint64_t loaded, uint64_t total)
+{
+	return sidecar_write_progress(pool->sidecar, pool->generation, loaded, total);
 }
 
 static int64_t now_ms(void)

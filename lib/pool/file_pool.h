@@ -19,5 +19,6 @@ int file_pool_begin(struct pinpool_pool *pool, struct pinpool_diag *diag);
 int file_pool_commit(struct pinpool_pool *pool, const struct pinpool_commit_opts *opts, struct pinpool_diag *diag);
 int file_pool_abort(struct pinpool_pool *pool);
 int file_pool_wait(struct pinpool_pool *pool, int timeout_ms);
+int file_pool_progress(struct pinpool_pool *pool, uint64_t loaded, uint64_t total);
 
 #endif

@@ -470,7 +470,7 @@ int file_store_destroy(struct pinpool_ctx *ctx, const char *name, struct pinpool
 	return diag_set(diag, -ENOENT, name, "pinpool ls shows the pools there are", "no pool of that name");
 }
 
-void file_store_fill_info(enum pinpool_backend kind, const struct sidecar *record, const struct stat *data,
+void file_store_fill_info(enum pinpool_backend kind, int sidecar, const struct sidecar *record, const struct stat *data,
 			  struct pinpool_info *info)
 {
 	*info = (struct pinpool_info){
@@ -501,7 +501,11 @@ void file_store_fill_info(enum pinpool_backend kind, const struct sidecar *recor
 		.failed_allocs = PINPOOL_UNKNOWN,
 		.exports = PINPOOL_UNKNOWN,
 		.bytes_read = PINPOOL_UNKNOWN,
+		.loaded = PINPOOL_UNKNOWN,
+		.load_total = PINPOOL_UNKNOWN,
 	};
+	if (info->state == PINPOOL_STATE_LOADING)
+		sidecar_read_progress(sidecar, record, &info->loaded, &info->load_total);
 	snprintf(info->name, sizeof(info->name), "%s", record->name);
 	memcpy(info->digest, record->digest, sizeof(info->digest));
 }
@@ -515,8 +519,8 @@ int file_store_stat(struct pinpool_ctx *ctx, const char *name, struct pinpool_in
 	fd = file_store_lookup(ctx->store, name, O_RDONLY, &record, &data, diag);
 	if (fd < 0)
 		return fd;
+	file_store_fill_info(ctx->ops->kind, fd, &record, &data, info);
 	close(fd);
-	file_store_fill_info(ctx->ops->kind, &record, &data, info);
 	return 0;
 }
 

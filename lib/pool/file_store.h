@@ -57,7 +57,7 @@ int file_store_list(struct pinpool_ctx *ctx, struct names *names);
 int file_store_lookup(struct file_store *store, const char *name, int flags, struct sidecar *record, struct stat *data,
 		      struct pinpool_diag *diag);
 /* @record and @data as file_store_lookup() gave them; @record->state is taken as it is. */
-void file_store_fill_info(enum pinpool_backend kind, const struct sidecar *record, const struct stat *data,
+void file_store_fill_info(enum pinpool_backend kind, int sidecar, const struct sidecar *record, const struct stat *data,
 			  struct pinpool_info *info);
 /*
  * Explains -EACCES or -EPERM on @path, which is @name in @dir ("" for the directory itself): whose it is. Any other

@@ -383,4 +383,5 @@ const struct backend_ops backend_hugetlbfs = {
 	.pool_commit = file_pool_commit,
 	.pool_abort = file_pool_abort,
 	.pool_wait = file_pool_wait,
+	.pool_progress = file_pool_progress,
 };

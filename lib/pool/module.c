@@ -237,6 +237,7 @@ static int read_info(int fd, struct pinpool_info *info)
 	info->failed_allocs = pool.out_failed_allocs;
 	info->exports = pool.out_exports;
 	info->bytes_read = pool.out_bytes_read;
+	module_fill_loaded(info);
 	memcpy(info->name, pool.out_name, sizeof(info->name) - 1);
 	memcpy(info->digest, pool.out_digest, sizeof(info->digest));
 	return 0;
@@ -262,9 +263,16 @@ static int open_node(const char *name, int flags, struct pinpool_diag *diag)
 static int module_stat(struct pinpool_ctx *ctx, const char *name, struct pinpool_info *info, struct pinpool_diag *diag)
 {
 	struct pinpool_diag why;
-	int fd = open_node(name, O_RDONLY, &why);
-	int err;
+	int err, fd;
 
+	/*
+	 * To open a pool is to use it, and who only looks must not decide which one gives way first. Of one that is
+	 * READY nothing but counts changes any more, so it can be read piece by piece; of others a call tells it at one
+	 * moment.
+	 */
+	if (!module_sysfs_info(name, info) && info->state == PINPOOL_STATE_READY)
+		return 0;
+	fd = open_node(name, O_RDONLY, &why);
 	if (fd < 0 && fd != -EACCES) {
 		if (diag)
 			*diag = why;

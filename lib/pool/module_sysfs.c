@@ -150,6 +150,18 @@ static int read_memory(const char *name, struct pinpool_info *info)
 	return err;
 }
 
+void module_fill_loaded(struct pinpool_info *info)
+{
+	uint64_t brought = info->bytes_read + info->bytes_written;
+
+	info->loaded = info->load_total = PINPOOL_UNKNOWN;
+	/* A load through a mapping brings nothing that is counted. */
+	if (info->state != PINPOOL_STATE_LOADING || !brought)
+		return;
+	info->load_total = info->capacity;
+	info->loaded = brought < info->capacity ? brought : info->capacity;
+}
+
 int module_sysfs_info(const char *name, struct pinpool_info *info)
 {
 	char path[160], text[32];
@@ -173,6 +185,7 @@ int module_sysfs_info(const char *name, struct pinpool_info *info)
 		return err;
 	if (sscanf(text, "%d", &info->numa_node) != 1)
 		return -EBADMSG;
+	module_fill_loaded(info);
 	snprintf(path, sizeof(path), "/dev/pinpool/%s", name);
 	if (stat(path, &st))
 		return -errno;

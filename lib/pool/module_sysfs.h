@@ -7,5 +7,7 @@
 
 /* The attributes are read one after the other, so a change may fall between two. Returns 0, -ENOENT, -EBADMSG, -errno. */
 int module_sysfs_info(const char *name, struct pinpool_info *info);
+/* How far a load is, out of the other fields. */
+void module_fill_loaded(struct pinpool_info *info);
 
 #endif

@@ -124,6 +124,37 @@ int sidecar_read_state(int fd, const char *name, struct sidecar *record)
 	}
 }
 
+static uint64_t progress_checksum(const struct sidecar_progress *progress)
+{
+	return XXH3_64bits(progress, offsetof(struct sidecar_progress, checksum));
+}
+
+void sidecar_read_progress(int fd, const struct sidecar *record, uint64_t *loaded, uint64_t *total)
+{
+	struct sidecar_progress progress;
+	ssize_t n;
+
+	*loaded = *total = PINPOOL_UNKNOWN;
+	n = pread(fd, &progress, sizeof(progress), SIDECAR_PROGRESS_AT);
+	if (n != sizeof(progress) || progress.generation != record->generation ||
+	    progress.checksum != progress_checksum(&progress) || progress.loaded > progress.total)
+		return;
+	*loaded = progress.loaded;
+	*total = progress.total;
+}
+
+int sidecar_write_progress(int fd, uint64_t generation, uint64_t loaded, uint64_t total)
+{
+	struct sidecar_progress progress = {.generation = generation, .loaded = loaded, .total = total};
+	ssize_t n;
+
+	progress.checksum = progress_checksum(&progress);
+	n = pwrite(fd, &progress, sizeof(progress), SIDECAR_PROGRESS_AT);
+	if (n < 0)
+		return -errno;
+	return n == sizeof(progress) ? 0 : -EIO;
+}
+
 static struct flock range(short type, enum sidecar_lock lock)
 {
 	return (struct flock){.l_type = type, .l_whence = SEEK_SET, .l_start = lock, .l_len = 1};

@@ -13,6 +13,9 @@
  *  - LOCK_NAME is held by whoever links or unlinks the names of a pool. A sidecar without its data file is a pool in
  *    the making while somebody holds it, and a leftover otherwise.
  *
+ * Behind the record a loader leaves how far it is, a few times a second. That is no state: it counts only beside the
+ * record of the load that it names, and whoever finds it torn or of another load knows nothing.
+ *
  * Anybody may read a sidecar, so that pinpool_pool_stat() works for pools the caller may not open. The price is that
  * anybody may also take a read lock and so hold up a writer; nobody can forge a state or see content that way.
  */
@@ -50,6 +53,18 @@ struct sidecar {
 
 _Static_assert(sizeof(struct sidecar) == 208, "the sidecar has no holes");
 
+/* How far a load is, at SIDECAR_PROGRESS_AT of the file. */
+struct sidecar_progress {
+	uint64_t generation; /* of the record that says LOADING */
+	uint64_t loaded; /* bytes */
+	uint64_t total; /* likewise */
+	uint64_t checksum; /* XXH3-64 of all before it */
+};
+
+#define SIDECAR_PROGRESS_AT sizeof(struct sidecar)
+
+_Static_assert(sizeof(struct sidecar_progress) == 32, "nor has the progress");
+
 enum sidecar_lock {
 	LOCK_WRITER = 0,
 	LOCK_NAME = 1,
@@ -66,6 +81,10 @@ int sidecar_read(int fd, const char *name, struct sidecar *record);
 int sidecar_write(int fd, struct sidecar *record);
 /* The same, and @record->state says EMPTY for LOADING without a live writer. */
 int sidecar_read_state(int fd, const char *name, struct sidecar *record);
+/* How far the load of @record is, which says LOADING; PINPOOL_UNKNOWN if nobody says. */
+void sidecar_read_progress(int fd, const struct sidecar *record, uint64_t *loaded, uint64_t *total);
+/* For the holder of LOCK_WRITER, about the load that began with the record @generation. Returns 0 or -errno. */
+int sidecar_write_progress(int fd, uint64_t generation, uint64_t loaded, uint64_t total);
 
 /* Returns 0, -EBUSY if somebody else has it. */
 int sidecar_try_lock(int fd, enum sidecar_lock lock);

@@ -14,9 +14,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-/* How long the calling thread sleeps at most before it looks at cancel and reports progress. */
-#define TICK_NS 100000000
-#define TICK_MS (TICK_NS / 1000000)
+/* How long the calling thread sleeps at most before it looks at cancel and reports progress, unless told otherwise. */
+#define TICK_NS	    100000000
+#define TICK_MS	    (TICK_NS / 1000000)
+#define TICK_MIN_NS 1000000
 
 /**
  * struct request - one read
@@ -53,6 +54,7 @@ struct run {
 	const struct stream_job *job;
 	uint32_t chunk;
 	uint32_t depth;
+	uint64_t tick_ns; /* from TICK_MIN_NS to TICK_NS */
 	uint64_t total_requests;
 	uint64_t total_bytes;
 	struct source **sources; /* each once */

@@ -212,7 +212,7 @@ void run_tick(struct run *run)
 	bool cancel = opts->cancel && *opts->cancel;
 	uint64_t now = run_now();
 
-	if (!cancel && now - run->progress_ns < TICK_NS)
+	if (!cancel && now - run->progress_ns < run->tick_ns)
 		return;
 	run->progress_ns = now;
 	if (!cancel)
@@ -226,7 +226,7 @@ void run_wait(struct run *run)
 	struct timespec until;
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += TICK_NS;
+	until.tv_nsec += (long)run->tick_ns;
 	if (until.tv_nsec >= 1000000000) {
 		until.tv_nsec -= 1000000000;
 		until.tv_sec++;
@@ -282,6 +282,10 @@ static int make_plan(struct run *run, struct pinpool_diag *diag)
 	if (opts->queue_depth > DEPTH_MAX)
 		return diag_set(diag, -EINVAL, "queue depth", "use 1 to 1024", "%u requests are too many",
 				opts->queue_depth);
+	run->tick_ns = opts->progress_interval_ns ? opts->progress_interval_ns : TICK_NS;
+	if (run->tick_ns < TICK_MIN_NS || run->tick_ns > TICK_NS)
+		return diag_set(diag, -EINVAL, "progress interval", "use 1000000 to 100000000",
+				"%" PRIu64 " ns are no valid interval", run->tick_ns);
 	while (cursor_next(run, &cursor, &request))
 		run->total_bytes += request.bytes;
 	run->total_requests = cursor.index;

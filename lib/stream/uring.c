@@ -145,7 +145,7 @@ static void wait_for_room(struct uring *uring)
 /* Returns when nothing is in flight any more, and nothing more is to come. */
 static void read_loop(struct uring *uring)
 {
-	struct __kernel_timespec tick = {.tv_nsec = TICK_NS};
+	struct __kernel_timespec tick = {.tv_nsec = (long long)uring->run->tick_ns};
 	struct run *run = uring->run;
 
 	for (;;) {

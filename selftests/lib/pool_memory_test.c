@@ -441,6 +441,28 @@ TEST_F(memory, a_pool_that_may_gives_way)
 	EXPECT_EQ(0, host(&self->env).quarantine_bytes);
 }
 
+TEST_F(memory, who_only_looks_at_a_pool_does_not_use_it)
+{
+	PINPOOL_OPTS(pinpool_create_opts, opts, .capacity = self->env.page, .evictable = true);
+	static const char *const names[] = { "first", "second" };
+	struct pinpool_pool *pool;
+
+	if (variant->backend != PINPOOL_BACKEND_MODULE)
+		SKIP(return, "no pool gives way here");
+	for (int i = 0; i < 2; i++) {
+		ASSERT_EQ(0, pinpool_pool_create(self->env.ctx, names[i], &opts, &self->diag));
+		pool = begin(&self->env, names[i]);
+		ASSERT_NE(NULL, pool);
+		ASSERT_EQ(0, env_commit(pool, 1));
+		pinpool_pool_close(pool);
+	}
+	EXPECT_EQ(0, info_of(&self->env, "first").openers);
+	ASSERT_TRUE(set_limit("limit_mb", 4));
+	EXPECT_EQ(0, env_create(&self->env, "other", 1));
+	EXPECT_EQ(-ENOENT, env_state(&self->env, "first"));
+	EXPECT_EQ(PINPOOL_STATE_READY, env_state(&self->env, "second"));
+}
+
 /* Shared with the child. */
 static struct pinpool_info *seen;
 

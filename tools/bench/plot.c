@@ -130,8 +130,13 @@ static void print_script(FILE *to, bool png, const struct bench_cell *cells, siz
 	fprintf(to, ", 1 with lines title 'limit'\n");
 }
 
-int bench_plot(const char *path, const struct bench_cell *cells, size_t count, const struct bench_opened *rivals,
-	       struct pinpool_diag *diag)
+/* What a picture is of; @print writes the commands. */
+struct picture {
+	void (*print)(FILE *to, bool png, const void *of);
+	const void *of;
+};
+
+static int draw(const char *path, const struct picture *picture, struct pinpool_diag *diag)
 {
 	size_t length = strlen(path);
 	bool png = length > 4 && !strcmp(path + length - 4, ".png"), terminal = !strcmp(path, "-");
@@ -146,7 +151,7 @@ int bench_plot(const char *path, const struct bench_cell *cells, size_t count, c
 	script = memfd_create(PROGRAM, MFD_CLOEXEC);
 	to = script < 0 ? NULL : fdopen(script, "w+");
 	if (to) {
-		print_script(to, png, cells, count, rivals);
+		picture->print(to, png, picture->of);
 		if (fflush(to) || lseek(script, 0, SEEK_SET) < 0)
 			err = errno;
 		else
@@ -160,4 +165,83 @@ int bench_plot(const char *path, const struct bench_cell *cells, size_t count, c
 	if (close(out) && !err)
 		err = errno;
 	return err ? fail(diag, err, path, err == EIO ? "gnuplot failed" : strerror(err), "") : 0;
+}
+
+struct cells {
+	const struct bench_cell *cells;
+	size_t count;
+	const struct bench_opened *rivals;
+};
+
+static void print_cells_script(FILE *to, bool png, const void *of)
+{
+	const struct cells *cells = of;
+
+	print_script(to, png, cells->cells, cells->count, cells->rivals);
+}
+
+int bench_plot(const char *path, const struct bench_cell *cells, size_t count, const struct bench_opened *rivals,
+	       struct pinpool_diag *diag)
+{
+	const struct cells of = {cells, count, rivals};
+
+	return draw(path, &(const struct picture){print_cells_script, &of}, diag);
+}
+
+struct rates {
+	const struct bench_series *series;
+	size_t count;
+};
+
+/* Bytes at a moment, on the line between the points around it; all of them after the last. */
+static double bytes_at(const struct bench_curve *curve, double seconds)
+{
+	size_t i;
+
+	for (i = 1; i < curve->count && curve->points[i].seconds < seconds; i++)
+		;
+	if (i >= curve->count)
+		return curve->points[curve->count - 1].bytes;
+	return curve->points[i - 1].bytes + (curve->points[i].bytes - curve->points[i - 1].bytes) *
+						    (seconds - curve->points[i - 1].seconds) /
+						    (curve->points[i].seconds - curve->points[i - 1].seconds);
+}
+
+static void print_curve(FILE *to, size_t number, const struct bench_curve *curve, double step)
+{
+	double end = curve->points[curve->count - 1].seconds, at;
+
+	fprintf(to, "$w%zu << END\n", number);
+	/* A rest that is too short for a rate is left out. */
+	for (at = 0; !at || at + step / 2 < end; at += step)
+		fprintf(to, "%.4f %.4f\n", at + step / 2,
+			(bytes_at(curve, at + step) - bytes_at(curve, at)) / (at + step < end ? step : end - at) *
+				1e-9);
+	fprintf(to, "END\n");
+}
+
+static void print_rates_script(FILE *to, bool png, const void *of)
+{
+	const struct rates *rates = of;
+	double longest = 0, step;
+	size_t i;
+
+	for (i = 0; i < rates->count; i++)
+		longest = fmax(longest, rates->series[i].curve->points[rates->series[i].curve->count - 1].seconds);
+	step = fmax(longest / 40, 0.02);
+	fprintf(to, "set terminal %s noenhanced\n", png ? "png size 1000,600" : "dumb size 100,30");
+	fprintf(to, "set title 'rate of loads'\nset xlabel 's'\nset ylabel 'GB/s'\nset yrange [0:*]\n"
+		    "set xrange [0:*]\nset key outside bottom center horizontal\n");
+	for (i = 0; i < rates->count; i++)
+		print_curve(to, i, rates->series[i].curve, step);
+	for (i = 0; i < rates->count; i++)
+		fprintf(to, "%s $w%zu with linespoints title '%s'", i ? "," : "plot", i, rates->series[i].title);
+	fprintf(to, "\n");
+}
+
+int bench_plot_rates(const char *path, const struct bench_series *series, size_t count, struct pinpool_diag *diag)
+{
+	const struct rates of = {series, count};
+
+	return draw(path, &(const struct picture){print_rates_script, &of}, diag);
 }
