@@ -48,12 +48,13 @@ npy() {
 
 # Mapping, by numpy.
 mapped() {
-	local python=/usr/bin/python3
+	local disk=/mnt/.numpy python
 
-	if ! $python -c 'import numpy' 2>/dev/null; then
-		skip "numpy maps a pool" "no numpy here (package python3-numpy)"
+	if [[ ! -d $disk ]]; then
+		skip "numpy maps a pool" "no numpy in this VM"
 		return
 	fi
+	python="env LD_LIBRARY_PATH=$disk/lib/x86_64-linux-gnu PYTHONDONTWRITEBYTECODE=1 $disk/usr/bin/python3"
 	npy "$work/array.npy"
 	check "an array becomes a pool" pinpool load clitest "$work/array.npy"
 	prints "numpy.load() maps it" "memmap (2, 3) float32 [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]" $python -c "
