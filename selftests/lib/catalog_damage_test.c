@@ -302,6 +302,8 @@ static void lie_key_outside(struct parts p) { p.metadata[0].key.offset = UINT32_
 static void lie_key_no_utf8(struct parts p) { p.strings[p.metadata[1].key.offset] = '\xff'; }
 static void lie_value_type_new(struct parts p) { p.metadata[3].type = p.metadata[3].element = PINPOOL_VALUE_COUNT; }
 static void lie_value_type_other(struct parts p) { p.metadata[3].type = PINPOOL_VALUE_BOOL; }
+static void lie_value_element_other(struct parts p) { p.metadata[3].element = PINPOOL_VALUE_U8; }
+static void lie_value_not_once(struct parts p) { p.metadata[3].count = 2; }
 static void lie_value_element_new(struct parts p) { p.metadata[2].element = PINPOOL_VALUE_COUNT; }
 static void lie_value_element_wide(struct parts p) { p.metadata[2].element = PINPOOL_VALUE_U16; }
 static void lie_value_count(struct parts p) { p.metadata[2].count++; }
@@ -398,6 +400,8 @@ TEST_F(damage, lies_with_right_sums_are_refused)
 		LIE(key_no_utf8, -EBADMSG),
 		LIE(value_type_new, -EOPNOTSUPP),
 		LIE(value_type_other, -EBADMSG),
+		LIE(value_element_other, -EBADMSG),
+		LIE(value_not_once, -EBADMSG),
 		LIE(value_element_new, -EOPNOTSUPP),
 		LIE(value_element_wide, -EBADMSG),
 		LIE(value_count, -EBADMSG),
