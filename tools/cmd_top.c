@@ -288,6 +288,7 @@ static int show_lines(struct top *top, struct table *table)
 	char *text, line[256];
 	int status = STATUS_OK;
 
+	errno = 0;
 	if (top->args->table.json) {
 		status = table_print_line(table, top->watch.time_ns);
 	} else {
@@ -299,9 +300,9 @@ static int show_lines(struct top *top, struct table *table)
 		top->shown = true;
 		free(text);
 	}
-	/* Whoever reads it wants it now; and without a reader it ends. */
-	if (!status && fflush(stdout))
-		status = error_errno(top->cli, "standard output", errno);
+	/* Whoever reads it wants it now; and without a reader it ends, whenever it was that writing failed. */
+	if (!status && (fflush(stdout) || ferror(stdout)))
+		status = error_errno(top->cli, "standard output", errno ? errno : EIO);
 	return status;
 }
 
