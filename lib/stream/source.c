@@ -74,6 +74,7 @@ int source_open(struct source *source, const char *path, struct pinpool_diag *di
 	source->dev = st.st_dev;
 	source->ino = st.st_ino;
 	source->mtime = st.st_mtim;
+	source->cache = source_look_at_cache(source);
 	return 0;
 
 err_close:
@@ -88,6 +89,8 @@ void source_close(struct source *source)
 		return;
 	if (source->direct_fd >= 0)
 		close(source->direct_fd);
+	if (source->cache == SOURCE_CACHE_NONE && !source->keep_cache)
+		posix_fadvise(source->fd, 0, 0, POSIX_FADV_DONTNEED);
 	close(source->fd);
 	free(source->path);
 	*source = (struct source){.fd = -1, .direct_fd = -1};

@@ -14,6 +14,14 @@
  */
 #define SOURCE_DIRECT_ALIGN 4096u
 
+/* How much of a file is in the page cache, by a sample of its pages. */
+enum source_cache {
+	SOURCE_CACHE_UNKNOWN, /* nobody looked, or this user may not know */
+	SOURCE_CACHE_NONE,
+	SOURCE_CACHE_SOME,
+	SOURCE_CACHE_ALL,
+};
+
 /**
  * struct source - one open file
  * @path: as the caller gave it, for messages; owned
@@ -23,6 +31,8 @@
  * @dev: device, with @ino the identity of the file
  * @ino: inode number
  * @mtime: modification time when it was opened
+ * @cache: what was in the page cache when it was opened
+ * @keep_cache: what reading it brings into the page cache stays there
  */
 struct source {
 	char *path;
@@ -32,11 +42,16 @@ struct source {
 	dev_t dev;
 	ino_t ino;
 	struct timespec mtime;
+	enum source_cache cache;
+	bool keep_cache;
 };
 
 /* Returns 0, -EISDIR, -EINVAL (neither file nor directory), -ENOMEM, or what open() gave. */
 int source_open(struct source *source, const char *path, struct pinpool_diag *diag);
-/* A zeroed or closed source is fine. */
+/*
+ * A file of which nothing was in the page cache is left so, unless that is to be kept; pages that others use meanwhile
+ * may stay. A zeroed or closed source is fine.
+ */
 void source_close(struct source *source);
 
 /*
@@ -54,5 +69,8 @@ int source_check(const struct source *source, struct pinpool_diag *diag);
 
 /* "PATH: offset N", for the object of a diagnosis. Returns @buf. */
 const char *source_at(const struct source *source, uint64_t offset, char *buf, size_t size);
+
+/* What of an open file is in the page cache. Nothing is read for it, and nothing comes there. */
+enum source_cache source_look_at_cache(const struct source *source);
 
 #endif

@@ -9,9 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK_MIN (64u << 10)
-#define CHUNK_MAX (16u << 20)
-#define DEPTH_MAX 1024u
+#define CHUNK_MIN  (64u << 10)
+/* Smaller files are read from the disk in no time. */
+#define CACHED_MIN (16u << 20)
+#define CHUNK_MAX  (16u << 20)
+#define DEPTH_MAX  1024u
 
 /*
  * Measured on a virtual disk and on a device that copies (docs/loading.md): 1 to 4 MiB, 32 to 128 deep, are within the
@@ -298,7 +300,10 @@ static int make_plan(struct run *run, struct pinpool_diag *diag)
 	return 0;
 }
 
-/* Opens the files past the page cache. One that cannot be is read through it, which is said. */
+/*
+ * Opens the files past the page cache. One that cannot be is read through it, which is said, and so is a large one that
+ * is there already: a copy costs less than the disk.
+ */
 static int open_direct(const struct run *run, bool *all, struct pinpool_diag *diag)
 {
 	const struct stream_job *job = run->job;
@@ -306,13 +311,21 @@ static int open_direct(const struct run *run, bool *all, struct pinpool_diag *di
 	_Alignas(SOURCE_DIRECT_ALIGN) char scratch[SOURCE_DIRECT_ALIGN];
 
 	*all = !job->opts->buffered;
-	for (size_t i = 0; i < run->source_count && !job->opts->buffered; i++) {
+	for (size_t i = 0; i < run->source_count; i++) {
 		struct source *source = run->sources[i];
 		int err;
 
+		source->keep_cache = job->opts->buffered;
+		if (job->opts->buffered)
+			continue;
 		/* Named more than once, or read before. */
 		if (!source->size || source->direct_fd >= 0)
 			continue;
+		if (source->cache == SOURCE_CACHE_ALL && source->size >= CACHED_MIN) {
+			ctx_log(job->ctx, PINPOOL_LOG_INFO, "%s: is in the page cache", source->path);
+			*all = false;
+			continue;
+		}
 		err = source_open_direct(source, scratch, diag);
 		if (err == -EOPNOTSUPP) {
 			ctx_log(job->ctx, PINPOOL_LOG_INFO,
