@@ -190,6 +190,39 @@ static int check_digests(const struct attach *attach, const struct pinpool_catal
 	return err;
 }
 
+/*
+ * The digests that the pool was loaded with, where the plan has those of a load, to be compared with the user's list.
+ * What the list names has to be among them.
+ */
+static int take_digests(const struct attach *attach, const struct pinpool_catalog *catalog, struct pinpool_diag *diag)
+{
+	const struct plan *plan = attach->plan;
+	struct pinpool_source source = {.size = sizeof(source)};
+	struct pinpool_tensor tensor = {.size = sizeof(tensor)};
+
+	for (size_t i = 0; i < plan->tensor_count; i++) {
+		struct stream_range *range = &plan->ranges[i];
+
+		pinpool_catalog_find(catalog, plan->tensors[i].name, &tensor);
+		if (!tensor.has_digest || (range->want_sha256 && !tensor.has_sha256))
+			return differs(attach, diag, "no %s of tensor %s", tensor.has_digest ? "SHA-256" : "digest",
+				       tensor.name);
+		memcpy(range->digest, tensor.digest, sizeof(range->digest));
+		memcpy(range->sha256, tensor.sha256, sizeof(range->sha256));
+	}
+	for (size_t i = 0; i < plan->file_count && plan->selection.whole; i++) {
+		struct stream_file *file = &plan->files[i];
+
+		pinpool_catalog_source(catalog, i, &source);
+		if (!source.has_digest || (file->want_sha256 && !source.has_sha256))
+			return differs(attach, diag, "no %s of %s", source.has_digest ? "SHA-256" : "digest",
+				       source.path);
+		memcpy(file->digest, source.digest, sizeof(file->digest));
+		memcpy(file->sha256, source.sha256, sizeof(file->sha256));
+	}
+	return 0;
+}
+
 static int compare_ready(struct attach *attach, struct pinpool_pool *pool, struct pinpool_diag *diag)
 {
 	struct pinpool_catalog *catalog;
@@ -203,6 +236,8 @@ static int compare_ready(struct attach *attach, struct pinpool_pool *pool, struc
 	err = compare(attach, catalog, diag);
 	if (!err && attach->opts->attach_digest)
 		err = check_digests(attach, catalog, diag);
+	if (!err && attach->plan->list)
+		err = take_digests(attach, catalog, diag);
 	pinpool_catalog_close(catalog);
 	return err;
 }

@@ -28,7 +28,8 @@ struct attach {
 
 /*
  * Waits as long as somebody loads the pool. Returns 0: it is READY and holds what @plan says, with the same digests
- * where that is asked for; -EAGAIN: it is EMPTY; -ENOENT: there is none; -EEXIST: it is READY and holds something else,
+ * where that is asked for, and @plan has its digests if the user has a list; -EAGAIN: it is EMPTY; -ENOENT: there is
+ * none; -EEXIST: it is READY and holds something else,
  * @diag says what differs; -ECANCELED, and what opening and reading give.
  */
 int attach_try(struct attach *attach, struct pinpool_diag *diag);

@@ -204,6 +204,8 @@ static int attach_or_begin(struct load *load, struct pinpool_diag *diag)
 		load->start_ns = attach.start_ns;
 		load->commit.digest_kind = attach.info.digest_kind;
 		memcpy(load->commit.digest, attach.info.digest, sizeof(load->commit.digest));
+		if (load->plan.list)
+			err = digest_list_compare(load->plan.list, &load->digests_equal, diag);
 	}
 	return err;
 }

@@ -31,6 +31,17 @@ all() {
 	echo "$xxh3  weight" >>"$work/list"
 	same "load --digests says how many" "clitest: digests of $work/list: 2 equal" \
 		"$(pinpool load clitest "$work/tiny.safetensors" --digests "$work/list" | tail -n 1)"
+	same "so does a load that attaches" "clitest: digests of $work/list: 2 equal" \
+		"$(pinpool load clitest "$work/tiny.safetensors" --digests "$work/list" | tail -n 1)"
+	sed "s/^$file/${file//[0-9]/0}/" "$work/list" >"$work/other"
+	refuses "which refuses what differs" 1 \
+		"pinpool: load: $work/tiny.safetensors: its SHA-256 is $file, $work/other says ${file//[0-9]/0} (fetch the file again)" \
+		pinpool load clitest "$work/tiny.safetensors" --digests "$work/other"
+	echo "$weight  weight" >"$work/other"
+	refuses "and what the pool has no digest to compare with" 1 \
+		"pinpool: load: clitest: a pool of this name is READY and holds something else: no SHA-256 of tensor weight (*)" \
+		pinpool load clitest "$work/tiny.safetensors" --digests "$work/other"
+	prints "the pool stays" "clitest" pinpool ls -n -o NAME
 	check "rm" pinpool rm clitest
 	sed -i "s/^$file/${file//[0-9]/0}/" "$work/list"
 	refuses "one that differs is named, with both" 1 \
