@@ -3,7 +3,7 @@
 """How long a new process takes to attach to a READY pool and to have a tensor in hand, whatever the pool's size.
 
 The file is removed before the first attach, so nobody can read it. Pools of 64 MiB and of 2 GiB, twenty processes
-each; the row has the slower median. A limit is what the issue promises: 10 ms.
+each; the row has the slower median. The limit is what attaching should keep to: 10 ms.
 """
 import os
 import statistics

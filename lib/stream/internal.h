@@ -56,6 +56,7 @@ struct run {
 	uint32_t depth;
 	uint64_t tick_ns; /* from TICK_MIN_NS to TICK_NS */
 	uint64_t total_requests;
+	uint32_t first_requests; /* that bring the first tensor and what is before it, DEPTH_MAX at most */
 	uint64_t total_bytes;
 	struct source **sources; /* each once */
 	size_t source_count;

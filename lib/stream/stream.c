@@ -20,11 +20,11 @@
  * noise of each other; 8 deep loses 5 % on the disk. Threads cost more than ring entries and do as well with fewer.
  */
 #define CHUNK_DEFAULT	(1u << 20)
-#define DEPTH_DEFAULT	32u
+#define DEPTH_DEFAULT	48u
 #define THREADS_DEFAULT 8u
 /* A page of the module that one command brings whole is not zeroed before. As many bytes in flight as otherwise. */
 #define COMMAND_CHUNK	(2u << 20)
-#define COMMAND_DEPTH	16u
+#define COMMAND_DEPTH	24u
 
 const char *pinpool_io_name(enum pinpool_io io)
 {
@@ -268,8 +268,19 @@ static int list_sources(struct run *run)
 	return 0;
 }
 
+/* Memory that the first tensor and what lies before it take; 0 if there is none. */
+static uint64_t first_tensor_end(const struct stream_job *job)
+{
+	for (size_t i = 0; i < job->count; i++)
+		for (size_t r = 0; r < job->files[i].range_count; r++)
+			if (job->files[i].ranges[r].end > job->files[i].ranges[r].begin)
+				return job->files[i].offset + (job->files[i].ranges[r].end - job->files[i].begin);
+	return 0;
+}
+
 static int make_plan(struct run *run, struct pinpool_diag *diag)
 {
+	const uint64_t first_end = first_tensor_end(run->job);
 	const struct pinpool_load_opts *opts = run->job->opts;
 	struct cursor cursor = {0};
 	struct request request;
@@ -288,8 +299,11 @@ static int make_plan(struct run *run, struct pinpool_diag *diag)
 	if (run->tick_ns < TICK_MIN_NS || run->tick_ns > TICK_NS)
 		return diag_set(diag, -EINVAL, "progress interval", "use 1000000 to 100000000",
 				"%" PRIu64 " ns are no valid interval", run->tick_ns);
-	while (cursor_next(run, &cursor, &request))
+	while (cursor_next(run, &cursor, &request)) {
 		run->total_bytes += request.bytes;
+		if (request.memory < first_end && run->first_requests < DEPTH_MAX)
+			run->first_requests++;
+	}
 	run->total_requests = cursor.index;
 	run->whole = !cursor_next(run, &run->cursor, &run->hole);
 	for (size_t i = 0; i < run->job->count; i++)

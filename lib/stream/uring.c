@@ -7,6 +7,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Fewer leave a disk idle. */
+#define FIRST_LEAST 16u
+
+/*
+ * Requests in flight at first: those of the first tensor, and one more for each that ends. A device shares itself out
+ * among all that is in flight, so what comes first would be there no sooner than what comes next.
+ */
+static uint32_t first_depth(const struct run *run)
+{
+	uint32_t first = run->first_requests > FIRST_LEAST ? run->first_requests : FIRST_LEAST;
+
+	return first < run->depth ? first : run->depth;
+}
+
 static int setup_ring(struct uring *uring, struct pinpool_diag *diag)
 {
 	const unsigned int flags = uring->method->ring_flags;
@@ -74,7 +88,7 @@ static void queue_next(struct uring *uring)
 	struct run *run = uring->run;
 
 	uring->crowded = false;
-	while (uring->idle_count) {
+	while (uring->idle_count && run->depth - uring->idle_count < uring->allowed) {
 		uint32_t index = uring->idle[uring->idle_count - 1];
 		struct flight *flight = &uring->flights[index];
 		struct cursor cursor = uring->cursor;
@@ -130,6 +144,8 @@ static void land(struct uring *uring, uint32_t index, int res)
 	if (uring->method->leave)
 		uring->method->leave(uring, flight);
 	uring->idle[uring->idle_count++] = index;
+	if (uring->allowed < run->depth)
+		uring->allowed++;
 }
 
 /* With nothing in flight: sleeps until there is room again, or the next tick. */
@@ -182,6 +198,7 @@ int read_uring(struct run *run, enum pinpool_io io, bool may_fall_back, struct s
 {
 	struct uring uring = {
 		.run = run,
+		.allowed = first_depth(run),
 		.method = io == PINPOOL_IO_URING_CMD ? &uring_command : &uring_memory,
 		.io = io,
 		.may_fall_back = may_fall_back,

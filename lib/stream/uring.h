@@ -57,6 +57,7 @@ extern const struct uring_method uring_command;
  * @flights: run->depth of them
  * @idle: stack of unused @flights
  * @idle_count: number of @idle
+ * @allowed: requests that may be in flight by now
  * @buffers: for what is gathered, one for each of @flights; or NULL
  * @fixed_files: files are registered, two places for each
  * @window_bytes: a power of two and a multiple of the chunk
@@ -74,6 +75,7 @@ struct uring {
 	struct flight *flights;
 	uint32_t *idle;
 	uint32_t idle_count;
+	uint32_t allowed;
 	char *buffers;
 	/* Of uring_memory.c only. */
 	bool fixed_files;

@@ -251,4 +251,42 @@ TEST_F(trace, tensors_of_all_files_are_counted)
 	EXPECT_STREQ("d", events.tensors[3]);
 }
 
+/* Reads that had begun before any of them ended. */
+static size_t begun_at_first(void)
+{
+	uint64_t first_end = UINT64_MAX;
+	size_t begun = 0;
+
+	for (size_t i = 0; i < events.count; i++)
+		if (events.at[i].kind == PINPOOL_TRACE_READ && events.at[i].end_ns < first_end)
+			first_end = events.at[i].end_ns;
+	for (size_t i = 0; i < events.count; i++)
+		begun += events.at[i].kind == PINPOOL_TRACE_READ && events.at[i].begin_ns < first_end;
+	return begun;
+}
+
+TEST_F(trace, what_brings_the_first_tensor_is_alone_in_flight_at_first)
+{
+	/* The first tensor has 48 pieces of 64 KiB, and the header pushes its end into another. */
+	static const struct {
+		uint32_t chunk;
+		uint32_t depth;
+		size_t begun;
+	} cases[] = { { CHUNK, 90, 49 }, { CHUNK, 48, 48 }, { CHUNK, 4, 4 }, { 4 * CHUNK, 90, 16 } };
+	int err;
+
+	self->opts.io = PINPOOL_IO_URING;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		events.count = 0;
+		self->opts.chunk_bytes = cases[i].chunk;
+		self->opts.queue_depth = cases[i].depth;
+		err = pinpool_load(self->env.ctx, POOL, events.file, &self->opts, &self->report, &self->diag);
+		if (err == -EOPNOTSUPP)
+			SKIP(return, "%s: %s", self->diag.object, self->diag.cause);
+		ASSERT_EQ(0, err);
+		EXPECT_EQ(cases[i].begun, begun_at_first());
+		ASSERT_EQ(0, pinpool_pool_destroy(self->env.ctx, POOL, NULL));
+	}
+}
+
 TEST_HARNESS_MAIN
