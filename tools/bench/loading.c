@@ -203,8 +203,9 @@ static int run_memcpy(struct bench_loading *loading, struct bench_run *run, stru
 
 	run->cpu = cpu_now();
 	for (; done < loading->bytes && !err; done += part) {
-		part = loading->bytes - done < POINT_BYTES ? loading->bytes - done : POINT_BYTES;
-		memcpy((char *)loading->copy.data + done % bytes, (char *)loading->memory.data + done % bytes, part);
+		/* As much as there is at a time: memcpy of a few MiB would fetch what it overwrites. */
+		part = loading->bytes - done < bytes ? loading->bytes - done : bytes;
+		memcpy(loading->copy.data, loading->memory.data, part);
 		err = bench_curve_add(&run->curve, bench_now() - start, (double)(done + part));
 	}
 	run->seconds = bench_now() - start;
