@@ -278,6 +278,13 @@ static int tell(void *arg, const struct pinpool_progress *progress)
 	return load->opts.progress ? load->opts.progress(load->opts.progress_arg, progress) : 0;
 }
 
+unsigned int load_node(struct pinpool_pool *pool)
+{
+	struct pinpool_info info = {.size = sizeof(info)};
+
+	return pinpool_pool_get_info(pool, &info) || info.numa_node < 0 ? 0 : (unsigned int)info.numa_node + 1;
+}
+
 static int stream_files(struct load *load, struct pinpool_diag *diag)
 {
 	struct pinpool_load_opts opts = load->opts;
@@ -294,6 +301,7 @@ static int stream_files(struct load *load, struct pinpool_diag *diag)
 		.landed = load->followers || load->opts.landed ? tell_landed : NULL,
 		.landed_arg = load,
 		.content = load->plan.selection.whole ? NULL : load->plan.content,
+		.node = load_node(load->pool),
 	};
 	int err;
 

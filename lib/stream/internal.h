@@ -9,6 +9,7 @@
 #ifndef PINPOOL_STREAM_INTERNAL_H
 #define PINPOOL_STREAM_INTERNAL_H
 
+#include "stream/place.h"
 #include "stream/stream.h"
 
 #include <pthread.h>
@@ -61,6 +62,7 @@ struct run {
 	size_t source_count;
 	uint32_t *source_of; /* index in @sources, by file */
 	bool gathers; /* some file has a width */
+	struct place place; /* of the threads */
 
 	/* Calling thread only. */
 	uint64_t start_ns;

@@ -411,6 +411,9 @@ int stream_run(const struct stream_job *job, struct stream_result *result, struc
 	*result = (struct stream_result){0};
 	if (job->opts->io > PINPOOL_IO_URING_CMD)
 		return diag_set(diag, -EINVAL, "I/O path", NULL, "no path has number %d", (int)job->opts->io);
+	err = place_begin(&run.place, job->node);
+	if (err)
+		return diag_errno(diag, err, "load");
 	err = make_plan(&run, diag);
 	if (err)
 		goto out_plan;
@@ -468,5 +471,6 @@ out_plan:
 	free(run.source_of);
 	free(run.sources);
 	free(run.complete);
+	place_end(&run.place);
 	return err;
 }

@@ -87,6 +87,7 @@ static inline uint64_t stream_file_bytes(const struct stream_file *file)
  * @room: with @window: whether what lies before @end may be written now, which it may for good then; waits up to
  *@wait_ms for it. By threads of the engine
  * @room_arg: its first argument
+ * @node: NUMA node that the memory is from, plus 1: threads run on its processors. 0: anywhere
  */
 struct stream_job {
 	const struct pinpool_ctx *ctx;
@@ -102,6 +103,7 @@ struct stream_job {
 	uint64_t window;
 	bool (*room)(void *arg, uint64_t end, unsigned int wait_ms);
 	void *room_arg;
+	unsigned int node;
 };
 
 /**

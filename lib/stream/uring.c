@@ -177,6 +177,20 @@ static void read_loop(struct uring *uring)
 	}
 }
 
+/*
+ * Workers do what would block, for all rings of this thread: so they get back where they were. The thread itself stays.
+ * Kernels that do not place them are no reason to fail.
+ */
+static void place_workers(struct uring *uring, bool begin)
+{
+	const struct place *place = &uring->run->place;
+
+	if (place->bound && begin)
+		io_uring_register_iowq_aff(&uring->ring, sizeof(place->processors), &place->processors);
+	else if (place->bound)
+		io_uring_unregister_iowq_aff(&uring->ring);
+}
+
 int read_uring(struct run *run, enum pinpool_io io, bool may_fall_back, struct stream_result *result,
 	       struct pinpool_diag *diag)
 {
@@ -206,7 +220,9 @@ int read_uring(struct run *run, enum pinpool_io io, bool may_fall_back, struct s
 	err = uring.method->begin(&uring, diag);
 	if (err)
 		goto out_ring;
+	place_workers(&uring, true);
 	read_loop(&uring);
+	place_workers(&uring, false);
 	result->io = uring.io;
 	result->fixed_files = uring.fixed_files;
 	result->requests = run->submitted;
