@@ -9,10 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK_MIN (64u << 10)
-#define CHUNK_MAX (16u << 20)
-#define DEPTH_MAX 1024u
-
 /*
  * Measured on a virtual disk and on a device that copies (docs/loading.md): 1 to 4 MiB, 32 to 128 deep, are within the
  * noise of each other; 8 deep loses 5 % on the disk. Threads cost more than ring entries and do as well with fewer.
@@ -237,6 +233,14 @@ void run_wait(struct run *run)
 	pthread_mutex_lock(&run->lock);
 }
 
+struct stream_tuning stream_default(bool commands)
+{
+	return (struct stream_tuning){
+		.chunk_bytes = commands ? COMMAND_CHUNK : CHUNK_DEFAULT,
+		.queue_depth = commands ? COMMAND_DEPTH : DEPTH_DEFAULT,
+	};
+}
+
 /* Whether commands to the module are tried. */
 static bool wants_commands(const struct stream_job *job)
 {
@@ -272,14 +276,16 @@ static int make_plan(struct run *run, struct pinpool_diag *diag)
 	struct cursor cursor = {0};
 	struct request request;
 
-	run->chunk = opts->chunk_bytes ? opts->chunk_bytes : wants_commands(run->job) ? COMMAND_CHUNK : CHUNK_DEFAULT;
-	if (run->chunk < CHUNK_MIN || run->chunk > CHUNK_MAX || (run->chunk & (run->chunk - 1)))
+	run->chunk = opts->chunk_bytes ? opts->chunk_bytes : run->job->tuning.chunk_bytes;
+	if (!run->chunk)
+		run->chunk = stream_default(wants_commands(run->job)).chunk_bytes;
+	if (run->chunk < STREAM_CHUNK_MIN || run->chunk > STREAM_CHUNK_MAX || (run->chunk & (run->chunk - 1)))
 		return diag_set(diag, -EINVAL, "chunk size", "use a power of two from 64 KiB to 16 MiB",
 				"%u bytes are no valid chunk", run->chunk);
 	if (run->job->window % run->chunk)
 		return diag_set(diag, -EINVAL, "chunk size", "use a smaller one",
 				"%" PRIu64 " bytes of memory are not whole chunks of %u", run->job->window, run->chunk);
-	if (opts->queue_depth > DEPTH_MAX)
+	if (opts->queue_depth > STREAM_DEPTH_MAX)
 		return diag_set(diag, -EINVAL, "queue depth", "use 1 to 1024", "%u requests are too many",
 				opts->queue_depth);
 	run->tick_ns = opts->progress_interval_ns ? opts->progress_interval_ns : TICK_NS;
@@ -348,14 +354,11 @@ static uint32_t depth_for(const struct run *run, enum pinpool_io io)
 {
 	if (run->job->opts->queue_depth)
 		return run->job->opts->queue_depth;
-	switch (io) {
-	case PINPOOL_IO_PREAD:
+	if (io == PINPOOL_IO_PREAD)
 		return THREADS_DEFAULT;
-	case PINPOOL_IO_URING_CMD:
-		return COMMAND_DEPTH;
-	default:
-		return DEPTH_DEFAULT;
-	}
+	if (run->job->tuning.queue_depth)
+		return run->job->tuning.queue_depth;
+	return stream_default(io == PINPOOL_IO_URING_CMD).queue_depth;
 }
 
 static int read_commands(struct run *run, struct stream_result *result, struct pinpool_diag *diag)
@@ -459,9 +462,10 @@ int stream_run(const struct stream_job *job, struct stream_result *result, struc
 	result->chunk_bytes = run.chunk;
 	result->queue_depth = run.depth;
 	result->bytes = run.bytes_fetched;
-	ctx_log(job->ctx, PINPOOL_LOG_INFO, "I/O path: %s, %s%s, %u requests of %u KiB", pinpool_io_name(result->io),
-		result->direct ? "O_DIRECT" : "page cache", result->fixed_files ? ", fixed files" : "", run.depth,
-		run.chunk >> 10);
+	ctx_log(job->ctx, PINPOOL_LOG_INFO, "I/O path: %s, %s%s%s%s, %u requests of %u KiB",
+		pinpool_io_name(result->io), result->direct ? "O_DIRECT" : "page cache",
+		result->fixed_files ? ", fixed files" : "", result->iopoll ? ", IOPOLL" : "",
+		result->sqpoll ? ", SQPOLL" : "", run.depth, run.chunk >> 10);
 out_sync:
 	pthread_cond_destroy(&run.wake_caller);
 	pthread_cond_destroy(&run.wake_digest);

@@ -7,17 +7,35 @@
 #include <stdlib.h>
 #include <string.h>
 
+static int init_ring(struct uring *uring, unsigned int more)
+{
+	struct io_uring_params params = {.flags = uring->method->ring_flags | uring->ways | more};
+	const struct place *place = &uring->run->place;
+
+	/* The thread of the kernel has one processor, or any. */
+	if ((uring->ways & IORING_SETUP_SQPOLL) && place->bound) {
+		params.flags |= IORING_SETUP_SQ_AFF;
+		while (!CPU_ISSET(params.sq_thread_cpu, &place->processors))
+			params.sq_thread_cpu++;
+	}
+	return io_uring_queue_init_params(uring->run->depth, &uring->ring, &params);
+}
+
 static int setup_ring(struct uring *uring, struct pinpool_diag *diag)
 {
-	const unsigned int flags = uring->method->ring_flags;
-	/* Completions are only looked at when this thread waits: no interrupting it. Kernels before 6.1 lack that. */
-	struct io_uring_params params = {.flags = flags | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN};
+	unsigned int more = IORING_SETUP_SINGLE_ISSUER;
 	int err;
 
-	err = io_uring_queue_init_params(uring->run->depth, &uring->ring, &params);
-	if (err == -EINVAL) {
-		params = (struct io_uring_params){.flags = flags};
-		err = io_uring_queue_init_params(uring->run->depth, &uring->ring, &params);
+	/* Completions are only looked at when this thread waits: no interrupting it. Kernels before 6.1 lack that. */
+	if (!(uring->ways & IORING_SETUP_SQPOLL))
+		more |= IORING_SETUP_DEFER_TASKRUN;
+	err = init_ring(uring, more);
+	if (err == -EINVAL)
+		err = init_ring(uring, 0);
+	/* Without what this kernel or its policy does not let us have: it is only faster. */
+	if (err && uring->ways) {
+		uring->ways = 0;
+		return setup_ring(uring, diag);
 	}
 	if (!err)
 		return 0;
@@ -27,6 +45,49 @@ static int setup_ring(struct uring *uring, struct pinpool_diag *diag)
 	if (err == -ENOSYS)
 		diag_change(diag, "the kernel was built without it, or a seccomp profile forbids it");
 	return -EOPNOTSUPP;
+}
+
+/* Whether every source can be polled for: file system and device have their say, and only to a read. */
+static bool can_poll(struct uring *uring)
+{
+	_Alignas(SOURCE_DIRECT_ALIGN) char scratch[SOURCE_DIRECT_ALIGN];
+	const struct run *run = uring->run;
+	struct io_uring_cqe *cqe;
+	int ret = 0;
+
+	for (size_t i = 0; i < run->source_count && ret >= 0; i++) {
+		if (!run->sources[i]->size)
+			continue;
+		io_uring_prep_read(io_uring_get_sqe(&uring->ring), run->sources[i]->direct_fd, scratch, sizeof(scratch),
+				   0);
+		ret = io_uring_submit(&uring->ring);
+		do
+			ret = ret < 0 ? ret : io_uring_wait_cqe(&uring->ring, &cqe);
+		while (ret == -EINTR);
+		if (ret >= 0) {
+			ret = cqe->res;
+			io_uring_cqe_seen(&uring->ring, cqe);
+		}
+	}
+	return ret >= 0;
+}
+
+/* A ring with what tuning asks for, as far as it works here. */
+static int setup_tuned_ring(struct uring *uring, bool direct, struct pinpool_diag *diag)
+{
+	const struct stream_tuning *tuning = &uring->run->job->tuning;
+	int err;
+
+	if (uring->method == &uring_memory) {
+		uring->ways |= tuning->iopoll && direct ? IORING_SETUP_IOPOLL : 0;
+		uring->ways |= tuning->sqpoll ? IORING_SETUP_SQPOLL : 0;
+	}
+	err = setup_ring(uring, diag);
+	if (err || !(uring->ways & IORING_SETUP_IOPOLL) || can_poll(uring))
+		return err;
+	io_uring_queue_exit(&uring->ring);
+	uring->ways &= ~IORING_SETUP_IOPOLL;
+	return setup_ring(uring, diag);
 }
 
 static char *buffer_of(const struct uring *uring, uint32_t index)
@@ -95,6 +156,26 @@ static void queue_next(struct uring *uring)
 	}
 }
 
+/* A ring that polls takes no read through the page cache: what a direct one left is read here. */
+static void read_rest(struct uring *uring, uint32_t index)
+{
+	struct flight *flight = &uring->flights[index];
+	const struct request *request = &flight->request;
+	const struct source *source = uring->run->job->files[request->file].source;
+	char *to = run_memory(uring->run, request->memory);
+	struct pinpool_diag why = {0};
+	int err;
+
+	if (is_gathered(uring->run, request))
+		to = gather_at(buffer_of(uring, index), request);
+	err = source_read(source, to + flight->done, request->span - flight->done, request->offset + flight->done,
+			  &why);
+	if (err)
+		run_fail(uring->run, err, request, &why);
+	else
+		flight->done = request->span;
+}
+
 /* One read has ended with @res. */
 static void land(struct uring *uring, uint32_t index, int res)
 {
@@ -117,6 +198,8 @@ static void land(struct uring *uring, uint32_t index, int res)
 	} else if (res != -EINTR) {
 		run_fail(run, res, &flight->request, NULL);
 	}
+	if (!flight->direct && flight->done < flight->request.span && (uring->ways & IORING_SETUP_IOPOLL))
+		read_rest(uring, index);
 	if (flight->done == flight->request.span) {
 		if (is_gathered(run, &flight->request))
 			gather_copy(run, &flight->request, buffer_of(uring, index));
@@ -214,7 +297,7 @@ int read_uring(struct run *run, enum pinpool_io io, bool may_fall_back, struct s
 		uring.idle[uring.idle_count] = run->depth - 1 - uring.idle_count;
 		uring.idle_count++;
 	}
-	err = setup_ring(&uring, diag);
+	err = setup_tuned_ring(&uring, result->direct, diag);
 	if (err)
 		goto out_memory;
 	err = uring.method->begin(&uring, diag);
@@ -225,6 +308,8 @@ int read_uring(struct run *run, enum pinpool_io io, bool may_fall_back, struct s
 	place_workers(&uring, false);
 	result->io = uring.io;
 	result->fixed_files = uring.fixed_files;
+	result->iopoll = uring.ways & IORING_SETUP_IOPOLL;
+	result->sqpoll = uring.ways & IORING_SETUP_SQPOLL;
 	result->requests = run->submitted;
 out_ring:
 	/* Closing a ring gives its pins back some time later; this does it now. */
