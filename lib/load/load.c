@@ -10,6 +10,7 @@
 #include "load/follow.h"
 #include "load/landing.h"
 #include "load/plan.h"
+#include "load/tune.h"
 #include "pool/backend.h"
 #include "pool/module_error.h"
 #include "pool/populate.h"
@@ -46,6 +47,7 @@ struct load {
 	void *base;
 	size_t capacity;
 	struct stream_result result;
+	enum pinpool_tuning tuning;
 	struct pinpool_commit_opts commit;
 	uint64_t digests_equal;
 };
@@ -309,6 +311,8 @@ static int stream_files(struct load *load, struct pinpool_diag *diag)
 	opts.progress_arg = load;
 	load->start_ns = now_ns();
 	err = populate_gathered(load, diag);
+	if (!err && tune_job(&job, !opts.no_probe, &load->tuning))
+		err = diag_errno(diag, -ECANCELED, load->name);
 	if (!err)
 		err = explain_fault(load, stream_run(&job, &load->result, diag), diag);
 	for (size_t i = 0; i < load->plan.checkpoint.count && !err; i++)
@@ -410,6 +414,9 @@ static int fill_report(const struct load *load, struct pinpool_load_report *repo
 		.digest_kind = load->commit.digest_kind,
 		.digests_equal = load->digests_equal,
 		.attached = load->attached,
+		.tuning = load->tuning,
+		.iopoll = load->result.iopoll,
+		.sqpoll = load->result.sqpoll,
 	};
 
 	memcpy(result.digest, load->commit.digest, sizeof(result.digest));
