@@ -287,6 +287,21 @@ unsigned int load_node(struct pinpool_pool *pool)
 	return pinpool_pool_get_info(pool, &info) || info.numa_node < 0 ? 0 : (unsigned int)info.numa_node + 1;
 }
 
+/* Where size and number of requests are from, for the log. */
+static const char *tuning_text(enum pinpool_tuning tuning)
+{
+	switch (tuning) {
+	case PINPOOL_TUNING_GIVEN:
+		return "as given";
+	case PINPOOL_TUNING_PROBED:
+		return "by trials in front of this load";
+	case PINPOOL_TUNING_REMEMBERED:
+		return "as remembered of the device";
+	default:
+		return "by default";
+	}
+}
+
 static int stream_files(struct load *load, struct pinpool_diag *diag)
 {
 	struct pinpool_load_opts opts = load->opts;
@@ -315,6 +330,9 @@ static int stream_files(struct load *load, struct pinpool_diag *diag)
 		err = diag_errno(diag, -ECANCELED, load->name);
 	if (!err)
 		err = explain_fault(load, stream_run(&job, &load->result, diag), diag);
+	if (!err)
+		ctx_log(load->ctx, PINPOOL_LOG_INFO, "%u requests of %u KiB %s", load->result.queue_depth,
+			load->result.chunk_bytes >> 10, tuning_text(load->tuning));
 	for (size_t i = 0; i < load->plan.checkpoint.count && !err; i++)
 		err = source_check(&load->plan.checkpoint.files[i].source, diag);
 	return err;
