@@ -7,6 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/*
+ * Linux 6.1 loses a read of a ring that polls if a part of it would have to wait for the device, and its completion is
+ * waited for in vain. What Linux 6.12 tells of itself (IORING_FEAT_MIN_TIMEOUT) 6.1 does not.
+ */
+#define FEATURE_OF_SAFE_POLLING (1u << 15)
+
 static int init_ring(struct uring *uring, unsigned int more)
 {
 	struct io_uring_params params = {.flags = uring->method->ring_flags | uring->ways | more};
@@ -47,13 +53,16 @@ static int setup_ring(struct uring *uring, struct pinpool_diag *diag)
 	return -EOPNOTSUPP;
 }
 
-/* Whether every source can be polled for: file system and device have their say, and only to a read. */
+/*
+ * Whether every source can be polled for: file system and device have their say, and only to a read, and the kernel
+ * must not lose any.
+ */
 static bool can_poll(struct uring *uring)
 {
 	_Alignas(SOURCE_DIRECT_ALIGN) char scratch[SOURCE_DIRECT_ALIGN];
 	const struct run *run = uring->run;
 	struct io_uring_cqe *cqe;
-	int ret = 0;
+	int ret = uring->ring.features & FEATURE_OF_SAFE_POLLING ? 0 : -EOPNOTSUPP;
 
 	for (size_t i = 0; i < run->source_count && ret >= 0; i++) {
 		if (!run->sources[i]->size)

@@ -30,6 +30,7 @@ struct trials {
 
 FIXTURE(tune)
 {
+	struct pool_env env; /* of those who want one */
 	char folder[PATH_MAX];
 	char cache[PATH_MAX];
 	struct pinpool_ctx ctx;
@@ -96,6 +97,7 @@ FIXTURE_SETUP(tune)
 FIXTURE_TEARDOWN_PARENT(tune)
 {
 	remove_folder(self->folder);
+	env_clean(&self->env);
 }
 
 static int choose(FIXTURE_DATA(tune) * self)
@@ -614,6 +616,45 @@ TEST_F(tune, real_trials_read_into_what_the_load_writes_next)
 	forget(self);
 	work.opts.progress = cancel_it;
 	EXPECT_EQ(-ECANCELED, tune_job(&work.job, true, &self->how));
+}
+
+/* Commands to the module, with settings of their own. */
+TEST_F(tune, real_trials_go_to_the_module_where_the_load_does)
+{
+	const char *why = env_open(&self->env, PINPOOL_BACKEND_MODULE);
+	struct pinpool_pool *pool;
+	struct work work;
+	void *memory;
+
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_EQ(0, open_work(self, &work, 16 * TUNE_SHARE * (32 * MIB)));
+	if (device_find(&self->device, DEVICE_SYSFS, work.source.dev))
+		SKIP(return, "the file system is on no disk that is known");
+	ASSERT_EQ(0, env_create(&self->env, "tune", 34 * MIB / self->env.page));
+	ASSERT_EQ(0, pinpool_pool_open(self->env.ctx, "tune", PINPOOL_OPEN_WRITE, &pool, NULL));
+	ASSERT_EQ(0, pinpool_pool_begin(pool, NULL));
+	ASSERT_EQ(0, pinpool_pool_map_writable(pool, &memory, NULL));
+	memset(memory, 0xee, 34 * MIB);
+	work.job.base = memory;
+	work.job.pool = pinpool_pool_fd(pool);
+	work.job.capacity = 34 * MIB;
+	ASSERT_EQ(0, tune_job(&work.job, true, &self->how));
+	if (work.source.direct_fd < 0)
+		SKIP(return, "no O_DIRECT here");
+	ASSERT_EQ(PINPOOL_TUNING_PROBED, self->how);
+	EXPECT_LE(2 * MIB, work.job.tuning.chunk_bytes);
+	EXPECT_FALSE(work.job.tuning.iopoll || work.job.tuning.sqpoll);
+	EXPECT_TRUE(env_all_bytes(memory, 32 * MIB, 0));
+	EXPECT_TRUE(env_all_bytes((char *)memory + 32 * MIB, 2 * MIB, 0xee));
+	EXPECT_EQ(0, settings_find(self->device.key, "commands", &self->tuning));
+	EXPECT_EQ(-ENOENT, settings_find(self->device.key, "memory", &self->tuning));
+	/* Without them, the memory of the pool is memory. */
+	work.opts.io = PINPOOL_IO_URING;
+	ASSERT_EQ(0, tune_job(&work.job, true, &self->how));
+	if (self->how == PINPOOL_TUNING_PROBED)
+		EXPECT_EQ(0, settings_find(self->device.key, "memory", &self->tuning));
+	pinpool_pool_close(pool);
 }
 
 TEST_F(tune, jobs_that_choose_for_themselves_are_left_alone)

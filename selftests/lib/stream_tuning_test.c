@@ -8,6 +8,7 @@
  */
 #include "checkpoints.h"
 #include "harness.h"
+#include "load/device.h"
 #include "pool/ctx.h"
 #include "stream/stream.h"
 
@@ -19,12 +20,16 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
+/* Linux 6.12 has it. */
+#define FEATURE_MIN_TIMEOUT (1u << 15)
+
 #define MEMORY (8ull << 20)
 #define BYTES  3000001u
 
 static struct {
 	unsigned int refuse; /* flags of rings that there are not */
-	bool pretend; /* rings poll in name only */
+	bool pretend; /* rings poll in name only, by a kernel that can */
+	bool old; /* by one that loses reads */
 	int answer; /* to what is asked of a ring that polls, in the place of a result */
 	uint32_t shorten; /* every second read that is longer ends here */
 	unsigned int flags; /* that the last ring was to have */
@@ -42,6 +47,7 @@ ssize_t pread64(int fd, void *buf, size_t bytes, off_t offset)
 int io_uring_queue_init_params(unsigned int entries, struct io_uring *ring, struct io_uring_params *params)
 {
 	static int (*next)(unsigned int, struct io_uring *, struct io_uring_params *);
+	int ret;
 
 	if (!next)
 		next = (typeof(next))dlsym(RTLD_NEXT, "io_uring_queue_init_params");
@@ -52,7 +58,12 @@ int io_uring_queue_init_params(unsigned int entries, struct io_uring *ring, stru
 		return -EPERM;
 	if (seen.pretend)
 		params->flags &= ~IORING_SETUP_IOPOLL;
-	return next(entries, ring, params);
+	ret = next(entries, ring, params);
+	if (!ret && seen.pretend)
+		ring->features |= FEATURE_MIN_TIMEOUT;
+	if (!ret && seen.old)
+		ring->features &= ~FEATURE_MIN_TIMEOUT;
+	return ret;
 }
 
 int io_uring_submit(struct io_uring *ring)
@@ -201,6 +212,8 @@ TEST_F(tuning, threads_take_no_depth_from_it)
 
 TEST_F(tuning, a_ring_polls_if_it_is_told_to)
 {
+	struct device device;
+
 	self->tuning.iopoll = true;
 	seen.pretend = true;
 	CHECK_RUN();
@@ -209,9 +222,21 @@ TEST_F(tuning, a_ring_polls_if_it_is_told_to)
 	EXPECT_TRUE(self->result.iopoll);
 	EXPECT_TRUE(seen.flags & IORING_SETUP_IOPOLL);
 	EXPECT_EQ(1, seen.rings);
+	if (device_find(&device, DEVICE_SYSFS, self->source.dev) || !device.polls)
+		return;
 	/* Whatever this host makes of it. */
 	seen.pretend = false;
 	CHECK_RUN();
+}
+
+TEST_F(tuning, kernels_that_lose_polled_reads_poll_for_none)
+{
+	self->tuning.iopoll = true;
+	seen.pretend = seen.old = true;
+	CHECK_RUN();
+	EXPECT_FALSE(self->result.iopoll);
+	EXPECT_FALSE(seen.flags & IORING_SETUP_IOPOLL);
+	EXPECT_EQ(0, seen.asked);
 }
 
 /* Such a ring cannot read through the page cache what a short read left. */
