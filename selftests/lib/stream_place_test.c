@@ -19,7 +19,8 @@
 
 /* Read instead of the list of processors of any node, unless empty. */
 static char cpulist[PATH_MAX];
-/* How often workers were placed, where, and how often that was undone. */
+/* Reads that there were; how often workers were placed, where, how often that was undone, and the reads before each. */
+static int reads, reads_placed, reads_freed;
 static int workers_placed, workers_freed;
 static cpu_set_t workers;
 
@@ -47,6 +48,7 @@ int io_uring_register_iowq_aff(struct io_uring *ring, size_t bytes, const cpu_se
 	if (!next)
 		next = (typeof(next))dlsym(RTLD_NEXT, "io_uring_register_iowq_aff");
 	workers_placed++;
+	reads_placed = reads;
 	workers = *set;
 	return next(ring, bytes, set);
 }
@@ -58,6 +60,7 @@ int io_uring_unregister_iowq_aff(struct io_uring *ring)
 	if (!next)
 		next = (typeof(next))dlsym(RTLD_NEXT, "io_uring_unregister_iowq_aff");
 	workers_freed++;
+	reads_freed = reads;
 	return next(ring);
 }
 
@@ -111,7 +114,7 @@ FIXTURE_SETUP(place)
 	memset(&self->diag, 0, sizeof(self->diag));
 	memset(self->events, 0, sizeof(self->events));
 	cpulist[0] = '\0';
-	workers_placed = workers_freed = 0;
+	workers_placed = workers_freed = reads = 0;
 	alarm(60);
 }
 
@@ -133,6 +136,7 @@ static void trace(void *arg, const struct pinpool_trace_event *event)
 	else
 		*allowed = here;
 	self->threads[event->kind] = pthread_self();
+	reads += event->kind == PINPOOL_TRACE_READ;
 }
 
 /* The node has, by what is told, @list. */
@@ -226,6 +230,8 @@ TEST_F(place, the_caller_stays_and_workers_of_the_ring_move)
 	EXPECT_EQ(1, workers_placed);
 	EXPECT_TRUE(is_only(&workers, self->last));
 	EXPECT_EQ(1, workers_freed);
+	EXPECT_EQ(0, reads_placed);
+	EXPECT_EQ(self->events[PINPOOL_TRACE_READ], reads_freed);
 }
 
 TEST_F(place, pools_of_no_node_leave_threads_alone)
