@@ -50,7 +50,7 @@ static bool set_piece(const struct probe *probe, uint64_t at, uint64_t bytes, st
 	size_t i = 0;
 	uint64_t size = 0;
 
-	/* Pieces of one file follow one another or not: each file of the job is as good as its share. */
+	/* Of slices their first bytes stand for all of their rows. */
 	for (; i + 1 < job->count && at >= (size = stream_file_bytes(&job->files[i])); i++)
 		at -= size;
 	piece->source = job->files[i].source;
