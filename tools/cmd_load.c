@@ -19,6 +19,7 @@ struct load_args {
 	int64_t depth;
 	uint64_t capacity;
 	bool no_digest;
+	bool no_probe;
 	bool buffered;
 	bool quiet;
 	bool pack;
@@ -60,6 +61,8 @@ static const struct option_spec options[] = {
 	       struct load_args, chunk),
 	OPTION(0, "depth", "N", "requests in flight, 1 to 1024", OPTION_NUMBER, struct load_args, depth, .min = 1,
 	       .max = 1024),
+	OPTION(0, "no-probe", NULL, "try no settings on a device that is not known yet", OPTION_FLAG, struct load_args,
+	       no_probe),
 	OPTION(0, "buffered", NULL, "read through the page cache instead of O_DIRECT", OPTION_FLAG, struct load_args,
 	       buffered),
 	OPTION(0, "no-digest", NULL, "compute no digests; the pool cannot be verified later", OPTION_FLAG,
@@ -156,7 +159,7 @@ static int load(struct cli *cli, const struct load_args *args, const struct pinp
 		     .tensor_count = args->tensors.count, .rank = args->ranks ? args->rank : 0, .ranks = args->ranks,
 		     .rows = args->rows.at, .row_count = args->rows.count, .columns = args->columns.at,
 		     .column_count = args->columns.count, .order = args->order, .attach = !args->no_attach,
-		     .attach_digest = args->attach_digest);
+		     .attach_digest = args->attach_digest, .no_probe = args->no_probe);
 
 	if (args->trace) {
 		status = trace_open(&trace, cli, args->trace);

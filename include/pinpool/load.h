@@ -37,6 +37,20 @@ enum pinpool_io {
 PINPOOL_API const char *pinpool_io_name(enum pinpool_io io);
 
 /**
+ * enum pinpool_tuning - where the size and the number of requests of a load are from. Since 0.1.
+ * @PINPOOL_TUNING_DEFAULT: what is good on most devices
+ * @PINPOOL_TUNING_GIVEN: by the caller
+ * @PINPOOL_TUNING_PROBED: from trials in front of this load, which are remembered for the device
+ * @PINPOOL_TUNING_REMEMBERED: from trials in front of a former load
+ */
+enum pinpool_tuning {
+	PINPOOL_TUNING_DEFAULT = 0,
+	PINPOOL_TUNING_GIVEN = 1,
+	PINPOOL_TUNING_PROBED = 2,
+	PINPOOL_TUNING_REMEMBERED = 3,
+};
+
+/**
  * struct pinpool_progress - where a load or a verification is
  * @done: bytes finished
  * @total: bytes in all
@@ -168,6 +182,8 @@ enum pinpool_load_order {
  * @landed: told of each tensor as it lands, or NULL; of none if the load attaches
  * @landed_arg: first argument of @landed
  * @progress_interval_ns: nanoseconds between calls of @progress, 1000000 to 100000000; 0 for the latter
+ * @no_probe: do not try settings on a device that none are remembered of, which a load of 10 GiB or more does if neither
+ *	@chunk_bytes nor @queue_depth is given, for at most a twentieth of the load. Since 0.1.
  *
  * Unless all of every file is loaded in its order, the pool does not hold files but tensors, and slices of them, with
  * zeroes between.
@@ -201,6 +217,7 @@ struct pinpool_load_opts {
 	pinpool_landed_fn landed;
 	void *landed_arg;
 	uint64_t progress_interval_ns;
+	bool no_probe;
 };
 
 /**
@@ -221,6 +238,9 @@ struct pinpool_load_opts {
  * @digest: the digest
  * @digests_equal: digests of the list that were compared, all equal
  * @attached: nothing was loaded: the pool holds the same already. Since 0.1.
+ * @tuning: where @chunk_bytes, @queue_depth, @iopoll and @sqpoll are from. Since 0.1.
+ * @iopoll: the ring looked for completions (IORING_SETUP_IOPOLL). Since 0.1.
+ * @sqpoll: the kernel took requests from the ring by itself (IORING_SETUP_SQPOLL). Since 0.1.
  */
 struct pinpool_load_report {
 	size_t size;
@@ -239,6 +259,9 @@ struct pinpool_load_report {
 	uint8_t digest[PINPOOL_DIGEST_BYTES];
 	uint64_t digests_equal;
 	bool attached;
+	enum pinpool_tuning tuning;
+	bool iopoll;
+	bool sqpoll;
 };
 
 /**

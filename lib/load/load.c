@@ -10,6 +10,7 @@
 #include "load/follow.h"
 #include "load/landing.h"
 #include "load/plan.h"
+#include "load/tune.h"
 #include "pool/backend.h"
 #include "pool/module_error.h"
 #include "pool/populate.h"
@@ -46,6 +47,7 @@ struct load {
 	void *base;
 	size_t capacity;
 	struct stream_result result;
+	enum pinpool_tuning tuning;
 	struct pinpool_commit_opts commit;
 	uint64_t digests_equal;
 };
@@ -280,6 +282,28 @@ static int tell(void *arg, const struct pinpool_progress *progress)
 	return load->opts.progress ? load->opts.progress(load->opts.progress_arg, progress) : 0;
 }
 
+unsigned int load_node(struct pinpool_pool *pool)
+{
+	struct pinpool_info info = {.size = sizeof(info)};
+
+	return pinpool_pool_get_info(pool, &info) || info.numa_node < 0 ? 0 : (unsigned int)info.numa_node + 1;
+}
+
+/* Where size and number of requests are from, for the log. */
+static const char *tuning_text(enum pinpool_tuning tuning)
+{
+	switch (tuning) {
+	case PINPOOL_TUNING_GIVEN:
+		return "as given";
+	case PINPOOL_TUNING_PROBED:
+		return "by trials in front of this load";
+	case PINPOOL_TUNING_REMEMBERED:
+		return "as remembered of the device";
+	default:
+		return "by default";
+	}
+}
+
 static int stream_files(struct load *load, struct pinpool_diag *diag)
 {
 	struct pinpool_load_opts opts = load->opts;
@@ -296,6 +320,7 @@ static int stream_files(struct load *load, struct pinpool_diag *diag)
 		.landed = load->followers || load->opts.landed ? tell_landed : NULL,
 		.landed_arg = load,
 		.content = load->plan.selection.whole ? NULL : load->plan.content,
+		.node = load_node(load->pool),
 	};
 	int err;
 
@@ -303,8 +328,13 @@ static int stream_files(struct load *load, struct pinpool_diag *diag)
 	opts.progress_arg = load;
 	load->start_ns = now_ns();
 	err = populate_gathered(load, diag);
+	if (!err && tune_job(&job, !opts.no_probe, &load->tuning))
+		err = diag_errno(diag, -ECANCELED, load->name);
 	if (!err)
 		err = explain_fault(load, stream_run(&job, &load->result, diag), diag);
+	if (!err)
+		ctx_log(load->ctx, PINPOOL_LOG_INFO, "%u requests of %u KiB %s", load->result.queue_depth,
+			load->result.chunk_bytes >> 10, tuning_text(load->tuning));
 	for (size_t i = 0; i < load->plan.checkpoint.count && !err; i++)
 		err = source_check(&load->plan.checkpoint.files[i].source, diag);
 	return err;
@@ -404,6 +434,9 @@ static int fill_report(const struct load *load, struct pinpool_load_report *repo
 		.digest_kind = load->commit.digest_kind,
 		.digests_equal = load->digests_equal,
 		.attached = load->attached,
+		.tuning = load->tuning,
+		.iopoll = load->result.iopoll,
+		.sqpoll = load->result.sqpoll,
 	};
 
 	memcpy(result.digest, load->commit.digest, sizeof(result.digest));

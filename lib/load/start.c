@@ -8,6 +8,7 @@
 #include "base/opts.h"
 #include "load/follow.h"
 #include "load/landing.h"
+#include "stream/place.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -57,11 +58,24 @@ static int compare(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
+/* The thread of the load owns its ring, so it goes to the node of the memory. */
+static void move_to(struct pinpool_pool *pool)
+{
+	struct place place;
+
+	if (place_begin(&place, load_node(pool)))
+		return;
+	if (place.bound)
+		sched_setaffinity(0, sizeof(place.processors), &place.processors);
+	place_end(&place);
+}
+
 static int begin(void *arg, struct pinpool_pool *pool, const struct plan *plan, const void *base,
 		 struct pinpool_diag *diag)
 {
 	struct pinpool_loading *loading = arg;
 
+	move_to(pool);
 	loading->landing = (struct landing){.plan = plan, .base = base, .digests = !loading->opts.no_digest};
 	loading->by_name = calloc(plan->tensor_count + 1, sizeof(*loading->by_name));
 	if (!loading->by_name)

@@ -180,7 +180,7 @@ int digester_start(struct run *run, struct digester **out)
 		digester_free(digester);
 		return -ENOMEM;
 	}
-	err = pthread_create(&digester->thread, NULL, digester_main, digester);
+	err = place_start(&run->place, &digester->thread, digester_main, digester);
 	if (err) {
 		digester_free(digester);
 		return -err;

@@ -9,6 +9,7 @@
 #ifndef PINPOOL_STREAM_INTERNAL_H
 #define PINPOOL_STREAM_INTERNAL_H
 
+#include "stream/place.h"
 #include "stream/stream.h"
 
 #include <pthread.h>
@@ -56,12 +57,13 @@ struct run {
 	uint32_t depth;
 	uint64_t tick_ns; /* from TICK_MIN_NS to TICK_NS */
 	uint64_t total_requests;
-	uint32_t first_requests; /* that bring the first tensor and what is before it, DEPTH_MAX at most */
+	uint32_t first_requests; /* that bring the first tensor and what is before it, STREAM_DEPTH_MAX at most */
 	uint64_t total_bytes;
 	struct source **sources; /* each once */
 	size_t source_count;
 	uint32_t *source_of; /* index in @sources, by file */
 	bool gathers; /* some file has a width */
+	struct place place; /* of the threads */
 
 	/* Calling thread only. */
 	uint64_t start_ns;

@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <openssl/evp.h>
-#include <sched.h>
 #include <stdlib.h>
 
 /* Between two looks at stop. */
@@ -159,16 +158,10 @@ static int list_chains(struct sha256 *sha256)
 	return 0;
 }
 
-static size_t cores(void)
-{
-	cpu_set_t set;
-
-	return sched_getaffinity(0, sizeof(set), &set) ? 1 : (size_t)CPU_COUNT(&set);
-}
-
 static int start_workers(struct sha256 *sha256)
 {
-	size_t wanted = cores() < sha256->count ? cores() : sha256->count;
+	const struct place *place = &sha256->run->place;
+	size_t wanted = place_size(place) < sha256->count ? place_size(place) : sha256->count;
 	int err = 0;
 
 	sha256->workers = calloc(wanted, sizeof(*sha256->workers));
@@ -179,7 +172,7 @@ static int start_workers(struct sha256 *sha256)
 		struct worker *worker = &sha256->workers[sha256->started];
 
 		*worker = (struct worker){.sha256 = sha256, .number = (uint32_t)sha256->started};
-		err = pthread_create(&worker->thread, NULL, worker_main, worker);
+		err = place_start(place, &worker->thread, worker_main, worker);
 		if (!err)
 			sha256->started++;
 	}

@@ -9,11 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK_MIN  (64u << 10)
 /* Smaller files are read from the disk in no time. */
 #define CACHED_MIN (16u << 20)
-#define CHUNK_MAX  (16u << 20)
-#define DEPTH_MAX  1024u
 
 /*
  * Measured on a virtual disk and on a device that copies (docs/loading.md): 1 to 4 MiB, 32 to 128 deep, are within the
@@ -239,6 +236,14 @@ void run_wait(struct run *run)
 	pthread_mutex_lock(&run->lock);
 }
 
+struct stream_tuning stream_default(bool commands)
+{
+	return (struct stream_tuning){
+		.chunk_bytes = commands ? COMMAND_CHUNK : CHUNK_DEFAULT,
+		.queue_depth = commands ? COMMAND_DEPTH : DEPTH_DEFAULT,
+	};
+}
+
 /* Whether commands to the module are tried. */
 static bool wants_commands(const struct stream_job *job)
 {
@@ -285,14 +290,16 @@ static int make_plan(struct run *run, struct pinpool_diag *diag)
 	struct cursor cursor = {0};
 	struct request request;
 
-	run->chunk = opts->chunk_bytes ? opts->chunk_bytes : wants_commands(run->job) ? COMMAND_CHUNK : CHUNK_DEFAULT;
-	if (run->chunk < CHUNK_MIN || run->chunk > CHUNK_MAX || (run->chunk & (run->chunk - 1)))
+	run->chunk = opts->chunk_bytes ? opts->chunk_bytes : run->job->tuning.chunk_bytes;
+	if (!run->chunk)
+		run->chunk = stream_default(wants_commands(run->job)).chunk_bytes;
+	if (run->chunk < STREAM_CHUNK_MIN || run->chunk > STREAM_CHUNK_MAX || (run->chunk & (run->chunk - 1)))
 		return diag_set(diag, -EINVAL, "chunk size", "use a power of two from 64 KiB to 16 MiB",
 				"%u bytes are no valid chunk", run->chunk);
 	if (run->job->window % run->chunk)
 		return diag_set(diag, -EINVAL, "chunk size", "use a smaller one",
 				"%" PRIu64 " bytes of memory are not whole chunks of %u", run->job->window, run->chunk);
-	if (opts->queue_depth > DEPTH_MAX)
+	if (opts->queue_depth > STREAM_DEPTH_MAX)
 		return diag_set(diag, -EINVAL, "queue depth", "use 1 to 1024", "%u requests are too many",
 				opts->queue_depth);
 	run->tick_ns = opts->progress_interval_ns ? opts->progress_interval_ns : TICK_NS;
@@ -301,7 +308,7 @@ static int make_plan(struct run *run, struct pinpool_diag *diag)
 				"%" PRIu64 " ns are no valid interval", run->tick_ns);
 	while (cursor_next(run, &cursor, &request)) {
 		run->total_bytes += request.bytes;
-		if (request.memory < first_end && run->first_requests < DEPTH_MAX)
+		if (request.memory < first_end && run->first_requests < STREAM_DEPTH_MAX)
 			run->first_requests++;
 	}
 	run->total_requests = cursor.index;
@@ -375,14 +382,11 @@ static uint32_t depth_for(const struct run *run, enum pinpool_io io)
 {
 	if (run->job->opts->queue_depth)
 		return run->job->opts->queue_depth;
-	switch (io) {
-	case PINPOOL_IO_PREAD:
+	if (io == PINPOOL_IO_PREAD)
 		return THREADS_DEFAULT;
-	case PINPOOL_IO_URING_CMD:
-		return COMMAND_DEPTH;
-	default:
-		return DEPTH_DEFAULT;
-	}
+	if (run->job->tuning.queue_depth)
+		return run->job->tuning.queue_depth;
+	return stream_default(io == PINPOOL_IO_URING_CMD).queue_depth;
 }
 
 static int read_commands(struct run *run, struct stream_result *result, struct pinpool_diag *diag)
@@ -438,6 +442,9 @@ int stream_run(const struct stream_job *job, struct stream_result *result, struc
 	*result = (struct stream_result){0};
 	if (job->opts->io > PINPOOL_IO_URING_CMD)
 		return diag_set(diag, -EINVAL, "I/O path", NULL, "no path has number %d", (int)job->opts->io);
+	err = place_begin(&run.place, job->node);
+	if (err)
+		return diag_errno(diag, err, "load");
 	err = make_plan(&run, diag);
 	if (err)
 		goto out_plan;
@@ -483,9 +490,10 @@ int stream_run(const struct stream_job *job, struct stream_result *result, struc
 	result->chunk_bytes = run.chunk;
 	result->queue_depth = run.depth;
 	result->bytes = run.bytes_fetched;
-	ctx_log(job->ctx, PINPOOL_LOG_INFO, "I/O path: %s, %s%s, %u requests of %u KiB", pinpool_io_name(result->io),
-		result->direct ? "O_DIRECT" : "page cache", result->fixed_files ? ", fixed files" : "", run.depth,
-		run.chunk >> 10);
+	ctx_log(job->ctx, PINPOOL_LOG_INFO, "I/O path: %s, %s%s%s%s, %u requests of %u KiB",
+		pinpool_io_name(result->io), result->direct ? "O_DIRECT" : "page cache",
+		result->fixed_files ? ", fixed files" : "", result->iopoll ? ", IOPOLL" : "",
+		result->sqpoll ? ", SQPOLL" : "", run.depth, run.chunk >> 10);
 out_sync:
 	pthread_cond_destroy(&run.wake_caller);
 	pthread_cond_destroy(&run.wake_digest);
@@ -495,5 +503,6 @@ out_plan:
 	free(run.source_of);
 	free(run.sources);
 	free(run.complete);
+	place_end(&run.place);
 	return err;
 }

@@ -12,6 +12,26 @@
 
 struct pinpool_ctx;
 
+/* What may be asked for. Chunks are powers of two. */
+#define STREAM_CHUNK_MIN (64u << 10)
+#define STREAM_CHUNK_MAX (16u << 20)
+#define STREAM_DEPTH_MAX 1024u
+
+/**
+ * struct stream_tuning - what is fast on a device; zeroed, what is so on most
+ * @chunk_bytes: bytes of one request, 0 for the default
+ * @queue_depth: requests in flight of a ring, 0 for the default
+ * @iopoll: completions are looked for and not told by interrupts (IORING_SETUP_IOPOLL): direct reads by a device that
+ *	has queues for that
+ * @sqpoll: a thread of the kernel takes requests (IORING_SETUP_SQPOLL)
+ */
+struct stream_tuning {
+	uint32_t chunk_bytes;
+	uint32_t queue_depth;
+	bool iopoll;
+	bool sqpoll;
+};
+
 /* A part of a file with a digest of its own, and with a SHA-256 if that is wanted. */
 struct stream_range {
 	uint64_t begin;
@@ -87,6 +107,9 @@ static inline uint64_t stream_file_bytes(const struct stream_file *file)
  * @room: with @window: whether what lies before @end may be written now, which it may for good then; waits up to
  *@wait_ms for it. By threads of the engine
  * @room_arg: its first argument
+ * @tuning: what @opts does not say. Its last two where they work, never for commands, none of it for threads but the
+ *chunk
+ * @node: NUMA node that the memory is from, plus 1: threads run on its processors. 0: anywhere
  */
 struct stream_job {
 	const struct pinpool_ctx *ctx;
@@ -102,6 +125,8 @@ struct stream_job {
 	uint64_t window;
 	bool (*room)(void *arg, uint64_t end, unsigned int wait_ms);
 	void *room_arg;
+	struct stream_tuning tuning;
+	unsigned int node;
 };
 
 /**
@@ -111,6 +136,8 @@ struct stream_job {
  * @fixed_files: files were registered with the ring
  * @chunk_bytes: bytes of one request
  * @queue_depth: requests in flight
+ * @iopoll: as in struct stream_tuning
+ * @sqpoll: likewise
  * @requests: read requests submitted
  * @bytes: bytes that they brought
  */
@@ -120,9 +147,14 @@ struct stream_result {
 	bool fixed_files;
 	uint32_t chunk_bytes;
 	uint32_t queue_depth;
+	bool iopoll;
+	bool sqpoll;
 	uint64_t requests;
 	uint64_t bytes;
 };
+
+/* What a job without options and tuning gets: with commands to the module, else into memory. */
+struct stream_tuning stream_default(bool commands);
 
 /*
  * Runs a job to its end. When this returns, whatever it returns, nothing writes to the memory any more and no page of

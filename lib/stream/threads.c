@@ -115,7 +115,7 @@ int read_threads(struct run *run, struct stream_result *result)
 	if (!threads)
 		return -ENOMEM;
 	pthread_mutex_lock(&run->lock);
-	while (started < wanted && !pthread_create(&threads[started], NULL, reader_main, &readers))
+	while (started < wanted && !place_start(&run->place, &threads[started], reader_main, &readers))
 		started++;
 	readers.active = started;
 	while (readers.active)

@@ -21,17 +21,41 @@ static uint32_t first_depth(const struct run *run)
 	return first < run->depth ? first : run->depth;
 }
 
+/*
+ * Linux 6.1 loses a read of a ring that polls if a part of it would have to wait for the device, and its completion is
+ * waited for in vain. What Linux 6.12 tells of itself (IORING_FEAT_MIN_TIMEOUT) 6.1 does not.
+ */
+#define FEATURE_OF_SAFE_POLLING (1u << 15)
+
+static int init_ring(struct uring *uring, unsigned int more)
+{
+	struct io_uring_params params = {.flags = uring->method->ring_flags | uring->ways | more};
+	const struct place *place = &uring->run->place;
+
+	/* The thread of the kernel has one processor, or any. */
+	if ((uring->ways & IORING_SETUP_SQPOLL) && place->bound) {
+		params.flags |= IORING_SETUP_SQ_AFF;
+		while (!CPU_ISSET(params.sq_thread_cpu, &place->processors))
+			params.sq_thread_cpu++;
+	}
+	return io_uring_queue_init_params(uring->run->depth, &uring->ring, &params);
+}
+
 static int setup_ring(struct uring *uring, struct pinpool_diag *diag)
 {
-	const unsigned int flags = uring->method->ring_flags;
-	/* Completions are only looked at when this thread waits: no interrupting it. Kernels before 6.1 lack that. */
-	struct io_uring_params params = {.flags = flags | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN};
+	unsigned int more = IORING_SETUP_SINGLE_ISSUER;
 	int err;
 
-	err = io_uring_queue_init_params(uring->run->depth, &uring->ring, &params);
-	if (err == -EINVAL) {
-		params = (struct io_uring_params){.flags = flags};
-		err = io_uring_queue_init_params(uring->run->depth, &uring->ring, &params);
+	/* Completions are only looked at when this thread waits: no interrupting it. Kernels before 6.1 lack that. */
+	if (!(uring->ways & IORING_SETUP_SQPOLL))
+		more |= IORING_SETUP_DEFER_TASKRUN;
+	err = init_ring(uring, more);
+	if (err == -EINVAL)
+		err = init_ring(uring, 0);
+	/* Without what this kernel or its policy does not let us have: it is only faster. */
+	if (err && uring->ways) {
+		uring->ways = 0;
+		return setup_ring(uring, diag);
 	}
 	if (!err)
 		return 0;
@@ -41,6 +65,52 @@ static int setup_ring(struct uring *uring, struct pinpool_diag *diag)
 	if (err == -ENOSYS)
 		diag_change(diag, "the kernel was built without it, or a seccomp profile forbids it");
 	return -EOPNOTSUPP;
+}
+
+/*
+ * Whether every source can be polled for: file system and device have their say, and only to a read, and the kernel
+ * must not lose any.
+ */
+static bool can_poll(struct uring *uring)
+{
+	_Alignas(SOURCE_DIRECT_ALIGN) char scratch[SOURCE_DIRECT_ALIGN];
+	const struct run *run = uring->run;
+	struct io_uring_cqe *cqe;
+	int ret = uring->ring.features & FEATURE_OF_SAFE_POLLING ? 0 : -EOPNOTSUPP;
+
+	for (size_t i = 0; i < run->source_count && ret >= 0; i++) {
+		if (!run->sources[i]->size)
+			continue;
+		io_uring_prep_read(io_uring_get_sqe(&uring->ring), run->sources[i]->direct_fd, scratch, sizeof(scratch),
+				   0);
+		ret = io_uring_submit(&uring->ring);
+		do
+			ret = ret < 0 ? ret : io_uring_wait_cqe(&uring->ring, &cqe);
+		while (ret == -EINTR);
+		if (ret >= 0) {
+			ret = cqe->res;
+			io_uring_cqe_seen(&uring->ring, cqe);
+		}
+	}
+	return ret >= 0;
+}
+
+/* A ring with what tuning asks for, as far as it works here. */
+static int setup_tuned_ring(struct uring *uring, bool direct, struct pinpool_diag *diag)
+{
+	const struct stream_tuning *tuning = &uring->run->job->tuning;
+	int err;
+
+	if (uring->method == &uring_memory) {
+		uring->ways |= tuning->iopoll && direct ? IORING_SETUP_IOPOLL : 0;
+		uring->ways |= tuning->sqpoll ? IORING_SETUP_SQPOLL : 0;
+	}
+	err = setup_ring(uring, diag);
+	if (err || !(uring->ways & IORING_SETUP_IOPOLL) || can_poll(uring))
+		return err;
+	io_uring_queue_exit(&uring->ring);
+	uring->ways &= ~IORING_SETUP_IOPOLL;
+	return setup_ring(uring, diag);
 }
 
 static char *buffer_of(const struct uring *uring, uint32_t index)
@@ -109,6 +179,26 @@ static void queue_next(struct uring *uring)
 	}
 }
 
+/* A ring that polls takes no read through the page cache: what a direct one left is read here. */
+static void read_rest(struct uring *uring, uint32_t index)
+{
+	struct flight *flight = &uring->flights[index];
+	const struct request *request = &flight->request;
+	const struct source *source = uring->run->job->files[request->file].source;
+	char *to = run_memory(uring->run, request->memory);
+	struct pinpool_diag why = {0};
+	int err;
+
+	if (is_gathered(uring->run, request))
+		to = gather_at(buffer_of(uring, index), request);
+	err = source_read(source, to + flight->done, request->span - flight->done, request->offset + flight->done,
+			  &why);
+	if (err)
+		run_fail(uring->run, err, request, &why);
+	else
+		flight->done = request->span;
+}
+
 /* One read has ended with @res. */
 static void land(struct uring *uring, uint32_t index, int res)
 {
@@ -131,6 +221,8 @@ static void land(struct uring *uring, uint32_t index, int res)
 	} else if (res != -EINTR) {
 		run_fail(run, res, &flight->request, NULL);
 	}
+	if (!flight->direct && flight->done < flight->request.span && (uring->ways & IORING_SETUP_IOPOLL))
+		read_rest(uring, index);
 	if (flight->done == flight->request.span) {
 		if (is_gathered(run, &flight->request))
 			gather_copy(run, &flight->request, buffer_of(uring, index));
@@ -193,6 +285,20 @@ static void read_loop(struct uring *uring)
 	}
 }
 
+/*
+ * Workers do what would block, for all rings of this thread: so they get back where they were. The thread itself stays.
+ * Kernels that do not place them are no reason to fail.
+ */
+static void place_workers(struct uring *uring, bool begin)
+{
+	const struct place *place = &uring->run->place;
+
+	if (place->bound && begin)
+		io_uring_register_iowq_aff(&uring->ring, sizeof(place->processors), &place->processors);
+	else if (place->bound)
+		io_uring_unregister_iowq_aff(&uring->ring);
+}
+
 int read_uring(struct run *run, enum pinpool_io io, bool may_fall_back, struct stream_result *result,
 	       struct pinpool_diag *diag)
 {
@@ -217,15 +323,19 @@ int read_uring(struct run *run, enum pinpool_io io, bool may_fall_back, struct s
 		uring.idle[uring.idle_count] = run->depth - 1 - uring.idle_count;
 		uring.idle_count++;
 	}
-	err = setup_ring(&uring, diag);
+	err = setup_tuned_ring(&uring, result->direct, diag);
 	if (err)
 		goto out_memory;
 	err = uring.method->begin(&uring, diag);
 	if (err)
 		goto out_ring;
+	place_workers(&uring, true);
 	read_loop(&uring);
+	place_workers(&uring, false);
 	result->io = uring.io;
 	result->fixed_files = uring.fixed_files;
+	result->iopoll = uring.ways & IORING_SETUP_IOPOLL;
+	result->sqpoll = uring.ways & IORING_SETUP_SQPOLL;
 	result->requests = run->submitted;
 out_ring:
 	/* Closing a ring gives its pins back some time later; this does it now. */

@@ -51,6 +51,7 @@ extern const struct uring_method uring_command;
  * @method: how
  * @io: path taken; a method may change it
  * @may_fall_back: without fixed buffers
+ * @ways: of IORING_SETUP_IOPOLL, IORING_SETUP_SQPOLL, those that the ring has
  * @ring: never has more than run->depth requests in flight
  * @cursor: what comes next
  * @crowded: there is no room for what comes next
@@ -69,6 +70,7 @@ struct uring {
 	const struct uring_method *method;
 	enum pinpool_io io;
 	bool may_fall_back;
+	unsigned int ways;
 	struct io_uring ring;
 	struct cursor cursor;
 	bool crowded;

@@ -99,7 +99,7 @@ for command in "${commands[@]}"; do
 	read -ra words <<<"$command"
 	same "completion of options of $command" "$(listed options "${words[@]}")" "$(offers pinpool "${words[@]}" -)"
 done
-same "completion of a part of an option" $'--no-attach\n--no-digest' "$(offers pinpool load a --no-)"
+same "completion of a part of an option" $'--no-attach\n--no-digest\n--no-probe' "$(offers pinpool load a --no-)"
 same "completion of choices" $'auto\nfixed\npread\nuring\nuring-cmd' "$(offers pinpool load --io "")"
 same "completion of models" $'openpangu-embedded-1b\nopenpangu-embedded-7b' "$(offers pinpool bench decode --shape openp)"
 same "pinpool bench --help lists its commands" "$(grep "^bench " <<<"$commands_text")" \

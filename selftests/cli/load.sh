@@ -75,6 +75,14 @@ options() {
 	refuses "a pool without a digest cannot be verified" 1 'pinpool: verify: clitest: *digest*' pinpool verify clitest
 	prints "rm" "" pinpool rm clitest
 
+	pinpool load clitest "$work/tiny.safetensors" --io pread --no-probe -v >/dev/null 2>"$work/err"
+	same "-v says that size and number of requests are nobody's" 1 \
+		"$(grep -c '^pinpool: load: [0-9]* requests of 1024 KiB by default$' "$work/err")"
+	prints "rm" "" pinpool rm clitest
+	pinpool load clitest "$work/tiny.safetensors" --io pread --chunk 128K -v >/dev/null 2>"$work/err"
+	same "or that they were given" 1 "$(grep -c '^pinpool: load: [0-9]* requests of 128 KiB as given$' "$work/err")"
+	prints "rm" "" pinpool rm clitest
+
 	check "--capacity and --mode" pinpool load clitest "$work/tiny.safetensors" --capacity 8M --mode 0644
 	prints "are taken" "8388608 0644" cells ls -n -b -o CAPACITY,MODE
 	prints "rm" "" pinpool rm clitest

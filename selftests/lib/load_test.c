@@ -262,6 +262,8 @@ TEST_F(load, every_path_and_size_gives_the_same_digest)
 				TH_LOG("path %d: %s: %s", io, self->diag.object, self->diag.cause);
 			}
 			EXPECT_TRUE(!io || io == (int)report.io);
+			EXPECT_EQ(buffered || (io & 1) ? PINPOOL_TUNING_GIVEN : PINPOOL_TUNING_DEFAULT, report.tuning);
+			EXPECT_FALSE(report.iopoll || report.sqpoll);
 			EXPECT_EQ(0, memcmp(digest, report.digest, sizeof(digest)));
 			EXPECT_FALSE(buffered && report.direct);
 			ASSERT_EQ(0, pinpool_pool_destroy(self->env.ctx, POOL, NULL));

@@ -89,9 +89,9 @@ static int run_pinpool(struct bench_loading *loading, struct bench_run *run, str
 	struct pinpool_load_report report = {.size = sizeof(report)};
 	struct watch watch = {.curve = &run->curve};
 	PINPOOL_OPTS(pinpool_create_opts, create, .capacity = loading->capacity);
-	PINPOOL_OPTS(pinpool_load_opts, opts, .no_digest = loading->no_digest, .buffered = loading->warm,
-		     .progress = on_progress, .progress_arg = &watch, .progress_interval_ns = 10000000,
-		     .cancel = loading->interrupted);
+	PINPOOL_OPTS(pinpool_load_opts, opts, .no_digest = loading->no_digest, .no_probe = true,
+		     .buffered = loading->warm, .progress = on_progress, .progress_arg = &watch,
+		     .progress_interval_ns = 10000000, .cancel = loading->interrupted);
 	int err;
 
 	/* As other ways have their memory. */
@@ -317,7 +317,7 @@ static int look(struct bench_loading *loading, struct pinpool_diag *diag)
 
 int bench_loading_begin(struct bench_loading *loading, struct pinpool_diag *diag)
 {
-	PINPOOL_OPTS(pinpool_load_opts, opts, .no_digest = true, .cancel = loading->interrupted);
+	PINPOOL_OPTS(pinpool_load_opts, opts, .no_digest = true, .no_probe = true, .cancel = loading->interrupted);
 	int err;
 
 	snprintf(loading->pool, sizeof(loading->pool), "bench-load-%d", getpid());
