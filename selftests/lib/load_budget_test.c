@@ -145,13 +145,15 @@ TEST_F(budget, no_path_needs_memory_for_the_model_or_copies_it)
 		of_pool = variant->backend == PINPOOL_BACKEND_HUGETLBFS ? 0 : self->bytes;
 		EXPECT_LT(memory("VmHWM:"), all + of_pool + BUDGET);
 
-		/* What a ring reads is not in the first. */
-		read = moved("rchar:") - read;
-		ASSERT_NE(0, read);
-		data = report.io == PINPOOL_IO_PREAD ? self->bytes : 0;
-		EXPECT_GE(read, data);
-		EXPECT_LT(read, data + BESIDES);
-		EXPECT_LT(moved("wchar:") - written, BESIDES);
+		/* Where the kernel counts. What a ring reads is not in the first. */
+		if (!access("/proc/self/io", R_OK)) {
+			read = moved("rchar:") - read;
+			ASSERT_NE(0, read);
+			data = report.io == PINPOOL_IO_PREAD ? self->bytes : 0;
+			EXPECT_GE(read, data);
+			EXPECT_LT(read, data + BESIDES);
+			EXPECT_LT(moved("wchar:") - written, BESIDES);
+		}
 		ASSERT_EQ(0, pinpool_pool_destroy(self->env.ctx, POOL, NULL));
 	}
 }
