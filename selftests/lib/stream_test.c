@@ -731,7 +731,7 @@ TEST_F(stream, commands_bring_whole_pages_and_count)
 	check(_metadata, self);
 	EXPECT_EQ(5, self->result.requests);
 	EXPECT_EQ(2 << 20, self->result.chunk_bytes);
-	EXPECT_EQ(16, self->result.queue_depth);
+	EXPECT_EQ(24, self->result.queue_depth);
 	EXPECT_FALSE(self->result.fixed_files);
 	ASSERT_EQ(0, pinpool_pool_get_info(self->pool, &after));
 	EXPECT_EQ((8 << 20) + 4097, after.bytes_read - before.bytes_read);
