@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /* Comparing what a pool holds with what would be loaded; see attach.h. */
 #include "load/attach.h"
+#include "base/clock.h"
 #include "base/diag.h"
 #include "stream/digest.h"
 
@@ -16,21 +17,13 @@
 /* Bytes of a file that are read again at a time. */
 #define STEP_BYTES (1u << 20)
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static int tick(const struct attach *attach, uint64_t done, const char *file, struct pinpool_diag *diag)
 {
 	const struct pinpool_load_opts *opts = attach->opts;
 	const struct pinpool_progress progress = {
 		.done = done,
 		.total = attach->plan->length,
-		.elapsed_ns = now_ns() - attach->start_ns,
+		.elapsed_ns = clock_now_ns() - attach->start_ns,
 		.file = file,
 	};
 

@@ -3,6 +3,7 @@
  * A load from path to published pool: plan, take the pool, stream, catalog, commit. Until the commit nothing is
  * visible; whatever goes wrong before it, the pool is EMPTY or gone afterwards.
  */
+#include "base/clock.h"
 #include "base/diag.h"
 #include "base/opts.h"
 #include "load/attach.h"
@@ -52,14 +53,6 @@ struct load {
 	uint64_t digests_equal;
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static int too_small(const struct load *load, uint64_t capacity, struct pinpool_diag *diag)
 {
 	diag_set(diag, -ENOSPC, load->name, NULL,
@@ -72,7 +65,7 @@ static int too_small(const struct load *load, uint64_t capacity, struct pinpool_
 static int create_pool(struct load *load, struct pinpool_diag *diag)
 {
 	struct pinpool_create_opts create;
-	uint64_t start = now_ns();
+	uint64_t start = clock_now_ns();
 	int err;
 
 	err = opts_read(&create, sizeof(create), load->opts.create);
@@ -85,7 +78,7 @@ static int create_pool(struct load *load, struct pinpool_diag *diag)
 	err = pinpool_pool_create(load->ctx, load->name, &create, diag);
 	if (!err) {
 		load->created = true;
-		load->create_ns = now_ns() - start;
+		load->create_ns = clock_now_ns() - start;
 	}
 	/* Made by somebody else since we looked; whether it can be used shows below. */
 	return err == -EEXIST ? 0 : err;
@@ -174,21 +167,21 @@ static int attach_or_begin(struct load *load, struct pinpool_diag *diag)
 		.name = load->name,
 		.plan = &load->plan,
 		.opts = &load->opts,
-		.start_ns = now_ns(),
+		.start_ns = clock_now_ns(),
 	};
 	uint64_t start = attach.start_ns;
 	int err;
 
 	for (;;) {
-		uint64_t before = now_ns();
+		uint64_t before = clock_now_ns();
 
 		err = attach_try(&attach, diag);
 		load->attached = !err;
 		if (err != -EAGAIN && err != -ENOENT)
 			break;
 		/* It was waited for: who holds an EMPTY one now has only begun to. */
-		if (now_ns() - before > COMMIT_STEP_NS * 50u)
-			start = now_ns();
+		if (clock_now_ns() - before > COMMIT_STEP_NS * 50u)
+			start = clock_now_ns();
 		err = begin_pool(load, diag);
 		if (!err && has_name(load))
 			return 0;
@@ -196,7 +189,7 @@ static int attach_or_begin(struct load *load, struct pinpool_diag *diag)
 			return err;
 		drop_pool(load);
 		load->created = false;
-		if (err && now_ns() - start > BEGIN_WAIT_NS)
+		if (err && clock_now_ns() - start > BEGIN_WAIT_NS)
 			return err;
 		err = attach_sleep(&attach, diag);
 		if (err)
@@ -271,7 +264,7 @@ static int tell(void *arg, const struct pinpool_progress *progress)
 {
 	const struct backend_ops *ops;
 	struct load *load = arg;
-	uint64_t now = now_ns();
+	uint64_t now = clock_now_ns();
 
 	ops = load->ctx->ops;
 	if (ops->pool_progress && (!load->told_ns || now - load->told_ns >= TELL_NS)) {
@@ -326,7 +319,7 @@ static int stream_files(struct load *load, struct pinpool_diag *diag)
 
 	opts.progress = tell;
 	opts.progress_arg = load;
-	load->start_ns = now_ns();
+	load->start_ns = clock_now_ns();
 	err = populate_gathered(load, diag);
 	if (!err && tune_job(&job, !opts.no_probe, &load->tuning))
 		err = diag_errno(diag, -ECANCELED, load->name);
@@ -395,12 +388,12 @@ static int publish(struct load *load, struct pinpool_diag *diag)
 		if (err)
 			return err;
 	}
-	start = now_ns();
+	start = clock_now_ns();
 	do {
 		err = pinpool_pool_commit(load->pool, &load->commit, diag);
 		if (err == -EBUSY)
 			nanosleep(&step, NULL);
-	} while (err == -EBUSY && now_ns() - start < COMMIT_WAIT_NS);
+	} while (err == -EBUSY && clock_now_ns() - start < COMMIT_WAIT_NS);
 	return err;
 }
 
@@ -420,7 +413,7 @@ static int fill_report(const struct load *load, struct pinpool_load_report *repo
 {
 	struct pinpool_load_report result = {
 		.size = sizeof(result),
-		.elapsed_ns = now_ns() - load->start_ns,
+		.elapsed_ns = clock_now_ns() - load->start_ns,
 		.create_ns = load->create_ns,
 		.bytes = load->result.bytes,
 		.files = (uint32_t)load->plan.source_count,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /* Files in the making; see output.h. */
 #include "load/output.h"
+#include "base/clock.h"
 #include "base/diag.h"
 
 #include <errno.h>
@@ -11,21 +12,12 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Bytes of one write: between two looks at progress and cancel. */
 #define WRITE_BYTES (16u << 20)
 /* Names that are tried. */
 #define NAMES	    100
-
-uint64_t output_now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 static int exists(const char *path, struct pinpool_diag *diag)
 {
@@ -102,7 +94,7 @@ int output_tell(const struct output_pace *pace, const char *file)
 	struct pinpool_progress progress = {
 		.done = pace->done,
 		.total = pace->total,
-		.elapsed_ns = output_now_ns() - pace->start_ns,
+		.elapsed_ns = clock_now_ns() - pace->start_ns,
 		.file = file,
 	};
 

@@ -25,7 +25,6 @@ struct output_pace {
 	uint64_t total;
 };
 
-uint64_t output_now_ns(void);
 /* Returns 0 or -ECANCELED. */
 int output_tell(const struct output_pace *pace, const char *file);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /* Parts of a pool, digested side by side; see parts.h. */
 #include "load/parts.h"
+#include "base/clock.h"
 #include "stream/digest.h"
 
 #include <errno.h>
@@ -38,14 +39,6 @@ struct hasher {
 	XXH3_state_t *xxh3;
 	EVP_MD_CTX *sha256;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 int parts_add(struct parts *parts, const struct part *part)
 {
@@ -169,7 +162,7 @@ static void tick(struct run *run)
 	struct pinpool_progress progress = {
 		.done = run->done,
 		.total = run->total,
-		.elapsed_ns = now_ns() - run->parts->start_ns,
+		.elapsed_ns = clock_now_ns() - run->parts->start_ns,
 		.file = part ? part->file : NULL,
 		.tensor = part ? part->tensor : NULL,
 		.tensor_index = run->tensors_begun ? run->tensors_begun - 1 : 0,

@@ -4,12 +4,12 @@
  * A trial reads places that no other reads, spread over all files, so that neither a cache below nor the beginning of a
  * disk makes one faster. Its digests, events and messages are nobody's; progress and cancel go on.
  */
+#include "base/clock.h"
 #include "load/tune.h"
 #include "pool/ctx.h"
 #include "stream/place.h"
 
 #include <errno.h>
-#include <time.h>
 
 /* Places of one trial. A part of a trial is whole chunks whatever the setting. */
 #define PIECES 8u
@@ -21,14 +21,6 @@ struct probe {
 	bool commands;
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 /* The load has not begun, but whoever watches it may end it. */
 static int tell(void *arg, const struct pinpool_progress *progress)
 {
@@ -36,7 +28,7 @@ static int tell(void *arg, const struct pinpool_progress *progress)
 	const struct pinpool_load_opts *opts = probe->job->opts;
 	struct pinpool_progress none = {
 		.total = probe->total,
-		.elapsed_ns = now_ns() - probe->start_ns,
+		.elapsed_ns = clock_now_ns() - probe->start_ns,
 		.file = progress->file,
 	};
 
@@ -93,9 +85,9 @@ static int measure(void *arg, const struct tune_trial *trial, uint64_t *ns)
 	job.landed = NULL;
 	job.content = NULL;
 	job.tuning = trial->tuning;
-	start = now_ns();
+	start = clock_now_ns();
 	err = stream_run(&job, &result, NULL);
-	*ns = now_ns() - start;
+	*ns = clock_now_ns() - start;
 	if (err)
 		return err;
 	/* It is about other reads than were thought of. */
@@ -116,7 +108,7 @@ static bool find_device(const struct stream_job *job, struct device *device)
 int tune_job(struct stream_job *job, bool probe, enum pinpool_tuning *how)
 {
 	const struct pinpool_load_opts *opts = job->opts;
-	struct probe trials = {.job = job, .start_ns = now_ns()};
+	struct probe trials = {.job = job, .start_ns = clock_now_ns()};
 	struct tune tune = {.ctx = job->ctx, .probe = probe, .measure = measure, .arg = &trials};
 	struct device device;
 	struct place place;

@@ -4,6 +4,7 @@
  * one gets its name, an index last. A pool of whole safetensors files is written as those, found by their headers in
  * the pool; tensors go straight from the pool's mapping to the file.
  */
+#include "base/clock.h"
 #include "base/diag.h"
 #include "base/opts.h"
 #include "format/internal.h"
@@ -374,7 +375,7 @@ static int fill_report(const struct save *save, struct pinpool_save_report *repo
 	struct pinpool_save_report result = {
 		.size = sizeof(result),
 		.bytes = save->pace.done,
-		.elapsed_ns = output_now_ns() - save->pace.start_ns,
+		.elapsed_ns = clock_now_ns() - save->pace.start_ns,
 		.files = (uint32_t)save->output_count,
 		.tensors = (uint32_t)save->count,
 		.identical = save->identical,
@@ -408,7 +409,7 @@ int pinpool_save(struct pinpool_pool *pool, const char *path, const struct pinpo
 	if (!err) {
 		save.base = base;
 		save.pace = (struct output_pace){
-			save.opts.progress, save.opts.progress_arg, save.opts.cancel, output_now_ns(), 0, 0};
+			save.opts.progress, save.opts.progress_arg, save.opts.cancel, clock_now_ns(), 0, 0};
 		err = choose_tensors(&save, diag);
 	}
 	if (!err)

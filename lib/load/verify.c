@@ -5,6 +5,7 @@
  * in no tensor, so every byte is. A file's own digest would be one chain, for one core; it is made where there is
  * nothing else, and to say what the content is that differs.
  */
+#include "base/clock.h"
 #include "base/diag.h"
 #include "base/opts.h"
 #include "load/parts.h"
@@ -14,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct verify {
 	const struct pinpool_verify_opts *opts;
@@ -23,14 +23,6 @@ struct verify {
 	const char *base;
 	uint64_t start_ns;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 static struct parts make_parts(const struct verify *verify, const struct pinpool_verify_opts *opts)
 {
@@ -400,9 +392,9 @@ int pinpool_verify(struct pinpool_pool *pool, const struct pinpool_verify_opts *
 	err = open_content(&verify, pool, diag);
 	if (err)
 		return err;
-	verify.start_ns = now_ns();
+	verify.start_ns = clock_now_ns();
 	err = verify_content(&verify, &result, diag);
-	result.elapsed_ns = now_ns() - verify.start_ns;
+	result.elapsed_ns = clock_now_ns() - verify.start_ns;
 	if (report && (!err || err == -EBADMSG)) {
 		bad_report = opts_write(report, &result, sizeof(result));
 		err = err ? err : bad_report;

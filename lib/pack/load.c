@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/diag.h"
 #include "base/opts.h"
 #include "load/follow.h"
@@ -250,7 +251,7 @@ static int pack_attached(struct packer *packer, const struct pinpool_load_opts *
 	opts.cancel = packer->cancel;
 	opts.progress = load_opts.progress;
 	opts.progress_arg = load_opts.progress_arg;
-	pack->start_ns = pack_now_ns();
+	pack->start_ns = clock_now_ns();
 	err = pinpool_pack(pack->ctx, pack->base, &opts, report, diag);
 	if (err == -EEXIST && !pinpool_packings_check(pack->ctx, pack->name, NULL))
 		return pack_fill_report(pack, report);

@@ -5,22 +5,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/diag.h"
 #include "base/opts.h"
 #include "pack/companion.h"
 #include "pool/catalog_writer.h"
 #include "pool/ctx.h"
-
-uint64_t pack_now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 int pack_begin(struct pack *pack, struct pinpool_ctx *ctx, const char *base, const struct pinpool_pack_opts *opts,
 	       struct pinpool_diag *diag)
@@ -186,7 +178,7 @@ static int replace_old(struct pack *pack, const struct pinpool_info *base, uint6
 static int create(struct pack *pack, const struct pinpool_info *base, uint64_t capacity, struct pinpool_diag *diag)
 {
 	struct pinpool_create_opts opts = create_opts(base, capacity);
-	uint64_t start = pack_now_ns();
+	uint64_t start = clock_now_ns();
 	struct pinpool_diag why = {0};
 	int err;
 
@@ -204,7 +196,7 @@ static int create(struct pack *pack, const struct pinpool_info *base, uint64_t c
 		return err;
 	}
 	pack->created = true;
-	pack->create_ns = pack_now_ns() - start;
+	pack->create_ns = clock_now_ns() - start;
 	return 0;
 }
 
@@ -269,7 +261,7 @@ int pack_take(struct pack *pack, const struct pinpool_info *base, struct pinpool
 	err = replace_old(pack, base, capacity, diag);
 	if (!err)
 		err = take_pool(pack, base, capacity, diag);
-	pack->start_ns = pack_now_ns();
+	pack->start_ns = clock_now_ns();
 	return err;
 }
 
@@ -310,7 +302,7 @@ int pack_fill_report(const struct pack *pack, struct pinpool_pack_report *report
 		.tensors = (uint32_t)pack->count,
 		.bytes = pack->total,
 		.create_ns = pack->create_ns,
-		.elapsed_ns = pack_now_ns() - pack->start_ns,
+		.elapsed_ns = clock_now_ns() - pack->start_ns,
 	};
 
 	if (!report)

@@ -95,7 +95,4 @@ int pack_fill_report(const struct pack *pack, struct pinpool_pack_report *report
 /* Gives everything back; with @err also what was made, published or not. */
 void pack_end(struct pack *pack, int err);
 
-/* CLOCK_MONOTONIC. */
-uint64_t pack_now_ns(void);
-
 #endif

@@ -2,6 +2,7 @@
 /* Packing the tensors of a READY pool, one after the other, all threads of the context on one. */
 #include <errno.h>
 
+#include "base/clock.h"
 #include "base/diag.h"
 #include "pack/pack.h"
 
@@ -49,7 +50,7 @@ static int tick(const struct pack *pack, uint64_t done, const char *tensor)
 	struct pinpool_progress progress = {
 		.done = done,
 		.total = pack->total,
-		.elapsed_ns = pack_now_ns() - pack->start_ns,
+		.elapsed_ns = clock_now_ns() - pack->start_ns,
 		.file = tensor,
 	};
 

@@ -183,8 +183,6 @@ int sha256_start(struct run *run, struct sha256 **out, struct pinpool_diag *diag
 /* Waits for them, ticking. */
 void sha256_join(struct sha256 *sha256);
 
-/* CLOCK_MONOTONIC. */
-uint64_t run_now(void);
 /* Now, for the event that begins, or 0 if nobody listens. Any thread. */
 uint64_t trace_begin(const struct run *run);
 /* An event that began at @begin_ns has ended. Any thread. */

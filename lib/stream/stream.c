@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /* A run from its plan to its end: choices and fallbacks, errors, progress; see internal.h. */
+#include "base/clock.h"
 #include "base/diag.h"
 #include "pool/ctx.h"
 #include "stream/internal.h"
@@ -209,7 +210,7 @@ void run_tick(struct run *run)
 {
 	const struct pinpool_load_opts *opts = run->job->opts;
 	bool cancel = opts->cancel && *opts->cancel;
-	uint64_t now = run_now();
+	uint64_t now = clock_now_ns();
 
 	if (!cancel && now - run->progress_ns < run->tick_ns)
 		return;
@@ -467,7 +468,7 @@ int stream_run(const struct stream_job *job, struct stream_result *result, struc
 			goto out_sync;
 		}
 	}
-	run.start_ns = run.progress_ns = run_now();
+	run.start_ns = run.progress_ns = clock_now_ns();
 	err = sha256_start(&run, &sha256, diag);
 	if (err)
 		run_fail(&run, err, NULL, diag);
@@ -480,7 +481,7 @@ int stream_run(const struct stream_job *job, struct stream_result *result, struc
 		digester_join(digester);
 	if (sha256)
 		sha256_join(sha256);
-	if (!run.error && report_progress(&run, run_now()))
+	if (!run.error && report_progress(&run, clock_now_ns()))
 		run_fail(&run, -ECANCELED, NULL, NULL);
 	if (run.error && diag)
 		*diag = run.why;

@@ -3,21 +3,12 @@
  * Events of a run for whoever wants to see it. Each is told once it has ended, by the thread that it happened in, one
  * at a time; nothing is kept, and nothing is measured unless somebody listens.
  */
+#include "base/clock.h"
 #include "stream/internal.h"
-
-#include <time.h>
-
-uint64_t run_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 uint64_t trace_begin(const struct run *run)
 {
-	return run->job->opts->trace ? run_now() : 0;
+	return run->job->opts->trace ? clock_now_ns() : 0;
 }
 
 static void tell(struct run *run, struct pinpool_trace_event *event, size_t file)
@@ -25,7 +16,7 @@ static void tell(struct run *run, struct pinpool_trace_event *event, size_t file
 	const struct pinpool_load_opts *opts = run->job->opts;
 
 	event->file = run->job->files[file].source->path;
-	event->end_ns = run_now();
+	event->end_ns = clock_now_ns();
 	pthread_mutex_lock(&run->trace_lock);
 	opts->trace(opts->trace_arg, event);
 	pthread_mutex_unlock(&run->trace_lock);

@@ -4,6 +4,7 @@
  * which is to the first byte that has not landed yet, or is held, or comes next, and once around. Callers take rows in
  * order, as soon as they have landed.
  */
+#include "base/clock.h"
 #include "base/diag.h"
 #include "base/opts.h"
 #include "window/window.h"
@@ -12,14 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-uint64_t window_now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 /* Lock held. The first byte that somebody still wants of those that were handed out, or that come next. */
 static uint64_t wanted_from(const struct pinpool_window *window)
@@ -50,7 +43,7 @@ static bool has_room(const struct pinpool_window *window, uint64_t end)
 static bool room(void *arg, uint64_t end, unsigned int wait_ms)
 {
 	struct pinpool_window *window = arg;
-	uint64_t start = wait_ms ? window_now_ns() : 0, until_ns = start + wait_ms * 1000000ull;
+	uint64_t start = wait_ms ? clock_now_ns() : 0, until_ns = start + wait_ms * 1000000ull;
 	struct timespec until = {
 		.tv_sec = (time_t)(until_ns / 1000000000u),
 		.tv_nsec = (long)(until_ns % 1000000000u),
@@ -63,7 +56,7 @@ static bool room(void *arg, uint64_t end, unsigned int wait_ms)
 			break;
 	if (wait_ms) {
 		window->stats.waits_caller += yes;
-		window->stats.waits_caller_ns += window_now_ns() - start;
+		window->stats.waits_caller_ns += clock_now_ns() - start;
 	}
 	pthread_mutex_unlock(&window->lock);
 	return yes;
@@ -275,11 +268,11 @@ static void wait_landed(struct pinpool_window *window, uint64_t end)
 
 	if (window->landed >= end || window->ended)
 		return;
-	start = window_now_ns();
+	start = clock_now_ns();
 	while (window->landed < end && !window->ended)
 		pthread_cond_wait(&window->wake_caller, &window->lock);
 	window->stats.waits_disk++;
-	window->stats.waits_disk_ns += window_now_ns() - start;
+	window->stats.waits_disk_ns += clock_now_ns() - start;
 }
 
 /* Lock held. The end of the pass and what became of it. */

@@ -105,7 +105,4 @@ ssize_t pass_find(struct pinpool_window *window, const char *name, struct pinpoo
 /* The engine's pinpool_load_opts.progress: looks at the caller's cancel. */
 int window_progress(void *arg, const struct pinpool_progress *now);
 
-/* CLOCK_MONOTONIC. */
-uint64_t window_now_ns(void);
-
 #endif
