@@ -112,74 +112,68 @@ static int choose(const char *path, char **out, struct pinpool_diag *diag)
 }
 
 /* Whether the file begins as GGUF does. */
-static int begins_as_gguf(const char *path, bool *yes, struct pinpool_diag *diag)
+static int begins_as_gguf(const struct source *source, bool *yes, struct pinpool_diag *diag)
 {
 	char magic[sizeof(GGUF_MAGIC) - 1];
-	struct source source;
-	int err;
+	int err = 0;
 
-	err = source_open(&source, path, diag);
-	if (err)
-		return err;
 	*yes = false;
-	if (source.size >= sizeof(magic)) {
-		err = source_read(&source, magic, sizeof(magic), 0, diag);
+	if (source->size >= sizeof(magic)) {
+		err = source_read(source, magic, sizeof(magic), 0, diag);
 		*yes = !err && !memcmp(magic, GGUF_MAGIC, sizeof(magic));
 	}
-	source_close(&source);
 	return err;
 }
 
-/* A .gguf, or a part of one, which stands for all. */
-static int open_gguf(struct checkpoint *checkpoint, const char *path, struct pinpool_diag *diag)
+/* One by itself is whole: parts of a split one are opened together. */
+static int read_gguf(struct format_file *file, struct pinpool_diag *diag)
 {
-	int err;
+	int err = gguf_read_header(file, diag);
 
-	if (gguf_split_is_part(path))
-		return gguf_split_open(checkpoint, path, diag);
-	checkpoint->files = calloc(1, sizeof(*checkpoint->files));
-	if (!checkpoint->files)
-		return diag_errno(diag, -ENOMEM, path);
-	err = gguf_open(checkpoint->files, path, diag);
-	if (err)
-		return err;
-	checkpoint->count = 1;
-	return gguf_split_is_whole(checkpoint->files, diag);
+	return err ? err : gguf_split_is_whole(file, diag);
 }
 
-/* Formats known by the ends of their names, longer ones first; what no other takes is safetensors. */
+/* Formats of one file by the ends of their names; what no other takes is safetensors. */
 static const struct {
 	const char *suffix;
-	int (*open)(struct format_file *file, const char *path, struct pinpool_diag *diag);
-	int (*open_all)(struct checkpoint *checkpoint, const char *path, struct pinpool_diag *diag);
-} formats[] = {
-	{".raw.json", .open_all = raw_open}, {".json", .open_all = index_open}, {GGUF_SUFFIX, .open_all = open_gguf},
-	{".npz", .open = npz_open},	     {".npy", .open = npy_open},	{NULL, .open = safetensors_open},
-};
+	format_read_fn read;
+} formats[] = {{GGUF_SUFFIX, read_gguf},
+	       {".npz", npz_read_header},
+	       {".npy", npy_read_header},
+	       {NULL, safetensors_read_header}};
 
-static int open_files(struct checkpoint *checkpoint, const char *path, struct pinpool_diag *diag)
+/* As what it is called, unless it is GGUF by another name. */
+static int read_single(struct format_file *file, struct pinpool_diag *diag)
 {
 	bool gguf;
 	size_t i = 0;
 	int err;
 
-	while (formats[i].suffix && !ends_with(path, formats[i].suffix))
-		i++;
-	if (formats[i].open_all)
-		return formats[i].open_all(checkpoint, path, diag);
-	err = begins_as_gguf(path, &gguf, diag);
+	err = begins_as_gguf(&file->source, &gguf, diag);
 	if (err)
 		return err;
-	if (gguf)
-		return open_gguf(checkpoint, path, diag);
+	while (formats[i].suffix && !ends_with(file->source.path, formats[i].suffix))
+		i++;
+	return gguf ? read_gguf(file, diag) : formats[i].read(file, diag);
+}
+
+static int open_files(struct checkpoint *checkpoint, const char *path, struct pinpool_diag *diag)
+{
+	int err;
+
+	if (ends_with(path, ".raw.json"))
+		return raw_open(checkpoint, path, diag);
+	if (ends_with(path, ".json"))
+		return index_open(checkpoint, path, diag);
+	if (gguf_split_is_part(path))
+		return gguf_split_open(checkpoint, path, diag);
 	checkpoint->files = calloc(1, sizeof(*checkpoint->files));
 	if (!checkpoint->files)
 		return diag_errno(diag, -ENOMEM, path);
-	err = formats[i].open(checkpoint->files, path, diag);
-	if (err)
-		return err;
-	checkpoint->count = 1;
-	return 0;
+	err = format_file_open(checkpoint->files, path, read_single, diag);
+	if (!err)
+		checkpoint->count = 1;
+	return err;
 }
 
 int checkpoint_open(struct checkpoint *checkpoint, const char *path, struct pinpool_diag *diag)

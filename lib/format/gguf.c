@@ -111,26 +111,25 @@ int gguf_need(struct gguf_reader *reader, uint64_t bytes)
 	return read_more(reader, more);
 }
 
-int gguf_u32(struct gguf_reader *reader, uint32_t *value)
+static int take(struct gguf_reader *reader, void *out, size_t bytes)
 {
-	int err = gguf_need(reader, sizeof(*value));
+	int err = gguf_need(reader, bytes);
 
 	if (err)
 		return err;
-	memcpy(value, gguf_here(reader), sizeof(*value));
-	reader->at += sizeof(*value);
+	memcpy(out, gguf_here(reader), bytes);
+	reader->at += bytes;
 	return 0;
+}
+
+int gguf_u32(struct gguf_reader *reader, uint32_t *value)
+{
+	return take(reader, value, sizeof(*value));
 }
 
 int gguf_u64(struct gguf_reader *reader, uint64_t *value)
 {
-	int err = gguf_need(reader, sizeof(*value));
-
-	if (err)
-		return err;
-	memcpy(value, gguf_here(reader), sizeof(*value));
-	reader->at += sizeof(*value);
-	return 0;
+	return take(reader, value, sizeof(*value));
 }
 
 int gguf_name(struct gguf_reader *reader, const char *what, uint64_t *bytes)
@@ -397,18 +396,13 @@ static int parse(struct gguf_reader *reader)
 	return check_places(reader, alignment);
 }
 
-int gguf_open(struct format_file *file, const char *path, struct pinpool_diag *diag)
+int gguf_read_header(struct format_file *file, struct pinpool_diag *diag)
 {
 	struct gguf_reader reader = {.file = file, .source = &file->source, .diag = diag};
 	int err;
 
-	*file = (struct format_file){.format = "gguf"};
-	err = source_open(&file->source, path, diag);
-	if (err)
-		return err;
+	file->format = "gguf";
 	err = parse(&reader);
 	free(reader.bytes);
-	if (err)
-		format_file_close(file);
 	return err;
 }

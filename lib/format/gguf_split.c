@@ -127,7 +127,7 @@ static int open_part(struct checkpoint *checkpoint, const char *path, size_t ste
 
 	if (asprintf(&part, "%.*s-%05u-of-%05u.gguf", (int)stem, path, index + 1, count) < 0)
 		return diag_errno(diag, -ENOMEM, path);
-	err = gguf_open(&checkpoint->files[index], part, diag);
+	err = format_file_open(&checkpoint->files[index], part, gguf_read_header, diag);
 	if (err == -ENOENT)
 		diag_set(diag, err, part, "fetch the missing file", "part %u of %u does not exist", index + 1, count);
 	free(part);

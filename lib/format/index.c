@@ -75,7 +75,7 @@ static int open_shard(const struct source *index, const char *name, struct forma
 
 	if (!path)
 		return diag_errno(diag, -ENOMEM, index->path);
-	err = safetensors_open(file, path, diag);
+	err = format_file_open(file, path, safetensors_read_header, diag);
 	free(path);
 	if (err == -ENOENT) {
 		bad(index, "shard", name, diag, "is named by the index and does not exist", NULL);

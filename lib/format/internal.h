@@ -12,18 +12,23 @@
 /* Enough of a name to know the tensor by, in a message. */
 #define FORMAT_QUOTE_MAX 160
 
-/* Opens @path and reads its header; the file of that name has the rules. */
-int safetensors_open(struct format_file *file, const char *path, struct pinpool_diag *diag);
-int npy_open(struct format_file *file, const char *path, struct pinpool_diag *diag);
-int npz_open(struct format_file *file, const char *path, struct pinpool_diag *diag);
+/*
+ * Reads the header of a file of which the source is open and nothing else is known; the file of that name has the
+ * rules. What is in @file is closed by the caller in any case.
+ */
+typedef int (*format_read_fn)(struct format_file *file, struct pinpool_diag *diag);
+int safetensors_read_header(struct format_file *file, struct pinpool_diag *diag);
+int gguf_read_header(struct format_file *file, struct pinpool_diag *diag);
+int npy_read_header(struct format_file *file, struct pinpool_diag *diag);
+int npz_read_header(struct format_file *file, struct pinpool_diag *diag);
+/* Opens @path and reads its header so. On failure @file is closed. */
+int format_file_open(struct format_file *file, const char *path, format_read_fn read, struct pinpool_diag *diag);
 void format_file_close(struct format_file *file);
 /* Order of struct format_tensor for qsort(): by place, then by name. */
 int format_by_place(const void *left, const void *right);
 
 /* What a GGUF file begins with, which no other format does. */
 #define GGUF_MAGIC "GGUF"
-/* Opens @path and reads its header; see gguf.c for the rules. */
-int gguf_open(struct format_file *file, const char *path, struct pinpool_diag *diag);
 
 /* Whether the end of @name is that of a part of a split GGUF file; see gguf_split.c. */
 bool gguf_split_is_part(const char *name);

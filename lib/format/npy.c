@@ -279,16 +279,13 @@ static char *tensor_name(const char *path)
 	return strndup(name, strlen(name) - strlen(SUFFIX));
 }
 
-int npy_open(struct format_file *file, const char *path, struct pinpool_diag *diag)
+int npy_read_header(struct format_file *file, struct pinpool_diag *diag)
 {
-	char *name;
+	const char *path = file->source.path;
+	char *name = tensor_name(path);
 	int err;
 
-	*file = (struct format_file){.format = "npy"};
-	err = source_open(&file->source, path, diag);
-	if (err)
-		return err;
-	name = tensor_name(path);
+	file->format = "npy";
 	file->tensors = calloc(1, sizeof(*file->tensors));
 	if (file->tensors)
 		file->count = 1;
@@ -297,7 +294,5 @@ int npy_open(struct format_file *file, const char *path, struct pinpool_diag *di
 	else
 		err = npy_parse(&file->source, 0, file->source.size, name, file->tensors, diag);
 	free(name);
-	if (err)
-		format_file_close(file);
 	return err;
 }

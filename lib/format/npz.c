@@ -357,15 +357,12 @@ static int read_directory(struct format_file *file, const struct directory *dire
 	return err;
 }
 
-int npz_open(struct format_file *file, const char *path, struct pinpool_diag *diag)
+int npz_read_header(struct format_file *file, struct pinpool_diag *diag)
 {
 	struct directory directory = {0};
 	int err;
 
-	*file = (struct format_file){.format = "npz"};
-	err = source_open(&file->source, path, diag);
-	if (err)
-		return err;
+	file->format = "npz";
 	err = find_directory(&file->source, &directory, diag);
 	if (!err)
 		err = read_directory(file, &directory, diag);
@@ -373,7 +370,5 @@ int npz_open(struct format_file *file, const char *path, struct pinpool_diag *di
 		qsort(file->tensors, file->count, sizeof(*file->tensors), format_by_place);
 		err = format_check_names(&(const struct checkpoint){file, 1}, diag);
 	}
-	if (err)
-		format_file_close(file);
 	return err;
 }

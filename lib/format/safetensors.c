@@ -185,30 +185,21 @@ static int read_length(const struct source *source, uint64_t *length, struct pin
 	return 0;
 }
 
-int safetensors_open(struct format_file *file, const char *path, struct pinpool_diag *diag)
+int safetensors_read_header(struct format_file *file, struct pinpool_diag *diag)
 {
 	json_t *header = NULL;
 	uint64_t length = 0;
 	int err;
 
-	*file = (struct format_file){.format = "safetensors"};
-	err = source_open(&file->source, path, diag);
-	if (err)
-		return err;
+	file->format = "safetensors";
 	err = read_length(&file->source, &length, diag);
 	if (err)
-		goto err_file;
+		return err;
 	file->data = LENGTH_BYTES + length;
 	err = format_read_json(&file->source, LENGTH_BYTES, length, &header, diag);
 	if (err)
-		goto err_file;
+		return err;
 	err = parse_header(file, header, diag);
 	json_decref(header);
-	if (err)
-		goto err_file;
-	return 0;
-
-err_file:
-	format_file_close(file);
 	return err;
 }

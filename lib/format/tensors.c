@@ -131,6 +131,20 @@ int format_check_names(const struct checkpoint *checkpoint, struct pinpool_diag 
 	return err;
 }
 
+int format_file_open(struct format_file *file, const char *path, format_read_fn read, struct pinpool_diag *diag)
+{
+	int err;
+
+	*file = (struct format_file){0};
+	err = source_open(&file->source, path, diag);
+	if (err)
+		return err;
+	err = read(file, diag);
+	if (err)
+		format_file_close(file);
+	return err;
+}
+
 void format_file_close(struct format_file *file)
 {
 	for (size_t i = 0; i < file->count; i++)
