@@ -15,16 +15,12 @@
 #define PARTS	      8u
 /* Few enough bytes that little time passes before the first product begins and after the last byte landed. */
 #define BLOCK_MAX     (8ull << 20)
-#define CHUNK_MIN     (64u << 10)
-#define CHUNK_DEFAULT (1u << 20)
-/* A page of the module that one command brings whole is not zeroed before. */
-#define CHUNK_MODULE  (2u << 20)
 
 static uint32_t choose_chunk(const struct pinpool_window *window, bool commands)
 {
-	uint32_t chunk = commands ? CHUNK_MODULE : CHUNK_DEFAULT;
+	uint32_t chunk = stream_default(commands).chunk_bytes;
 
-	while (chunk > CHUNK_MIN && chunk > window->bytes / PARTS)
+	while (chunk > STREAM_CHUNK_MIN && chunk > window->bytes / PARTS)
 		chunk /= 2;
 	return chunk;
 }
