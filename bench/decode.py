@@ -44,8 +44,6 @@ def pool_environment(stack, shape, kind):
     # Packed they take a little more.
     pages = int(WEIGHTS[shape] * BITS[kind] / 8 * 1.08 / host.HUGE) + 64
     try:
-        host.need_root()
-        host.need_memory(pages * host.HUGE + host.GIB)
         stack.huge_pages(pages)
         return stack.pools()
     except host.Unavailable as why:

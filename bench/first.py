@@ -41,8 +41,6 @@ def pair(path, alone, env, turn):
 
 def measure():
     with host.Host() as stack:
-        host.need_root()
-        host.need_memory(HUGE_PAGES * HUGE + GIB)
         stack.huge_pages(HUGE_PAGES)
         env = stack.pools()
         folder = stack.folder(os.environ.get("TMPDIR") or "/var/tmp")

@@ -85,8 +85,11 @@ class Host(contextlib.ExitStack):
         self.callback(undo, "losetup", "-d", device)
         return device
 
-    def huge_pages(self, count):
-        """Adds to what is there, since somebody else may be using that."""
+    def huge_pages(self, count, beside=0):
+        """Adds to what is there, since somebody else may be using that; so many bytes @beside and some more stay free."""
+        need_root()
+        need_memory(count * HUGE + beside + GIB)
+
         def change(by):
             with open(NR_HUGEPAGES, "r+", encoding="ascii") as file:
                 before = int(file.read())

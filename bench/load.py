@@ -22,7 +22,6 @@ the end; what the kernel does for them in threads of its own, as for the loop de
 import json
 import os
 import statistics
-import subprocess
 import sys
 
 import host
@@ -172,8 +171,6 @@ def fast(stack):
 
 def measure_on(name, make_files):
     with host.Host() as stack:
-        host.need_root()
-        host.need_memory(HUGE_PAGES * HUGE + GIB)
         stack.huge_pages(HUGE_PAGES)
         return measure(name, make_files(stack), stack.pools())
 

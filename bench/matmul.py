@@ -77,8 +77,6 @@ def measure(wanted):
     rows = []
     with host.Host() as stack:
         try:
-            host.need_root()
-            host.need_memory(HUGE_PAGES * host.HUGE + host.GIB)
             stack.huge_pages(HUGE_PAGES)
         except host.Unavailable as why:
             print(f"bench: matmul: on transparent huge pages: {why}", file=sys.stderr)

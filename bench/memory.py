@@ -34,8 +34,6 @@ def peak(path, env, args):
 def measure():
     rows = []
     with host.Host() as stack:
-        host.need_root()
-        host.need_memory(HUGE_PAGES * HUGE + GIB)
         stack.huge_pages(HUGE_PAGES)
         env = stack.pools()
         folder = stack.folder(load.disk(sum(SIZES.values()) + GIB))

@@ -9,7 +9,6 @@ figure is the median of the ratios within a turn.
 import json
 import os
 import struct
-import sys
 
 import host
 import load
@@ -61,8 +60,6 @@ def write_shards(folder, path):
 
 def measure():
     with host.Host() as stack:
-        host.need_root()
-        host.need_memory(HUGE_PAGES * HUGE + GIB)
         stack.huge_pages(HUGE_PAGES)
         env = stack.pools()
         folder = stack.folder(load.disk(2 * FILE_BYTES + GIB))

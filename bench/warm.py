@@ -35,10 +35,8 @@ def run_command(path, env):
 
 def measure():
     with host.Host() as stack:
-        host.need_root()
         # The file in the page cache, and cp's.
-        host.need_memory(HUGE_PAGES * HUGE + 2 * FILE_BYTES + GIB)
-        stack.huge_pages(HUGE_PAGES)
+        stack.huge_pages(HUGE_PAGES, 2 * FILE_BYTES)
         env = stack.pools()
         path = os.path.join(stack.folder(load.disk(FILE_BYTES + GIB)), "model.safetensors")
         host.write_checkpoint(path, FILE_BYTES)

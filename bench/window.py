@@ -33,8 +33,6 @@ def rate(path, kind, env):
 
 def measure():
     with host.Host() as stack:
-        host.need_root()
-        host.need_memory(HUGE_PAGES * HUGE + GIB)
         stack.huge_pages(HUGE_PAGES)
         env = stack.pools()
         path = os.path.join(stack.folder(os.environ.get("TMPDIR") or "/var/tmp"), "model.safetensors")
