@@ -9,9 +9,9 @@
 #include "harness.h"
 #include "pool/ctx.h"
 #include "pool_env.h"
+#include "stand_in.h"
 #include "stream/stream.h"
 
-#include <dlfcn.h>
 #include <liburing.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
@@ -35,15 +35,11 @@ ssize_t pread64(int fd, void *buf, size_t bytes, off_t offset)
 int io_uring_submit_and_wait_timeout(struct io_uring *ring, struct io_uring_cqe **cqe_ptr, unsigned int wait_nr,
 				     struct __kernel_timespec *ts, sigset_t *sigmask)
 {
-	static int (*next)(struct io_uring *, struct io_uring_cqe **, unsigned int, struct __kernel_timespec *,
-			   sigset_t *);
 	struct io_uring_cqe *cqe;
 	unsigned int head;
 	int ret;
 
-	if (!next)
-		next = (typeof(next))dlsym(RTLD_NEXT, "io_uring_submit_and_wait_timeout");
-	ret = next(ring, cqe_ptr, wait_nr, ts, sigmask);
+	ret = NEXT(io_uring_submit_and_wait_timeout)(ring, cqe_ptr, wait_nr, ts, sigmask);
 	io_uring_for_each_cqe(ring, head, cqe) cqe->res = cut(cqe->res);
 	return ret;
 }

@@ -7,9 +7,9 @@
 #include "checkpoints.h"
 #include "harness.h"
 #include "pool_env.h"
+#include "stand_in.h"
 #include "stream/place.h"
 
-#include <dlfcn.h>
 #include <liburing.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -26,7 +26,6 @@ static cpu_set_t workers;
 
 int open64(const char *path, int flags, ...)
 {
-	static int (*next)(const char *, int, ...);
 	mode_t mode = 0;
 	va_list ap;
 
@@ -34,34 +33,26 @@ int open64(const char *path, int flags, ...)
 	if (flags & O_CREAT)
 		mode = va_arg(ap, mode_t);
 	va_end(ap);
-	if (!next)
-		next = (typeof(next))dlsym(RTLD_NEXT, "open64");
 	if (*cpulist && strstr(path, "/cpulist"))
 		path = cpulist;
-	return next(path, flags, mode);
+	return NEXT(open64)(path, flags, mode);
 }
 
 int io_uring_register_iowq_aff(struct io_uring *ring, size_t bytes, const cpu_set_t *set)
 {
-	static int (*next)(struct io_uring *, size_t, const cpu_set_t *);
 
-	if (!next)
-		next = (typeof(next))dlsym(RTLD_NEXT, "io_uring_register_iowq_aff");
 	workers_placed++;
 	reads_placed = reads;
 	workers = *set;
-	return next(ring, bytes, set);
+	return NEXT(io_uring_register_iowq_aff)(ring, bytes, set);
 }
 
 int io_uring_unregister_iowq_aff(struct io_uring *ring)
 {
-	static int (*next)(struct io_uring *);
 
-	if (!next)
-		next = (typeof(next))dlsym(RTLD_NEXT, "io_uring_unregister_iowq_aff");
 	workers_freed++;
 	reads_freed = reads;
-	return next(ring);
+	return NEXT(io_uring_unregister_iowq_aff)(ring);
 }
 
 FIXTURE(place)

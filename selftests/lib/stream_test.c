@@ -11,9 +11,9 @@
 #include "harness.h"
 #include "pool/ctx.h"
 #include "pool_env.h"
+#include "stand_in.h"
 #include "stream/stream.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <liburing.h>
 #include <linux/filter.h>
@@ -66,15 +66,11 @@ ssize_t pread64(int fd, void *buf, size_t bytes, off_t offset)
 int io_uring_submit_and_wait_timeout(struct io_uring *ring, struct io_uring_cqe **cqe_ptr, unsigned int wait_nr,
 				     struct __kernel_timespec *ts, sigset_t *sigmask)
 {
-	static int (*next)(struct io_uring *, struct io_uring_cqe **, unsigned int, struct __kernel_timespec *,
-			   sigset_t *);
 	struct io_uring_cqe *cqe;
 	unsigned int head;
 	int ret;
 
-	if (!next)
-		next = (typeof(next))dlsym(RTLD_NEXT, "io_uring_submit_and_wait_timeout");
-	ret = next(ring, cqe_ptr, wait_nr, ts, sigmask);
+	ret = NEXT(io_uring_submit_and_wait_timeout)(ring, cqe_ptr, wait_nr, ts, sigmask);
 	usleep(fault.delay);
 	/* Each completion is looked at once: the engine takes all there are before it waits again. */
 	io_uring_for_each_cqe(ring, head, cqe) cqe->res = misbehave(cqe->res);
@@ -84,13 +80,10 @@ int io_uring_submit_and_wait_timeout(struct io_uring *ring, struct io_uring_cqe 
 /* Only that command is submitted without waiting. */
 int io_uring_submit(struct io_uring *ring)
 {
-	static int (*next)(struct io_uring *);
 	struct io_uring_cqe *cqe;
 	int ret;
 
-	if (!next)
-		next = (typeof(next))dlsym(RTLD_NEXT, "io_uring_submit");
-	ret = next(ring);
+	ret = NEXT(io_uring_submit)(ring);
 	if (fault.answer && !io_uring_wait_cqe(ring, &cqe))
 		cqe->res = fault.answer;
 	return ret;
@@ -98,13 +91,10 @@ int io_uring_submit(struct io_uring *ring)
 
 int io_uring_queue_init_params(unsigned int entries, struct io_uring *ring, struct io_uring_params *params)
 {
-	static int (*next)(unsigned int, struct io_uring *, struct io_uring_params *);
 
-	if (!next)
-		next = (typeof(next))dlsym(RTLD_NEXT, "io_uring_queue_init_params");
 	if (fault.no_large_entries && (params->flags & IORING_SETUP_SQE128))
 		return fault.no_large_entries;
-	return next(entries, ring, params);
+	return NEXT(io_uring_queue_init_params)(entries, ring, params);
 }
 
 #define MEMORY (24ull << 20)

@@ -10,9 +10,9 @@
 #include "harness.h"
 #include "load/device.h"
 #include "pool/ctx.h"
+#include "stand_in.h"
 #include "stream/stream.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <liburing.h>
 #include <sched.h>
@@ -46,11 +46,8 @@ ssize_t pread64(int fd, void *buf, size_t bytes, off_t offset)
 
 int io_uring_queue_init_params(unsigned int entries, struct io_uring *ring, struct io_uring_params *params)
 {
-	static int (*next)(unsigned int, struct io_uring *, struct io_uring_params *);
 	int ret;
 
-	if (!next)
-		next = (typeof(next))dlsym(RTLD_NEXT, "io_uring_queue_init_params");
 	seen.flags = params->flags;
 	seen.cpu = params->sq_thread_cpu;
 	seen.rings++;
@@ -58,7 +55,7 @@ int io_uring_queue_init_params(unsigned int entries, struct io_uring *ring, stru
 		return -EPERM;
 	if (seen.pretend)
 		params->flags &= ~IORING_SETUP_IOPOLL;
-	ret = next(entries, ring, params);
+	ret = NEXT(io_uring_queue_init_params)(entries, ring, params);
 	if (!ret && seen.pretend)
 		ring->features |= FEATURE_MIN_TIMEOUT;
 	if (!ret && seen.old)
@@ -68,13 +65,10 @@ int io_uring_queue_init_params(unsigned int entries, struct io_uring *ring, stru
 
 int io_uring_submit(struct io_uring *ring)
 {
-	static int (*next)(struct io_uring *);
 	struct io_uring_cqe *cqe;
 	int ret;
 
-	if (!next)
-		next = (typeof(next))dlsym(RTLD_NEXT, "io_uring_submit");
-	ret = next(ring);
+	ret = NEXT(io_uring_submit)(ring);
 	seen.asked++;
 	if (seen.answer && !io_uring_wait_cqe(ring, &cqe))
 		cqe->res = seen.answer;
@@ -84,15 +78,11 @@ int io_uring_submit(struct io_uring *ring)
 int io_uring_submit_and_wait_timeout(struct io_uring *ring, struct io_uring_cqe **cqe_ptr, unsigned int wait_nr,
 				     struct __kernel_timespec *ts, sigset_t *sigmask)
 {
-	static int (*next)(struct io_uring *, struct io_uring_cqe **, unsigned int, struct __kernel_timespec *,
-			   sigset_t *);
 	struct io_uring_cqe *cqe;
 	unsigned int head;
 	int ret;
 
-	if (!next)
-		next = (typeof(next))dlsym(RTLD_NEXT, "io_uring_submit_and_wait_timeout");
-	ret = next(ring, cqe_ptr, wait_nr, ts, sigmask);
+	ret = NEXT(io_uring_submit_and_wait_timeout)(ring, cqe_ptr, wait_nr, ts, sigmask);
 	io_uring_for_each_cqe(ring, head, cqe)
 		if (seen.shorten && cqe->res > (int)seen.shorten && ++seen.results % 2)
 			cqe->res = (int)seen.shorten;
