@@ -28,11 +28,16 @@ FIXTURE_TEARDOWN_PARENT(checkpoint)
 	remove_folder(self->folder);
 }
 
-/* Opens @name in the folder of the test and expects @err and, for failures, @text in object or cause. */
+/*
+ * Opens @name in the folder of the test and expects @err and, for failures, @text in object or cause. What was opened
+ * before is closed.
+ */
 #define EXPECT_OPEN(name, err, text)                                                                                   \
 	do {                                                                                                           \
 		const char *path_ = in_folder(self->folder, name);                                                     \
-		int got_ = checkpoint_open(&self->got, path_, &self->diag);                                            \
+		int got_;                                                                                              \
+		checkpoint_close(&self->got);                                                                          \
+		got_ = checkpoint_open(&self->got, path_, &self->diag);                                                \
 		EXPECT_EQ(err, got_)                                                                                   \
 		{                                                                                                      \
 			TH_LOG("%s: %s: %s (%s)", path_, self->diag.object, self->diag.cause, self->diag.change);      \
@@ -45,9 +50,6 @@ FIXTURE_TEARDOWN_PARENT(checkpoint)
 			}                                                                                              \
 		if (err)                                                                                               \
 			EXPECT_NE('\0', self->diag.object[0]);                                                         \
-		if (!err && !got_)                                                                                     \
-			break;                                                                                         \
-		checkpoint_close(&self->got);                                                                          \
 	} while (0)
 
 #endif

@@ -1,63 +1,24 @@
 // SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
 /* What a GGUF file may say, and what is refused: each rule of the format broken on its own. */
-#include "format/format.h"
+#include "checkpoint_case.h"
 #include "gguf_files.h"
-#include "harness.h"
 
-#include <errno.h>
 #include <sys/resource.h>
 
-FIXTURE(gguf)
-{
-	char folder[PATH_MAX];
-	struct gguf file;
-	struct checkpoint got;
-	struct pinpool_diag diag;
-};
-
-FIXTURE_SETUP(gguf)
-{
-	make_folder(self->folder);
-	memset(&self->file, 0, sizeof(self->file));
-	memset(&self->got, 0, sizeof(self->got));
-	memset(&self->diag, 0, sizeof(self->diag));
-}
-
-FIXTURE_TEARDOWN_PARENT(gguf)
-{
-	remove_folder(self->folder);
-}
-
-/* Opens @name in the folder of the test and expects @err and, for failures, @text in object or cause. */
-#define EXPECT_OPEN(name, err, text)                                                                                   \
-	do {                                                                                                           \
-		const char *path_ = in_folder(self->folder, name);                                                     \
-		int got_;                                                                                              \
-		checkpoint_close(&self->got);                                                                          \
-		got_ = checkpoint_open(&self->got, path_, &self->diag);                                                \
-		EXPECT_EQ(err, got_)                                                                                   \
-		{                                                                                                      \
-			TH_LOG("%s: %s (%s)", self->diag.object, self->diag.cause, self->diag.change);                 \
-		}                                                                                                      \
-		if (err)                                                                                               \
-			EXPECT_TRUE(strstr(self->diag.object, text) || strstr(self->diag.cause, text))                 \
-			{                                                                                              \
-				TH_LOG("want \"%s\", got %s: %s", (const char *)(text), self->diag.object,             \
-				       self->diag.cause);                                                              \
-			}                                                                                              \
-	} while (0)
+/* What a test writes; each runs in a process of its own. */
+static struct gguf gguf;
 
 /* The file as it is, and as it must be: refused with @err and @text. */
 #define EXPECT_REFUSED(err, text)                                                                                      \
 	do {                                                                                                           \
-		write_gguf(in_folder(self->folder, "bad.gguf"), &self->file);                                          \
+		write_gguf(in_folder(self->folder, "bad.gguf"), &gguf);                                                \
 		EXPECT_OPEN("bad.gguf", err, text);                                                                    \
 		EXPECT_TRUE(strstr(self->diag.object, "bad.gguf"));                                                    \
 	} while (0)
 
 #define EXPECT_GOOD()                                                                                                  \
 	do {                                                                                                           \
-		write_gguf(in_folder(self->folder, "good.gguf"), &self->file);                                         \
+		write_gguf(in_folder(self->folder, "good.gguf"), &gguf);                                               \
 		EXPECT_OPEN("good.gguf", 0, "");                                                                       \
 		ASSERT_EQ(1, self->got.count);                                                                         \
 	} while (0)
@@ -91,7 +52,7 @@ static const struct {
 
 #define TYPES (sizeof(types) / sizeof(types[0]))
 
-TEST_F(gguf, every_type_of_tensor_is_found_where_it_is)
+TEST_F(checkpoint, every_type_of_tensor_is_found_where_it_is)
 {
 	const struct format_file *file;
 	uint64_t offset = 0;
@@ -100,19 +61,19 @@ TEST_F(gguf, every_type_of_tensor_is_found_where_it_is)
 	EXPECT_EQ(27, PINPOOL_DTYPE_Q4_1);
 	EXPECT_EQ(49, PINPOOL_DTYPE_Q2_0);
 	for (uint32_t version = 2; version <= 3; version++) {
-		put_head(&self->file, version, TYPES, 0);
+		put_head(&gguf, version, TYPES, 0);
 		offset = 0;
 		for (size_t i = 0; i < TYPES; i++) {
-			put_matrix(&self->file, types[i].name, 3, 512, types[i].number, offset);
+			put_matrix(&gguf, types[i].name, 3, 512, types[i].number, offset);
 			offset += (3 * 512 / types[i].values * types[i].bytes + 31) / 32 * 32;
 		}
-		put_padding(&self->file, 32);
-		put_data(&self->file, offset);
+		put_padding(&gguf, 32);
+		put_data(&gguf, offset);
 		EXPECT_GOOD();
 		file = self->got.files;
 		EXPECT_STREQ("gguf", file->format);
 		ASSERT_EQ(TYPES, file->count);
-		EXPECT_EQ(self->file.size - offset, file->data);
+		EXPECT_EQ(gguf.size - offset, file->data);
 		EXPECT_EQ(0, file->metadata_count);
 		for (size_t i = 0, at = file->data; i < TYPES; i++) {
 			const struct format_tensor *tensor = &file->tensors[i];
@@ -133,16 +94,16 @@ TEST_F(gguf, every_type_of_tensor_is_found_where_it_is)
 	}
 }
 
-TEST_F(gguf, types_that_are_none_are_refused_by_number)
+TEST_F(checkpoint, types_that_are_none_are_refused_by_number)
 {
 	static const uint32_t none[] = {4, 5, 31, 32, 33, 36, 37, 38, 43, 0x80000000, UINT32_MAX};
 	char text[32];
 
 	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
-		put_head(&self->file, 3, 1, 0);
-		put_matrix(&self->file, "w", 1, 256, none[i], 0);
-		put_padding(&self->file, 32);
-		put_data(&self->file, 4096);
+		put_head(&gguf, 3, 1, 0);
+		put_matrix(&gguf, "w", 1, 256, none[i], 0);
+		put_padding(&gguf, 32);
+		put_data(&gguf, 4096);
 		snprintf(text, sizeof(text), "type %u is none", none[i]);
 		EXPECT_REFUSED(-EOPNOTSUPP, text);
 		EXPECT_TRUE(strstr(self->diag.object, "tensor w"));
@@ -150,32 +111,32 @@ TEST_F(gguf, types_that_are_none_are_refused_by_number)
 }
 
 /* In the order of their places, whatever the header says first; with gaps, and bytes behind the last. */
-TEST_F(gguf, shapes_places_and_alignment)
+TEST_F(checkpoint, shapes_places_and_alignment)
 {
 	const struct format_file *file;
 
-	put_head(&self->file, 3, 5, 1);
-	put_key_u32(&self->file, "general.alignment", 64);
-	put_matrix(&self->file, "last", 1, 4, GGUF_F32, 320);
-	put_text(&self->file, "cube");
-	put_u32(&self->file, 4);
+	put_head(&gguf, 3, 5, 1);
+	put_key_u32(&gguf, "general.alignment", 64);
+	put_matrix(&gguf, "last", 1, 4, GGUF_F32, 320);
+	put_text(&gguf, "cube");
+	put_u32(&gguf, 4);
 	for (uint64_t extent = 2; extent <= 5; extent++)
-		put_u64(&self->file, extent);
-	put_u32(&self->file, GGUF_I8);
-	put_u64(&self->file, 64);
-	put_text(&self->file, "scalar");
-	put_u32(&self->file, 0);
-	put_u32(&self->file, GGUF_F32);
-	put_u64(&self->file, 0);
-	put_matrix(&self->file, "empty", 0, 32, GGUF_Q8_0, 320);
-	put_matrix(&self->file, "emptier", UINT64_MAX, 0, GGUF_Q8_0, 320);
-	put_padding(&self->file, 64);
-	put_data(&self->file, 400);
+		put_u64(&gguf, extent);
+	put_u32(&gguf, GGUF_I8);
+	put_u64(&gguf, 64);
+	put_text(&gguf, "scalar");
+	put_u32(&gguf, 0);
+	put_u32(&gguf, GGUF_F32);
+	put_u64(&gguf, 0);
+	put_matrix(&gguf, "empty", 0, 32, GGUF_Q8_0, 320);
+	put_matrix(&gguf, "emptier", UINT64_MAX, 0, GGUF_Q8_0, 320);
+	put_padding(&gguf, 64);
+	put_data(&gguf, 400);
 	EXPECT_GOOD();
 	file = self->got.files;
 	ASSERT_EQ(5, file->count);
 	EXPECT_EQ(0, file->data % 64);
-	EXPECT_EQ(self->file.size - 400, file->data);
+	EXPECT_EQ(gguf.size - 400, file->data);
 	EXPECT_STREQ("scalar", file->tensors[0].name);
 	EXPECT_EQ(0, file->tensors[0].ndim);
 	EXPECT_EQ(4, file->tensors[0].end - file->tensors[0].begin);
@@ -191,14 +152,14 @@ TEST_F(gguf, shapes_places_and_alignment)
 	EXPECT_EQ(file->data + 320, file->tensors[4].begin);
 
 	/* No tensor: nothing to pad for. */
-	put_head(&self->file, 3, 0, 1);
-	put_key_text(&self->file, "general.type", "vocabulary");
+	put_head(&gguf, 3, 0, 1);
+	put_key_text(&gguf, "general.type", "vocabulary");
 	EXPECT_GOOD();
 	EXPECT_EQ(0, self->got.files[0].count);
 	EXPECT_EQ(1, self->got.files[0].metadata_count);
 }
 
-TEST_F(gguf, each_type_of_value_is_kept)
+TEST_F(checkpoint, each_type_of_value_is_kept)
 {
 	static const struct {
 		enum pinpool_value_type type;
@@ -228,24 +189,24 @@ TEST_F(gguf, each_type_of_value_is_kept)
 	size_t bytes;
 	double real;
 
-	put_head(&self->file, 3, 0, 2 * count + 3);
+	put_head(&gguf, 3, 0, 2 * count + 3);
 	for (size_t i = 0; i < count; i++) {
 		snprintf(key, sizeof(key), "one.%zu", i);
-		put_key(&self->file, key, values[i].type);
-		put(&self->file, values[i].data, values[i].bytes);
+		put_key(&gguf, key, values[i].type);
+		put(&gguf, values[i].data, values[i].bytes);
 		snprintf(key, sizeof(key), "many.%zu", i);
-		put_key_array(&self->file, key, values[i].type, 3);
+		put_key_array(&gguf, key, values[i].type, 3);
 		for (int j = 0; j < 3; j++)
-			put(&self->file, values[i].data, values[i].bytes);
+			put(&gguf, values[i].data, values[i].bytes);
 	}
-	put_key_text(&self->file, "text", "a\nb \xc3\xb6");
-	put_key_array(&self->file, "texts", PINPOOL_VALUE_STRING, 3);
-	put_text(&self->file, "one");
-	put_text(&self->file, "");
-	put_u64(&self->file, 3);
-	put(&self->file, "\xff\0x", 3);
-	put_key(&self->file, "too.much", PINPOOL_VALUE_U64);
-	put_u64(&self->file, 1ULL << 63);
+	put_key_text(&gguf, "text", "a\nb \xc3\xb6");
+	put_key_array(&gguf, "texts", PINPOOL_VALUE_STRING, 3);
+	put_text(&gguf, "one");
+	put_text(&gguf, "");
+	put_u64(&gguf, 3);
+	put(&gguf, "\xff\0x", 3);
+	put_key(&gguf, "too.much", PINPOOL_VALUE_U64);
+	put_u64(&gguf, 1ULL << 63);
 	EXPECT_GOOD();
 	EXPECT_EQ(2 * count + 3, self->got.files[0].metadata_count);
 
@@ -314,23 +275,23 @@ TEST_F(gguf, each_type_of_value_is_kept)
 }
 
 /* Arrays of arrays, as deep as they may be; one level more is refused. */
-TEST_F(gguf, arrays_are_nested_a_little)
+TEST_F(checkpoint, arrays_are_nested_a_little)
 {
 	struct pinpool_metadata inner = {.size = sizeof(inner)}, element = inner;
 	const struct pinpool_metadata *value;
 	int64_t number;
 
 	for (unsigned int depth = 2; depth <= 5; depth++) {
-		put_head(&self->file, 3, 0, 1);
-		put_key(&self->file, "nested", PINPOOL_VALUE_ARRAY);
+		put_head(&gguf, 3, 0, 1);
+		put_key(&gguf, "nested", PINPOOL_VALUE_ARRAY);
 		for (unsigned int i = 1; i < depth; i++) {
-			put_u32(&self->file, PINPOOL_VALUE_ARRAY);
-			put_u64(&self->file, 1);
+			put_u32(&gguf, PINPOOL_VALUE_ARRAY);
+			put_u64(&gguf, 1);
 		}
-		put_u32(&self->file, PINPOOL_VALUE_U32);
-		put_u64(&self->file, 2);
-		put_u32(&self->file, 5);
-		put_u32(&self->file, 6);
+		put_u32(&gguf, PINPOOL_VALUE_U32);
+		put_u64(&gguf, 2);
+		put_u32(&gguf, 5);
+		put_u32(&gguf, 6);
 		if (depth == 5) {
 			EXPECT_REFUSED(-EBADMSG, "nested too deeply");
 		} else {
@@ -339,13 +300,13 @@ TEST_F(gguf, arrays_are_nested_a_little)
 	}
 	EXPECT_TRUE(strstr(self->diag.object, "key nested"));
 
-	put_head(&self->file, 3, 0, 1);
-	put_key_array(&self->file, "ragged", PINPOOL_VALUE_ARRAY, 3);
+	put_head(&gguf, 3, 0, 1);
+	put_key_array(&gguf, "ragged", PINPOOL_VALUE_ARRAY, 3);
 	for (uint32_t i = 0; i < 3; i++) {
-		put_u32(&self->file, PINPOOL_VALUE_U32);
-		put_u64(&self->file, i);
+		put_u32(&gguf, PINPOOL_VALUE_U32);
+		put_u64(&gguf, i);
 		for (uint32_t j = 0; j < i; j++)
-			put_u32(&self->file, 10 * i + j);
+			put_u32(&gguf, 10 * i + j);
 	}
 	EXPECT_GOOD();
 	value = find(&self->got, "ragged");
@@ -367,7 +328,7 @@ TEST_F(gguf, arrays_are_nested_a_little)
 }
 
 /* Values that are larger than what is read at once, before and behind others. */
-TEST_F(gguf, long_values_are_kept_whole)
+TEST_F(checkpoint, long_values_are_kept_whole)
 {
 	const struct pinpool_metadata *value;
 	struct pinpool_metadata element = {.size = sizeof(element)};
@@ -375,20 +336,20 @@ TEST_F(gguf, long_values_are_kept_whole)
 	uint32_t count = 0;
 
 	memset(blob, 'x', 3 << 20);
-	put_head(&self->file, 3, 1, 4);
-	put_key_u32(&self->file, "first", 1);
-	put_key_array(&self->file, "tokenizer.ggml.tokens", PINPOOL_VALUE_STRING, 150000);
+	put_head(&gguf, 3, 1, 4);
+	put_key_u32(&gguf, "first", 1);
+	put_key_array(&gguf, "tokenizer.ggml.tokens", PINPOOL_VALUE_STRING, 150000);
 	for (int i = 0; i < 150000; i++) {
 		snprintf(token, sizeof(token), "token-%d", i);
-		put_text(&self->file, token);
+		put_text(&gguf, token);
 	}
-	put_key(&self->file, "blob", PINPOOL_VALUE_STRING);
-	put_u64(&self->file, 3 << 20);
-	put(&self->file, blob, 3 << 20);
-	put_key_u32(&self->file, "last", 2);
-	put_matrix(&self->file, "w", 2, 4, GGUF_F32, 0);
-	put_padding(&self->file, 32);
-	put_data(&self->file, 32);
+	put_key(&gguf, "blob", PINPOOL_VALUE_STRING);
+	put_u64(&gguf, 3 << 20);
+	put(&gguf, blob, 3 << 20);
+	put_key_u32(&gguf, "last", 2);
+	put_matrix(&gguf, "w", 2, 4, GGUF_F32, 0);
+	put_padding(&gguf, 32);
+	put_data(&gguf, 32);
 	EXPECT_GOOD();
 	value = find(&self->got, "tokenizer.ggml.tokens");
 	ASSERT_NE(NULL, value);
@@ -407,7 +368,7 @@ TEST_F(gguf, long_values_are_kept_whole)
 	free(blob);
 }
 
-TEST_F(gguf, other_versions_orders_and_files_are_refused)
+TEST_F(checkpoint, other_versions_orders_and_files_are_refused)
 {
 	static const struct {
 		uint32_t version;
@@ -416,186 +377,186 @@ TEST_F(gguf, other_versions_orders_and_files_are_refused)
 			{0x02000000, "big-endian"}, {0x03000000, "big-endian"}, {UINT32_MAX, "version 4294967295"}};
 
 	for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++) {
-		put_head(&self->file, versions[i].version, 0, 0);
+		put_head(&gguf, versions[i].version, 0, 0);
 		EXPECT_REFUSED(-EOPNOTSUPP, versions[i].text);
 	}
-	put_head(&self->file, 3, 0, 0);
-	self->file.bytes[3] = 'f';
+	put_head(&gguf, 3, 0, 0);
+	gguf.bytes[3] = 'f';
 	EXPECT_REFUSED(-EBADMSG, "does not begin with GGUF");
-	self->file.size = 0;
+	gguf.size = 0;
 	EXPECT_REFUSED(-EBADMSG, "too few");
 }
 
 /* By its first bytes, whatever it is called. */
-TEST_F(gguf, another_name_is_no_matter)
+TEST_F(checkpoint, another_name_is_no_matter)
 {
-	put_head(&self->file, 3, 1, 0);
-	put_matrix(&self->file, "w", 2, 4, GGUF_F32, 0);
-	put_padding(&self->file, 32);
-	put_data(&self->file, 32);
-	write_gguf(in_folder(self->folder, "model.bin"), &self->file);
+	put_head(&gguf, 3, 1, 0);
+	put_matrix(&gguf, "w", 2, 4, GGUF_F32, 0);
+	put_padding(&gguf, 32);
+	put_data(&gguf, 32);
+	write_gguf(in_folder(self->folder, "model.bin"), &gguf);
 	EXPECT_OPEN("model.bin", 0, "");
 	EXPECT_STREQ("gguf", self->got.files[0].format);
-	write_gguf(in_folder(self->folder, "blob"), &self->file);
+	write_gguf(in_folder(self->folder, "blob"), &gguf);
 	EXPECT_OPEN("blob", 0, "");
 	EXPECT_EQ(1, self->got.files[0].count);
 }
 
-TEST_F(gguf, counts_and_lengths_beyond_the_file_are_refused)
+TEST_F(checkpoint, counts_and_lengths_beyond_the_file_are_refused)
 {
 	struct rlimit limit = {.rlim_cur = 1UL << 30, .rlim_max = 1UL << 30};
 
 	/* What would be needed for any of these is not there to be had. */
 	ASSERT_EQ(0, setrlimit(RLIMIT_AS, &limit));
-	put_head(&self->file, 3, UINT64_MAX, 0);
+	put_head(&gguf, 3, UINT64_MAX, 0);
 	EXPECT_REFUSED(-EBADMSG, "18446744073709551615 tensors do not fit");
-	put_head(&self->file, 3, 0, UINT64_MAX);
+	put_head(&gguf, 3, 0, UINT64_MAX);
 	EXPECT_REFUSED(-EBADMSG, "18446744073709551615 keys do not fit");
-	put_head(&self->file, 3, 1ULL << 60, 0);
+	put_head(&gguf, 3, 1ULL << 60, 0);
 	EXPECT_REFUSED(-EBADMSG, "tensors do not fit");
 	/* Fits, but is not there. */
-	put_head(&self->file, 3, 2, 0);
-	put_matrix(&self->file, "w", 0, 0, GGUF_F32, 0);
-	put_data(&self->file, 8);
+	put_head(&gguf, 3, 2, 0);
+	put_matrix(&gguf, "w", 0, 0, GGUF_F32, 0);
+	put_data(&gguf, 8);
 	EXPECT_REFUSED(-EBADMSG, "bad.gguf");
 
-	put_head(&self->file, 3, 0, 1);
-	put_u64(&self->file, 1ULL << 60);
-	put_data(&self->file, 64);
+	put_head(&gguf, 3, 0, 1);
+	put_u64(&gguf, 1ULL << 60);
+	put_data(&gguf, 64);
 	EXPECT_REFUSED(-EBADMSG, "a key of 1152921504606846976 bytes");
-	put_head(&self->file, 3, 0, 1);
-	put_key(&self->file, "k", PINPOOL_VALUE_STRING);
-	put_u64(&self->file, 1ULL << 60);
-	put_data(&self->file, 64);
+	put_head(&gguf, 3, 0, 1);
+	put_key(&gguf, "k", PINPOOL_VALUE_STRING);
+	put_u64(&gguf, 1ULL << 60);
+	put_data(&gguf, 64);
 	EXPECT_REFUSED(-EBADMSG, "the file ends at");
 	EXPECT_TRUE(strstr(self->diag.object, "key k"));
-	put_head(&self->file, 3, 0, 1);
-	put_key(&self->file, "k", PINPOOL_VALUE_STRING);
-	put_u64(&self->file, UINT64_MAX);
-	put_data(&self->file, 64);
+	put_head(&gguf, 3, 0, 1);
+	put_key(&gguf, "k", PINPOOL_VALUE_STRING);
+	put_u64(&gguf, UINT64_MAX);
+	put_data(&gguf, 64);
 	EXPECT_REFUSED(-EBADMSG, "overflows");
 	for (uint32_t type = 0; type < PINPOOL_VALUE_COUNT; type++) {
-		put_head(&self->file, 3, 0, 1);
-		put_key_array(&self->file, "k", type, 1ULL << 60);
-		put_data(&self->file, 64);
+		put_head(&gguf, 3, 0, 1);
+		put_key_array(&gguf, "k", type, 1ULL << 60);
+		put_data(&gguf, 64);
 		EXPECT_REFUSED(-EBADMSG, "key k");
-		put_head(&self->file, 3, 0, 1);
-		put_key_array(&self->file, "k", type, UINT64_MAX);
-		put_data(&self->file, 64);
+		put_head(&gguf, 3, 0, 1);
+		put_key_array(&gguf, "k", type, UINT64_MAX);
+		put_data(&gguf, 64);
 		EXPECT_REFUSED(-EBADMSG, "key k");
 	}
-	put_head(&self->file, 3, 1, 0);
-	put_u64(&self->file, 1ULL << 60);
-	put_data(&self->file, 64);
+	put_head(&gguf, 3, 1, 0);
+	put_u64(&gguf, 1ULL << 60);
+	put_data(&gguf, 64);
 	EXPECT_REFUSED(-EBADMSG, "a tensor's name of 1152921504606846976 bytes");
 }
 
 /* A sparse file has the room, but a header does not go on for ever. */
-TEST_F(gguf, a_header_is_at_most_so_long)
+TEST_F(checkpoint, a_header_is_at_most_so_long)
 {
 	const char *path = in_folder(self->folder, "long.gguf");
 
-	put_head(&self->file, 3, 0, 1);
-	put_key(&self->file, "k", PINPOOL_VALUE_STRING);
-	put_u64(&self->file, 100000000);
-	write_gguf(path, &self->file);
+	put_head(&gguf, 3, 0, 1);
+	put_key(&gguf, "k", PINPOOL_VALUE_STRING);
+	put_u64(&gguf, 100000000);
+	write_gguf(path, &gguf);
 	ASSERT_EQ(0, truncate(path, 200000000));
 	EXPECT_OPEN("long.gguf", -EBADMSG, "longer than 100000000 bytes");
-	put_head(&self->file, 3, 0, 1);
-	put_key(&self->file, "k", PINPOOL_VALUE_STRING);
-	put_u64(&self->file, 100000000 - self->file.size - 8);
-	write_gguf(path, &self->file);
+	put_head(&gguf, 3, 0, 1);
+	put_key(&gguf, "k", PINPOOL_VALUE_STRING);
+	put_u64(&gguf, 100000000 - gguf.size - 8);
+	write_gguf(path, &gguf);
 	ASSERT_EQ(0, truncate(path, 200000000));
 	EXPECT_OPEN("long.gguf", 0, "");
 }
 
-TEST_F(gguf, broken_keys_and_values_are_refused_by_name)
+TEST_F(checkpoint, broken_keys_and_values_are_refused_by_name)
 {
 	char name[70000];
 
-	put_head(&self->file, 3, 0, 1);
-	put_key_u32(&self->file, "", 1);
-	put_data(&self->file, 8);
+	put_head(&gguf, 3, 0, 1);
+	put_key_u32(&gguf, "", 1);
+	put_data(&gguf, 8);
 	EXPECT_REFUSED(-EBADMSG, "a key of 0 bytes");
-	put_head(&self->file, 3, 0, 1);
-	put_key_u32(&self->file, "a\xff", 1);
+	put_head(&gguf, 3, 0, 1);
+	put_key_u32(&gguf, "a\xff", 1);
 	EXPECT_REFUSED(-EBADMSG, "a key is no UTF-8");
-	put_head(&self->file, 3, 0, 1);
-	put_u64(&self->file, 3);
-	put(&self->file, "a\0b", 3);
-	put_u32(&self->file, PINPOOL_VALUE_U32);
-	put_u32(&self->file, 1);
+	put_head(&gguf, 3, 0, 1);
+	put_u64(&gguf, 3);
+	put(&gguf, "a\0b", 3);
+	put_u32(&gguf, PINPOOL_VALUE_U32);
+	put_u32(&gguf, 1);
 	EXPECT_REFUSED(-EBADMSG, "a key is no UTF-8");
 	memset(name, 'k', sizeof(name));
 	name[65536] = '\0';
-	put_head(&self->file, 3, 0, 1);
-	put_key_u32(&self->file, name, 1);
+	put_head(&gguf, 3, 0, 1);
+	put_key_u32(&gguf, name, 1);
 	EXPECT_REFUSED(-EBADMSG, "a key of 65536 bytes");
 	name[65535] = '\0';
-	put_head(&self->file, 3, 0, 1);
-	put_key_u32(&self->file, name, 1);
+	put_head(&gguf, 3, 0, 1);
+	put_key_u32(&gguf, name, 1);
 	EXPECT_GOOD();
-	put_head(&self->file, 3, 0, 1);
-	put_key(&self->file, name, 13);
-	put_u32(&self->file, 1);
+	put_head(&gguf, 3, 0, 1);
+	put_key(&gguf, name, 13);
+	put_u32(&gguf, 1);
 	EXPECT_REFUSED(-EBADMSG, "kkk...");
 
-	put_head(&self->file, 3, 0, 3);
-	put_key_u32(&self->file, "b.twice", 1);
-	put_key_u32(&self->file, "a", 1);
-	put_key_text(&self->file, "b.twice", "x");
+	put_head(&gguf, 3, 0, 3);
+	put_key_u32(&gguf, "b.twice", 1);
+	put_key_u32(&gguf, "a", 1);
+	put_key_text(&gguf, "b.twice", "x");
 	EXPECT_REFUSED(-EBADMSG, "is there twice");
 	EXPECT_TRUE(strstr(self->diag.object, "key b.twice"));
 
-	put_head(&self->file, 3, 0, 1);
-	put_key(&self->file, "k\n", 13);
-	put_u64(&self->file, 1);
+	put_head(&gguf, 3, 0, 1);
+	put_key(&gguf, "k\n", 13);
+	put_u64(&gguf, 1);
 	EXPECT_REFUSED(-EBADMSG, "type 13 is no type");
 	EXPECT_TRUE(strstr(self->diag.object, "key k\\x0a"));
-	put_head(&self->file, 3, 0, 1);
-	put_key_array(&self->file, "k", 13, 1);
-	put_u64(&self->file, 1);
+	put_head(&gguf, 3, 0, 1);
+	put_key_array(&gguf, "k", 13, 1);
+	put_u64(&gguf, 1);
 	EXPECT_REFUSED(-EBADMSG, "type of its elements");
-	put_head(&self->file, 3, 0, 1);
-	put_key(&self->file, "k", PINPOOL_VALUE_BOOL);
-	put(&self->file, "\2", 1);
+	put_head(&gguf, 3, 0, 1);
+	put_key(&gguf, "k", PINPOOL_VALUE_BOOL);
+	put(&gguf, "\2", 1);
 	EXPECT_REFUSED(-EBADMSG, "neither 0 nor 1");
-	put_head(&self->file, 3, 0, 1);
-	put_key_array(&self->file, "k", PINPOOL_VALUE_BOOL, 3);
-	put(&self->file, "\1\0\xff", 3);
+	put_head(&gguf, 3, 0, 1);
+	put_key_array(&gguf, "k", PINPOOL_VALUE_BOOL, 3);
+	put(&gguf, "\1\0\xff", 3);
 	EXPECT_REFUSED(-EBADMSG, "neither 0 nor 1");
 }
 
-TEST_F(gguf, alignments_that_are_none_are_refused)
+TEST_F(checkpoint, alignments_that_are_none_are_refused)
 {
 	static const uint32_t bad[] = {0, 3, 33, 48, 0x80000000, UINT32_MAX};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		put_head(&self->file, 3, 0, 1);
-		put_key_u32(&self->file, "general.alignment", bad[i]);
+		put_head(&gguf, 3, 0, 1);
+		put_key_u32(&gguf, "general.alignment", bad[i]);
 		EXPECT_REFUSED(-EBADMSG, "no power of two");
 	}
-	put_head(&self->file, 3, 0, 1);
-	put_key(&self->file, "general.alignment", PINPOOL_VALUE_U64);
-	put_u64(&self->file, 32);
+	put_head(&gguf, 3, 0, 1);
+	put_key(&gguf, "general.alignment", PINPOOL_VALUE_U64);
+	put_u64(&gguf, 32);
 	EXPECT_REFUSED(-EBADMSG, "is no u32");
-	put_head(&self->file, 3, 0, 1);
-	put_key_text(&self->file, "general.alignment", "32");
+	put_head(&gguf, 3, 0, 1);
+	put_key_text(&gguf, "general.alignment", "32");
 	EXPECT_REFUSED(-EBADMSG, "is no u32");
 	/* The data would begin beyond the file. */
-	put_head(&self->file, 3, 1, 1);
-	put_key_u32(&self->file, "general.alignment", 1 << 30);
-	put_matrix(&self->file, "w", 1, 1, GGUF_F32, 0);
-	put_data(&self->file, 100);
+	put_head(&gguf, 3, 1, 1);
+	put_key_u32(&gguf, "general.alignment", 1 << 30);
+	put_matrix(&gguf, "w", 1, 1, GGUF_F32, 0);
+	put_data(&gguf, 100);
 	EXPECT_REFUSED(-EBADMSG, "the file ends at");
-	put_head(&self->file, 3, 1, 1);
-	put_key_u32(&self->file, "general.alignment", 1);
-	put_matrix(&self->file, "w", 1, 1, GGUF_F32, 1);
-	put_data(&self->file, 5);
+	put_head(&gguf, 3, 1, 1);
+	put_key_u32(&gguf, "general.alignment", 1);
+	put_matrix(&gguf, "w", 1, 1, GGUF_F32, 1);
+	put_data(&gguf, 5);
 	EXPECT_GOOD();
 }
 
-TEST_F(gguf, broken_tensors_are_refused_by_name)
+TEST_F(checkpoint, broken_tensors_are_refused_by_name)
 {
 	static const struct {
 		uint64_t rows;
@@ -622,145 +583,145 @@ TEST_F(gguf, broken_tensors_are_refused_by_name)
 	char name[70000];
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		put_head(&self->file, 3, 1, 0);
-		put_matrix(&self->file, "w", bad[i].rows, bad[i].columns, bad[i].type, bad[i].offset);
-		put_padding(&self->file, 32);
-		put_data(&self->file, 64);
+		put_head(&gguf, 3, 1, 0);
+		put_matrix(&gguf, "w", bad[i].rows, bad[i].columns, bad[i].type, bad[i].offset);
+		put_padding(&gguf, 32);
+		put_data(&gguf, 64);
 		EXPECT_REFUSED(-EBADMSG, bad[i].text);
 		EXPECT_TRUE(strstr(self->diag.object, "tensor w"));
 	}
-	put_head(&self->file, 3, 1, 0);
-	put_text(&self->file, "w");
-	put_u32(&self->file, 5);
+	put_head(&gguf, 3, 1, 0);
+	put_text(&gguf, "w");
+	put_u32(&gguf, 5);
 	for (int i = 0; i < 5; i++)
-		put_u64(&self->file, 1);
-	put_u32(&self->file, GGUF_F32);
-	put_u64(&self->file, 0);
-	put_data(&self->file, 64);
+		put_u64(&gguf, 1);
+	put_u32(&gguf, GGUF_F32);
+	put_u64(&gguf, 0);
+	put_data(&gguf, 64);
 	EXPECT_REFUSED(-EBADMSG, "has 5 dimensions");
-	memcpy(self->file.bytes + 24 + 8 + 1, "\xff\xff\xff\xff", 4);
+	memcpy(gguf.bytes + 24 + 8 + 1, "\xff\xff\xff\xff", 4);
 	EXPECT_REFUSED(-EBADMSG, "has 4294967295 dimensions");
-	put_head(&self->file, 3, 1, 0);
-	put_text(&self->file, "w");
-	put_u32(&self->file, 0);
-	put_u32(&self->file, GGUF_Q8_0);
-	put_u64(&self->file, 0);
-	put_data(&self->file, 64);
+	put_head(&gguf, 3, 1, 0);
+	put_text(&gguf, "w");
+	put_u32(&gguf, 0);
+	put_u32(&gguf, GGUF_Q8_0);
+	put_u64(&gguf, 0);
+	put_data(&gguf, 64);
 	EXPECT_REFUSED(-EBADMSG, "no whole blocks");
 
-	put_head(&self->file, 3, 3, 0);
-	put_matrix(&self->file, "b", 1, 4, GGUF_F32, 0);
-	put_matrix(&self->file, "a", 1, 4, GGUF_F32, 32);
-	put_matrix(&self->file, "b", 1, 4, GGUF_F32, 64);
-	put_padding(&self->file, 32);
-	put_data(&self->file, 128);
+	put_head(&gguf, 3, 3, 0);
+	put_matrix(&gguf, "b", 1, 4, GGUF_F32, 0);
+	put_matrix(&gguf, "a", 1, 4, GGUF_F32, 32);
+	put_matrix(&gguf, "b", 1, 4, GGUF_F32, 64);
+	put_padding(&gguf, 32);
+	put_data(&gguf, 128);
 	EXPECT_REFUSED(-EBADMSG, "is there twice");
 	EXPECT_TRUE(strstr(self->diag.object, "tensor b"));
-	put_head(&self->file, 3, 2, 0);
-	put_matrix(&self->file, "over", 1, 4, GGUF_F32, 32);
-	put_matrix(&self->file, "first", 1, 9, GGUF_F32, 0);
-	put_padding(&self->file, 32);
-	put_data(&self->file, 128);
+	put_head(&gguf, 3, 2, 0);
+	put_matrix(&gguf, "over", 1, 4, GGUF_F32, 32);
+	put_matrix(&gguf, "first", 1, 9, GGUF_F32, 0);
+	put_padding(&gguf, 32);
+	put_data(&gguf, 128);
 	EXPECT_REFUSED(-EBADMSG, "begins inside the tensor before it");
 	EXPECT_TRUE(strstr(self->diag.object, "tensor over"));
-	put_head(&self->file, 3, 1, 0);
-	put_matrix(&self->file, "w\xc3(", 1, 4, GGUF_F32, 0);
-	put_data(&self->file, 64);
+	put_head(&gguf, 3, 1, 0);
+	put_matrix(&gguf, "w\xc3(", 1, 4, GGUF_F32, 0);
+	put_data(&gguf, 64);
 	EXPECT_REFUSED(-EBADMSG, "a tensor's name is no UTF-8");
-	put_head(&self->file, 3, 1, 0);
-	put_matrix(&self->file, "", 1, 4, GGUF_F32, 0);
-	put_data(&self->file, 64);
+	put_head(&gguf, 3, 1, 0);
+	put_matrix(&gguf, "", 1, 4, GGUF_F32, 0);
+	put_data(&gguf, 64);
 	EXPECT_REFUSED(-EBADMSG, "a tensor's name of 0 bytes");
 	memset(name, 'n', sizeof(name));
 	name[65536] = '\0';
-	put_head(&self->file, 3, 1, 0);
-	put_matrix(&self->file, name, 1, 4, GGUF_F32, 0);
-	put_data(&self->file, 64);
+	put_head(&gguf, 3, 1, 0);
+	put_matrix(&gguf, name, 1, 4, GGUF_F32, 0);
+	put_data(&gguf, 64);
 	EXPECT_REFUSED(-EBADMSG, "a tensor's name of 65536 bytes");
 }
 
-TEST_F(gguf, a_file_cut_anywhere_is_refused)
+TEST_F(checkpoint, a_file_cut_anywhere_is_refused)
 {
 	size_t size;
 
-	put_head(&self->file, 3, 2, 4);
-	put_key_u32(&self->file, "a", 1);
-	put_key_text(&self->file, "b", "text");
-	put_key_array(&self->file, "c", PINPOOL_VALUE_STRING, 2);
-	put_text(&self->file, "one");
-	put_text(&self->file, "two");
-	put_key_array(&self->file, "d", PINPOOL_VALUE_ARRAY, 1);
-	put_u32(&self->file, PINPOOL_VALUE_BOOL);
-	put_u64(&self->file, 1);
-	put(&self->file, "\1", 1);
-	put_matrix(&self->file, "v", 2, 32, GGUF_Q8_0, 0);
-	put_matrix(&self->file, "w", 2, 4, GGUF_F32, 96);
-	put_padding(&self->file, 32);
-	put_data(&self->file, 128);
+	put_head(&gguf, 3, 2, 4);
+	put_key_u32(&gguf, "a", 1);
+	put_key_text(&gguf, "b", "text");
+	put_key_array(&gguf, "c", PINPOOL_VALUE_STRING, 2);
+	put_text(&gguf, "one");
+	put_text(&gguf, "two");
+	put_key_array(&gguf, "d", PINPOOL_VALUE_ARRAY, 1);
+	put_u32(&gguf, PINPOOL_VALUE_BOOL);
+	put_u64(&gguf, 1);
+	put(&gguf, "\1", 1);
+	put_matrix(&gguf, "v", 2, 32, GGUF_Q8_0, 0);
+	put_matrix(&gguf, "w", 2, 4, GGUF_F32, 96);
+	put_padding(&gguf, 32);
+	put_data(&gguf, 128);
 	EXPECT_GOOD();
-	size = self->file.size;
-	for (self->file.size = 0; self->file.size < size; self->file.size++)
+	size = gguf.size;
+	for (gguf.size = 0; gguf.size < size; gguf.size++)
 		EXPECT_REFUSED(-EBADMSG, "bad.gguf");
 }
 
 /* Every single byte changed to every other value is refused or understood, and never more than that. */
-TEST_F(gguf, a_file_with_any_byte_changed_is_survived)
+TEST_F(checkpoint, a_file_with_any_byte_changed_is_survived)
 {
 	const char *path = in_folder(self->folder, "changed.gguf");
 	unsigned int good = 0, refused = 0;
 	size_t header;
 
-	put_head(&self->file, 3, 2, 3);
-	put_key_u32(&self->file, "general.alignment", 32);
-	put_key_array(&self->file, "c", PINPOOL_VALUE_STRING, 2);
-	put_text(&self->file, "one");
-	put_text(&self->file, "");
-	put_key_array(&self->file, "d", PINPOOL_VALUE_ARRAY, 1);
-	put_u32(&self->file, PINPOOL_VALUE_U16);
-	put_u64(&self->file, 1);
-	put(&self->file, "\1\2", 2);
-	put_matrix(&self->file, "v", 2, 32, GGUF_Q8_0, 0);
-	put_matrix(&self->file, "w", 2, 4, GGUF_F32, 96);
-	header = self->file.size;
-	put_padding(&self->file, 32);
-	put_data(&self->file, 128);
+	put_head(&gguf, 3, 2, 3);
+	put_key_u32(&gguf, "general.alignment", 32);
+	put_key_array(&gguf, "c", PINPOOL_VALUE_STRING, 2);
+	put_text(&gguf, "one");
+	put_text(&gguf, "");
+	put_key_array(&gguf, "d", PINPOOL_VALUE_ARRAY, 1);
+	put_u32(&gguf, PINPOOL_VALUE_U16);
+	put_u64(&gguf, 1);
+	put(&gguf, "\1\2", 2);
+	put_matrix(&gguf, "v", 2, 32, GGUF_Q8_0, 0);
+	put_matrix(&gguf, "w", 2, 4, GGUF_F32, 96);
+	header = gguf.size;
+	put_padding(&gguf, 32);
+	put_data(&gguf, 128);
 	for (size_t at = 0; at < header; at++) {
-		uint8_t was = self->file.bytes[at];
+		uint8_t was = gguf.bytes[at];
 
 		for (unsigned int change = 1; change < 256; change = change * 3 + 1) {
-			self->file.bytes[at] = (uint8_t)(was ^ change);
-			write_gguf(path, &self->file);
+			gguf.bytes[at] = (uint8_t)(was ^ change);
+			write_gguf(path, &gguf);
 			if (checkpoint_open(&self->got, path, &self->diag)) {
 				refused++;
 				continue;
 			}
 			good++;
 			for (size_t i = 0; i < self->got.files[0].count; i++)
-				ASSERT_LE(self->got.files[0].tensors[i].end, self->file.size);
+				ASSERT_LE(self->got.files[0].tensors[i].end, gguf.size);
 			checkpoint_close(&self->got);
 		}
-		self->file.bytes[at] = was;
+		gguf.bytes[at] = was;
 	}
 	TH_LOG("%u understood, %u refused", good, refused);
 	EXPECT_LT(good, refused);
 	EXPECT_LT(0, good);
 }
 
-static void write_part(FIXTURE_DATA(gguf) * self, const char *file, unsigned int no, unsigned int count,
+static void write_part(FIXTURE_DATA(checkpoint) * self, const char *file, unsigned int no, unsigned int count,
 		       unsigned int tensors, const char *name)
 {
-	put_part(&self->file, no, count, tensors, name);
-	write_gguf(in_folder(self->folder, file), &self->file);
+	put_part(&gguf, no, count, tensors, name);
+	write_gguf(in_folder(self->folder, file), &gguf);
 }
 
-static void write_parts(FIXTURE_DATA(gguf) * self)
+static void write_parts(FIXTURE_DATA(checkpoint) * self)
 {
 	write_part(self, "m-00001-of-00003.gguf", 0, 3, 3, "m");
 	write_part(self, "m-00002-of-00003.gguf", 1, 3, 3, "m");
 	write_part(self, "m-00003-of-00003.gguf", 2, 3, 3, "m");
 }
 
-TEST_F(gguf, any_part_stands_for_all)
+TEST_F(checkpoint, any_part_stands_for_all)
 {
 	static const char *const names[] = {"m-00001-of-00003.gguf", "m-00002-of-00003.gguf", "m-00003-of-00003.gguf",
 					    ""};
@@ -783,7 +744,7 @@ TEST_F(gguf, any_part_stands_for_all)
 	EXPECT_OPEN("n.gguf", 0, "");
 }
 
-TEST_F(gguf, parts_that_do_not_belong_together_are_refused)
+TEST_F(checkpoint, parts_that_do_not_belong_together_are_refused)
 {
 	write_parts(self);
 	ASSERT_EQ(0, unlink(in_folder(self->folder, "m-00002-of-00003.gguf")));
@@ -806,20 +767,20 @@ TEST_F(gguf, parts_that_do_not_belong_together_are_refused)
 	EXPECT_OPEN("m-00001-of-00003.gguf", -EBADMSG, "promises 4 tensors in 3 parts, which have 3");
 	/* Of another model, which it says. */
 	write_parts(self);
-	put_head(&self->file, 3, 0, 4);
-	put_key_text(&self->file, "general.name", "other");
-	put_key_u32(&self->file, "split.no", 1);
-	put_key_u32(&self->file, "split.count", 3);
-	put_key_u32(&self->file, "split.tensors.count", 3);
-	write_gguf(in_folder(self->folder, "m-00002-of-00003.gguf"), &self->file);
+	put_head(&gguf, 3, 0, 4);
+	put_key_text(&gguf, "general.name", "other");
+	put_key_u32(&gguf, "split.no", 1);
+	put_key_u32(&gguf, "split.count", 3);
+	put_key_u32(&gguf, "split.tensors.count", 3);
+	write_gguf(in_folder(self->folder, "m-00002-of-00003.gguf"), &gguf);
 	EXPECT_OPEN("m-00001-of-00003.gguf", -EBADMSG, "its general.name is not that of the first part");
 	/* Without what parts say. */
-	put_head(&self->file, 3, 0, 0);
-	write_gguf(in_folder(self->folder, "m-00001-of-00003.gguf"), &self->file);
+	put_head(&gguf, 3, 0, 0);
+	write_gguf(in_folder(self->folder, "m-00001-of-00003.gguf"), &gguf);
 	EXPECT_OPEN("m-00001-of-00003.gguf", -EBADMSG, "no integer split.count");
-	put_head(&self->file, 3, 0, 1);
-	put_key_text(&self->file, "split.count", "3");
-	write_gguf(in_folder(self->folder, "m-00001-of-00003.gguf"), &self->file);
+	put_head(&gguf, 3, 0, 1);
+	put_key_text(&gguf, "split.count", "3");
+	write_gguf(in_folder(self->folder, "m-00001-of-00003.gguf"), &gguf);
 	EXPECT_OPEN("m-00001-of-00003.gguf", -EBADMSG, "no integer split.count");
 	/* Names that cannot be. */
 	write_part(self, "m-00000-of-00003.gguf", 0, 3, 3, "m");
@@ -831,13 +792,13 @@ TEST_F(gguf, parts_that_do_not_belong_together_are_refused)
 	EXPECT_OPEN("alone.gguf", -EBADMSG, "is one of 3 parts");
 }
 
-TEST_F(gguf, a_folder_with_one_checkpoint_stands_for_it)
+TEST_F(checkpoint, a_folder_with_one_checkpoint_stands_for_it)
 {
-	put_head(&self->file, 3, 0, 0);
-	write_gguf(in_folder(self->folder, "one.gguf"), &self->file);
+	put_head(&gguf, 3, 0, 0);
+	write_gguf(in_folder(self->folder, "one.gguf"), &gguf);
 	EXPECT_OPEN("", 0, "");
 	EXPECT_STREQ("gguf", self->got.files[0].format);
-	write_gguf(in_folder(self->folder, "two.gguf"), &self->file);
+	write_gguf(in_folder(self->folder, "two.gguf"), &gguf);
 	EXPECT_OPEN("", -ENOENT, "2 .gguf files");
 	ASSERT_EQ(0, unlink(in_folder(self->folder, "two.gguf")));
 	/* Two kinds: the user has to say which. */
