@@ -129,7 +129,9 @@ bool cursor_next(const struct run *run, struct cursor *cursor, struct request *r
 /* The request is in memory. Any thread. */
 void run_complete(struct run *run, const struct request *request);
 /* Keeps the first error and stops the run. @why may be the diagnosis of @err, or NULL for its text. Any thread. */
-void run_fail(struct run *run, int err, const struct request *request, const struct pinpool_diag *why);
+void run_fail(struct run *run, int err, const struct pinpool_diag *why);
+/* A read of @request ended with @err, and where is looked for: see fault.c. Any thread. */
+void run_fail_read(struct run *run, int err, const struct request *request);
 /* True once the run is to end early. Any thread. */
 bool run_stopped(struct run *run);
 /* The file ended at @offset, before its size: shrunk meanwhile, or the file system lies. Any thread. */

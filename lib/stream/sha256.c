@@ -95,7 +95,7 @@ static bool follow(struct worker *worker, const struct chain *chain, EVP_MD_CTX 
 		return true;
 failed:
 	/* Nothing of it can fail but allocations. */
-	run_fail(run, -ENOMEM, NULL, NULL);
+	run_fail(run, -ENOMEM, NULL);
 	return false;
 }
 
@@ -108,7 +108,7 @@ static void *worker_main(void *arg)
 	const struct chain *chain;
 
 	if (!state)
-		run_fail(run, -ENOMEM, NULL, NULL);
+		run_fail(run, -ENOMEM, NULL);
 	do
 		chain = take_chain(sha256);
 	while (chain && state && follow(worker, chain, state));

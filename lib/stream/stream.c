@@ -100,18 +100,13 @@ uint64_t run_wait_beyond(struct run *run, uint64_t offset)
 	return run->stop ? 0 : run->landed;
 }
 
-void run_fail(struct run *run, int err, const struct request *request, const struct pinpool_diag *why)
+void run_fail(struct run *run, int err, const struct pinpool_diag *why)
 {
-	char at[512];
-
 	pthread_mutex_lock(&run->lock);
 	if (!run->error) {
 		run->error = err;
 		if (why)
 			run->why = *why;
-		else if (request)
-			diag_errno(&run->why, err,
-				   source_at(run->job->files[request->file].source, request->offset, at, sizeof(at)));
 		else
 			diag_errno(&run->why, err, "load");
 	}
@@ -119,21 +114,6 @@ void run_fail(struct run *run, int err, const struct request *request, const str
 	pthread_cond_broadcast(&run->wake_digest);
 	pthread_cond_signal(&run->wake_caller);
 	pthread_mutex_unlock(&run->lock);
-}
-
-void run_fail_eof(struct run *run, const struct request *request, uint64_t offset)
-{
-	const struct source *source = run->job->files[request->file].source;
-	struct pinpool_diag why;
-	char at[512];
-	int err;
-
-	memset(&why, 0, sizeof(why));
-	err = source_check(source, &why);
-	if (!err)
-		err = diag_set(&why, -ENODATA, source_at(source, offset, at, sizeof(at)), NULL,
-			       "the file ends here, its size says %" PRIu64, source->size);
-	run_fail(run, err, request, &why);
 }
 
 bool run_stopped(struct run *run)
@@ -218,7 +198,7 @@ void run_tick(struct run *run)
 	if (!cancel)
 		cancel = report_progress(run, now);
 	if (cancel)
-		run_fail(run, -ECANCELED, NULL, NULL);
+		run_fail(run, -ECANCELED, NULL);
 }
 
 void run_wait(struct run *run)
@@ -471,18 +451,18 @@ int stream_run(const struct stream_job *job, struct stream_result *result, struc
 	run.start_ns = run.progress_ns = clock_now_ns();
 	err = sha256_start(&run, &sha256, diag);
 	if (err)
-		run_fail(&run, err, NULL, diag);
+		run_fail(&run, err, diag);
 	/* Cancelled before it began. */
 	run_tick(&run);
 	err = read_all(&run, result, diag);
 	if (err)
-		run_fail(&run, err, NULL, diag);
+		run_fail(&run, err, diag);
 	if (digester)
 		digester_join(digester);
 	if (sha256)
 		sha256_join(sha256);
 	if (!run.error && report_progress(&run, clock_now_ns()))
-		run_fail(&run, -ECANCELED, NULL, NULL);
+		run_fail(&run, -ECANCELED, NULL);
 	if (run.error && diag)
 		*diag = run.why;
 	err = run.error;

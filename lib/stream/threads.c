@@ -58,7 +58,7 @@ static void read_request(struct run *run, struct request *request, char *buffer,
 		if (got < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
 		if (got < 0) {
-			run_fail(run, -errno, request, NULL);
+			run_fail_read(run, -errno, request);
 			return;
 		}
 		if (!got) {
@@ -89,7 +89,7 @@ static void *reader_main(void *arg)
 	uint32_t number;
 
 	if (run->gathers && !buffer)
-		run_fail(run, -ENOMEM, NULL, NULL);
+		run_fail(run, -ENOMEM, NULL);
 	pthread_mutex_lock(&run->lock);
 	number = readers->numbers++;
 	pthread_mutex_unlock(&run->lock);

@@ -194,7 +194,7 @@ static void read_rest(struct uring *uring, uint32_t index)
 	err = source_read(source, to + flight->done, request->span - flight->done, request->offset + flight->done,
 			  &why);
 	if (err)
-		run_fail(uring->run, err, request, &why);
+		run_fail(uring->run, err, &why);
 	else
 		flight->done = request->span;
 }
@@ -219,7 +219,7 @@ static void land(struct uring *uring, uint32_t index, int res)
 	} else if (!res) {
 		run_fail_eof(run, &flight->request, flight->request.offset + flight->done);
 	} else if (res != -EINTR) {
-		run_fail(run, res, &flight->request, NULL);
+		run_fail_read(run, res, &flight->request);
 	}
 	if (!flight->direct && flight->done < flight->request.span && (uring->ways & IORING_SETUP_IOPOLL))
 		read_rest(uring, index);
@@ -272,7 +272,7 @@ static void read_loop(struct uring *uring)
 		ret = io_uring_submit_and_wait_timeout(&uring->ring, &cqe, 1, &tick, NULL);
 		if (ret < 0 && ret != -ETIME && ret != -EINTR && ret != -EAGAIN && ret != -EBUSY) {
 			/* The ring is unusable; the kernel ends what is in flight and holds the pages until then. */
-			run_fail(run, ret, NULL, NULL);
+			run_fail(run, ret, NULL);
 			return;
 		}
 		io_uring_for_each_cqe(&uring->ring, head, cqe)

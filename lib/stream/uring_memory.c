@@ -131,7 +131,7 @@ static bool enter(struct uring *uring, struct flight *flight)
 		err = set_window(uring, window);
 		if (err) {
 			if (drop_buffers(uring, err, &why))
-				run_fail(uring->run, -EOPNOTSUPP, NULL, &why);
+				run_fail(uring->run, -EOPNOTSUPP, &why);
 			return true;
 		}
 	}

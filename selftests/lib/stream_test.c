@@ -34,6 +34,7 @@ static struct {
 	unsigned int every;
 	atomic_uint count;
 	useconds_t delay; /* before each */
+	uint64_t bad; /* byte of a file: what reads it by pread() gets @error; other results @error for every @every */
 	unsigned int cancel_at; /* sets cancel at this result */
 	int answer; /* to the command that asks whether there are commands */
 	int no_large_entries; /* what a ring with them gets */
@@ -55,8 +56,10 @@ static int misbehave(int res)
 ssize_t pread64(int fd, void *buf, size_t bytes, off_t offset)
 {
 	ssize_t res = syscall(SYS_pread64, fd, buf, bytes, offset);
-	int changed = res > 0 ? misbehave((int)res) : (int)res;
+	int changed = res > 0 && !fault.bad ? misbehave((int)res) : (int)res;
 
+	if (fault.bad && offset <= (off_t)fault.bad && offset + res > (off_t)fault.bad)
+		changed = fault.error;
 	usleep(fault.delay);
 	if (changed < 0 && res > 0)
 		errno = -changed;
@@ -459,7 +462,7 @@ TEST_F(stream, an_error_names_file_and_offset_and_waits_for_what_is_in_flight)
 			if (sscanf(self->diag.object, want, &offset) == 1)
 				EXPECT_GT(self->sources[i].size, offset);
 		}
-		EXPECT_EQ(0, offset % 65536)
+		EXPECT_EQ(0, offset % SOURCE_DIRECT_ALIGN)
 		{
 			TH_LOG("%s", self->diag.object);
 		}
@@ -468,6 +471,49 @@ TEST_F(stream, an_error_names_file_and_offset_and_waits_for_what_is_in_flight)
 		EXPECT_EQ(0, memcmp(before, self->memory, MEMORY));
 	}
 	free(before);
+}
+
+/* Of the request only that block is bad. */
+TEST_F(stream, an_error_names_the_block_and_the_tensor_that_it_is_in)
+{
+	char want[PATH_MAX + 64];
+	size_t file;
+
+	ASSERT_EQ(0, add_file(_metadata, self, 1 << 20));
+	file = self->count - 1;
+	self->ranges[file][0] = (struct stream_range){.begin = 100, .end = 20000, .name = "before"};
+	self->ranges[file][1] = (struct stream_range){.begin = 20000, .end = 45056, .name = "middle"};
+	self->ranges[file][2] = (struct stream_range){.begin = 45060, .end = 1 << 20, .name = "behind"};
+	self->files[file].range_count = 3;
+	FOR_EACH_PATH(io) {
+		static const struct {
+			uint64_t bad, offset;
+			const char *cause;
+		} cases[] = {
+			{50, 0, "Input/output error"},
+			{24576, 24576, "Input/output error, in tensor middle"},
+			{36863, 32768, "Input/output error, in tensor middle"},
+			{45057, 45056, "Input/output error"},
+			{49152, 49152, "Input/output error, in tensor behind"},
+		};
+
+		for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+			memset(&fault, 0, sizeof(fault));
+			fault.error = -EIO;
+			fault.every = 1;
+			fault.bad = cases[i].bad;
+			self->opts.io = io;
+			self->opts.buffered = true;
+			self->opts.chunk_bytes = 65536;
+			self->opts.queue_depth = 1;
+			EXPECT_EQ(-EIO, run(self));
+			snprintf(want, sizeof(want), "%s: offset %llu", self->sources[file].path,
+				 (unsigned long long)cases[i].offset);
+			EXPECT_STREQ(want, self->diag.object);
+			EXPECT_STREQ(cases[i].cause, self->diag.cause);
+		}
+	}
+	memset(&fault, 0, sizeof(fault));
 }
 
 TEST_F(stream, a_file_that_shrank_or_vanished_since_it_was_opened_is_stale)
