@@ -49,7 +49,7 @@ void run_fail_read(struct run *run, int err, const struct request *request)
 	char at[512];
 
 	/* The device that says it once may take long to say it again. */
-	if (err == -EIO && !run_stopped(run))
+	if ((err == -EIO || err == -ENODATA) && !run_stopped(run))
 		offset = find_bad(file->source, request);
 	tensor = tensor_at(file, offset);
 	memset(&why, 0, sizeof(why));
