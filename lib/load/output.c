@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -46,8 +47,17 @@ static char *folder_of(const char *path)
 	return folder;
 }
 
-/* A file of a name that nobody has, in the folder of @path. */
-static int open_temporary(struct output *output, mode_t mode)
+/* A name for the file without one. */
+static int link_unnamed(const struct output *output, const char *path)
+{
+	char link[32];
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", output->fd);
+	return linkat(AT_FDCWD, link, AT_FDCWD, path, AT_SYMLINK_FOLLOW) ? -errno : 0;
+}
+
+/* A name that nobody has, in the folder of @path, for a new file or for the one without a name. */
+static int make_temporary(struct output *output, mode_t mode)
 {
 	char *folder = folder_of(output->path);
 	uint64_t number;
@@ -63,8 +73,12 @@ static int open_temporary(struct output *output, mode_t mode)
 			err = -ENOMEM;
 			break;
 		}
-		output->fd = open(output->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-		err = output->fd < 0 ? -errno : 0;
+		if (output->unnamed) {
+			err = link_unnamed(output, output->temporary);
+		} else {
+			output->fd = open(output->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+			err = output->fd < 0 ? -errno : 0;
+		}
 		if (err) {
 			free(output->temporary);
 			output->temporary = NULL;
@@ -72,6 +86,32 @@ static int open_temporary(struct output *output, mode_t mode)
 	}
 	free(folder);
 	return err;
+}
+
+/*
+ * A file that goes with its last descriptor, whatever ends the process. So it stays open until it is published, and of
+ * all files that may be open some are left for others. False: not here.
+ */
+static bool open_unnamed(struct output *output, mode_t mode)
+{
+	char *folder = folder_of(output->path);
+	struct rlimit limit;
+	int fd;
+
+	/* By way of which it gets its name. */
+	if (!folder || access("/proc/self/fd", X_OK) || getrlimit(RLIMIT_NOFILE, &limit)) {
+		free(folder);
+		return false;
+	}
+	fd = open(folder, O_WRONLY | O_TMPFILE | O_CLOEXEC, mode);
+	free(folder);
+	if (fd >= 0 && (rlim_t)fd >= limit.rlim_cur / 2) {
+		close(fd);
+		return false;
+	}
+	output->unnamed = fd >= 0;
+	output->fd = fd;
+	return output->unnamed;
 }
 
 int output_open(struct output *output, const char *path, mode_t mode, uint64_t bytes, struct pinpool_diag *diag)
@@ -82,7 +122,7 @@ int output_open(struct output *output, const char *path, mode_t mode, uint64_t b
 	output->path = strdup(path);
 	if (!output->path)
 		return diag_errno(diag, -ENOMEM, path);
-	err = open_temporary(output, mode);
+	err = open_unnamed(output, mode) ? 0 : make_temporary(output, mode);
 	/* A disk that is too small says so now and not after hours. */
 	if (!err && bytes && fallocate(output->fd, 0, 0, (off_t)bytes) && errno != EOPNOTSUPP && errno != ENOSYS)
 		err = -errno;
@@ -130,14 +170,26 @@ int output_finish(struct output *output, struct pinpool_diag *diag)
 {
 	int err = fsync(output->fd) ? -errno : 0;
 
-	if (close(output->fd) && !err)
-		err = -errno;
-	output->fd = -1;
+	if (!output->unnamed) {
+		if (close(output->fd) && !err)
+			err = -errno;
+		output->fd = -1;
+	}
 	return err ? diag_errno(diag, err, output->path) : 0;
 }
 
-static int give_name(const struct output *output, bool force)
+static int give_name(struct output *output, bool force)
 {
+	int err;
+
+	if (output->unnamed) {
+		if (!force)
+			return link_unnamed(output, output->path);
+		/* Only a name replaces another. */
+		err = make_temporary(output, 0);
+		if (err)
+			return err;
+	}
 	if (!force) {
 		if (!renameat2(AT_FDCWD, output->temporary, AT_FDCWD, output->path, RENAME_NOREPLACE))
 			return 0;
@@ -156,8 +208,12 @@ int output_publish(struct output *output, bool force, struct pinpool_diag *diag)
 		return exists(output->path, diag);
 	if (err)
 		return diag_errno(diag, err, output->path);
+	output->published = true;
 	free(output->temporary);
 	output->temporary = NULL;
+	if (output->fd >= 0)
+		close(output->fd);
+	output->fd = -1;
 	return 0;
 }
 
@@ -186,7 +242,7 @@ void output_close(struct output *output, bool everything)
 		close(output->fd);
 	if (output->temporary)
 		unlink(output->temporary);
-	else if (everything)
+	else if (output->published && everything)
 		unlink(output->path);
 	free(output->temporary);
 	free(output->path);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
- * A file in the making: under a name of its own beside the one it will have, which it gets when it is whole and on the
- * disk. Until then nobody finds it, and giving it up leaves nothing.
+ * A file in the making: without a name, or where the file system cannot do that under one of its own, beside the one it
+ * will have, which it gets when it is whole and on the disk. Until then nobody finds it, and giving it up leaves
+ * nothing; without a name neither does a killed process.
  */
 #ifndef PINPOOL_LOAD_OUTPUT_H
 #define PINPOOL_LOAD_OUTPUT_H
@@ -11,8 +12,10 @@
 
 struct output {
 	char *path;
-	char *temporary; /* NULL once it is published */
-	int fd;
+	char *temporary; /* its name until it is published, or NULL */
+	int fd; /* open until it is finished, without a name until it is published */
+	bool unnamed; /* it began without a name */
+	bool published;
 };
 
 /* How far all files together are, and who wants to know it. */
@@ -36,7 +39,7 @@ int output_open(struct output *output, const char *path, mode_t mode, uint64_t b
 /* Writes straight from @data. Returns 0, -ECANCELED, -ENOSPC, ... */
 int output_write(struct output *output, const void *data, uint64_t bytes, struct output_pace *pace,
 		 struct pinpool_diag *diag);
-/* All of it is on the disk and the descriptor closed. */
+/* All of it is on the disk. */
 int output_finish(struct output *output, struct pinpool_diag *diag);
 /* Gives it its name. Returns 0, -EEXIST (unless @force), ... */
 int output_publish(struct output *output, bool force, struct pinpool_diag *diag);

@@ -132,8 +132,29 @@ shards() {
 	prints "rm" "" pinpool rm clitest
 }
 
+# broken_off SIGNAL STATUS FOLDER [--force]: a save is sent the signal in the middle of its work, told by its open file,
+# and leaves nothing. One that was through before it was seen starts again.
+broken_off() {
+	local signal=$1 folder=$3 before status tries
+
+	before=$(names "$folder")
+	for ((tries = 0; tries < 50; tries++)); do
+		set -m
+		"$PINPOOL" save clitest "$folder/a" "${@:4}" >"$work/.out" 2>"$work/.err" &
+		set +m
+		until [[ $(readlink /proc/$!/fd/*) == *"$folder/"* ]] || ! kill -0 $! 2>/dev/null; do :; done
+		kill "-$signal" $! 2>/dev/null
+		status=0
+		wait -f $! 2>/dev/null || status=$?
+		[[ $status == 0 ]] || break
+		[[ $before ]] && echo other >"$folder/a" || rm -f "$folder/a"
+	done
+	same "SIG$signal: exit status" "$2" "$status"
+	same "SIG$signal: nothing is left" "$before" "$(names "$folder")"
+}
+
 failures() {
-	local status tries
+	local shm
 
 	mkdir "$work/out"
 	refuses "a pool that is not there" 1 'pinpool: save: clitest: no pool of that name *' pinpool save clitest "$work/out/a"
@@ -153,21 +174,15 @@ failures() {
 		skip "a full disk" "needs root for a mount of its own"
 	fi
 
-	# In the middle of its work, told by the temporary file; a save that was through before it was seen starts again.
-	for ((tries = 0; tries < 50; tries++)); do
-		rm -f "$work/out/a"
-		set -m
-		"$PINPOOL" save clitest "$work/out/a" >"$work/.out" 2>"$work/.err" &
-		set +m
-		until [[ $(names "$work/out") ]] || ! kill -0 $! 2>/dev/null; do :; done
-		kill -INT $! 2>/dev/null
-		status=0
-		wait -f $! 2>/dev/null || status=$?
-		[[ $status == 0 ]] || break
-	done
-	same "SIGINT: exit status" 130 "$status"
+	broken_off INT 130 "$work/out"
 	same "SIGINT: it says so" "pinpool: save: $work/out/a: interrupted, nothing was saved" "$(<"$work/.err")"
-	same "SIGINT: nothing is left" "" "$(names "$work/out")"
+	# There files have no name until they are whole, so that nobody needs to clean up.
+	shm=$(mktemp -d /dev/shm/pinpool-test.XXXXXX)
+	broken_off KILL 137 "$shm"
+	echo other >"$shm/a"
+	broken_off KILL 137 "$shm" --force
+	same "SIGKILL: what was there is" other "$(<"$shm/a")"
+	rm -rf "$shm"
 	rm -rf "$work/out" "$work/zeros"
 	prints "rm" "" pinpool rm clitest
 }

@@ -6,12 +6,33 @@
 #include "harness.h"
 #include "npy_case.h"
 #include "pool_env.h"
+#include "stand_in.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <pinpool/save.h>
+#include <stdarg.h>
+#include <sys/resource.h>
 
 #define POOL "save-test"
+
+/* A file system on which every file has a name. */
+static bool no_unnamed_files;
+
+int open64(const char *path, int flags, ...)
+{
+	va_list ap;
+	mode_t mode;
+
+	va_start(ap, flags);
+	mode = va_arg(ap, mode_t);
+	va_end(ap);
+	if (no_unnamed_files && (flags & O_TMPFILE) == O_TMPFILE) {
+		errno = EOPNOTSUPP;
+		return -1;
+	}
+	return NEXT(open64)(path, flags, mode);
+}
 
 FIXTURE(save)
 {
@@ -94,7 +115,22 @@ static uint8_t *read_whole(const char *path, size_t *bytes)
 	return data;
 }
 
+/* What is in @folder that is called as a file in the making is. */
+static int temporaries(const char *folder)
+{
+	DIR *dir = opendir(folder);
+	struct dirent *at;
+	int count = 0;
+
+	while ((at = readdir(dir)))
+		count += !strncmp(at->d_name, ".pinpool-save.", 14);
+	closedir(dir);
+	return count;
+}
+
 struct watch {
+	const char *folder; /* to look into, or NULL */
+	int temporaries; /* most there were */
 	unsigned int calls;
 	uint64_t done;
 	uint64_t total;
@@ -107,6 +143,8 @@ static int watch(void *arg, const struct pinpool_progress *progress)
 
 	seen->done = progress->done;
 	seen->total = progress->total;
+	if (seen->folder && temporaries(seen->folder) > seen->temporaries)
+		seen->temporaries = temporaries(seen->folder);
 	return ++seen->calls == seen->cancel_at;
 }
 
@@ -154,6 +192,53 @@ TEST_F(save, a_large_file_comes_back_in_steps_that_are_told)
 		EXPECT_SAVE(-ECANCELED, "cancelled", &opts, NULL, "cancelled");
 		EXPECT_EQ(2, entries(self->folder));
 	}
+	pinpool_pool_close(self->pool);
+}
+
+/* A file has no name until it is whole, where that is possible; else one of its own. Either way it gets the right one. */
+TEST_F(save, a_file_in_the_making_has_no_name)
+{
+	struct watch seen = {.folder = self->folder};
+	PINPOOL_OPTS(pinpool_save_opts, opts, .progress = watch, .progress_arg = &seen);
+	struct rlimit limit;
+	uint8_t *out;
+	size_t n;
+	int fd;
+
+	fd = open(self->folder, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
+	if (fd < 0)
+		SKIP(return, "no files without a name where tests have theirs");
+	close(fd);
+	write_safetensors(in_folder(self->folder, "m"), "{" T("a", "U8", "[3]", 0, 3) "}", 3);
+	LOAD("m");
+	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &limit));
+	/* Without a name; by one, on another file system; by one, since one more file would be too many. */
+	for (int way = 0; way < 3; way++) {
+		/* The next that is open is in the upper half. */
+		struct rlimit low = {.rlim_cur = 2 * (rlim_t)fd, .rlim_max = limit.rlim_max};
+
+		no_unnamed_files = way == 1;
+		for (int force = 0; force < 2; force++) {
+			write_file(in_folder(self->folder, "out"), "other", 5);
+			if (!force)
+				EXPECT_EQ(0, unlink(in_folder(self->folder, "out")));
+			opts.force = force;
+			seen.temporaries = 0;
+			if (way == 2)
+				ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &low));
+			EXPECT_SAVE(0, "out", &opts, NULL, "");
+			ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
+			EXPECT_EQ(way ? 1 : 0, seen.temporaries);
+			EXPECT_EQ(0, temporaries(self->folder));
+			out = read_whole(in_folder(self->folder, "out"), &n);
+			EXPECT_EQ(8 + strlen("{" T("a", "U8", "[3]", 0, 3) "}") + 3, n);
+			free(out);
+		}
+		opts.force = false;
+		EXPECT_SAVE(-EEXIST, "out", &opts, NULL, "is there already");
+		EXPECT_EQ(2, entries(self->folder));
+	}
+	no_unnamed_files = false;
 	pinpool_pool_close(self->pool);
 }
 
