@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 struct save_args {
 	struct texts tensors;
@@ -95,25 +97,33 @@ static int save(struct cli *cli, const struct save_args *args, char **operands, 
 	const struct table_args json = {.json = true};
 	struct row row = {.pool = operands[0], .path = operands[1], .report.size = sizeof(row.report)};
 	struct pinpool_diag diag = {0};
+	const bool to_stdout = !strcmp(operands[1], "-");
 	struct progress progress;
 	int err;
 	PINPOOL_OPTS(pinpool_save_opts, opts, .tensors = args->tensors.at, .tensor_count = args->tensors.count,
 		     .force = args->force, .progress = progress_draw, .progress_arg = &progress,
 		     .cancel = interrupt_begin());
 
-	/* A limit on the size of files is an error then, and what was written is removed. */
+	/* A limit on the size of files is an error then, and so is a pipe that nobody reads; what was written is
+	 * removed. */
 	signal(SIGXFSZ, SIG_IGN);
-	progress_begin(&progress, operands[0], args->quiet);
+	signal(SIGPIPE, SIG_IGN);
+	progress_begin(&progress, operands[0], args->quiet || to_stdout);
 	cli->progress = &progress;
-	err = pinpool_save(pool, operands[1], &opts, &row.report, &diag);
+	err = to_stdout ? pinpool_save_fd(pool, STDOUT_FILENO, &opts, &row.report, &diag)
+			: pinpool_save(pool, operands[1], &opts, &row.report, &diag);
 	progress_end(&progress);
 	cli->progress = NULL;
 	if (err == -ECANCELED) {
-		error_line(cli, operands[1], NULL, "interrupted, nothing was saved");
+		error_line(cli, to_stdout ? "standard output" : operands[1], NULL, "interrupted, %s",
+			   to_stdout ? "not all was written" : "nothing was saved");
 		return STATUS_INTERRUPTED;
 	}
 	if (err)
 		return error_diag(cli, err, &diag);
+	/* The file is all that goes there. */
+	if (to_stdout)
+		return STATUS_OK;
 	if (args->json)
 		return record_print(cli, &json, columns, &row);
 	report_line(&row);
@@ -122,9 +132,17 @@ static int save(struct cli *cli, const struct save_args *args, char **operands, 
 
 static int run(struct cli *cli, const void *data, char **operands, int count)
 {
+	const struct save_args *args = data;
 	struct pinpool_pool *pool;
 	int status;
 
+	if (!strcmp(operands[1], "-")) {
+		if (args->json)
+			return error_usage(cli, "--json", "leave it out, or name a file",
+					   "standard output is the file, and takes no report");
+		if (isatty(STDOUT_FILENO))
+			return error_line(cli, "standard output", "send it to a file or a pipe", "is a terminal");
+	}
 	status = cli_open_pool(cli, operands[0], PINPOOL_OPEN_READ, &pool);
 	if (status)
 		return status;

@@ -75,6 +75,22 @@ struct pinpool_save_report {
 PINPOOL_API int pinpool_save(struct pinpool_pool *pool, const char *path, const struct pinpool_save_opts *opts,
 			     struct pinpool_save_report *report, struct pinpool_diag *diag);
 
+/**
+ * pinpool_save_fd - write a pool as safetensors to a descriptor
+ * @pool: READY
+ * @fd: open for writing: a pipe, a socket, a file; stays the caller's. Written to from where it is
+ * @opts: options or NULL; @force has no meaning
+ * @report: receives what was done, or NULL
+ *
+ * As pinpool_save(), for what is one file: nothing is named or brought to the disk, and on failure what was written stays
+ * written. A process that does not ignore SIGPIPE is killed by it where nobody reads.
+ *
+ * Return: 0; -ENOTDIR (the pool is several files, and all of it is saved), -EPIPE (nobody reads), -EBADF, and what
+ * pinpool_save() gives. Since 0.1.
+ */
+PINPOOL_API int pinpool_save_fd(struct pinpool_pool *pool, int fd, const struct pinpool_save_opts *opts,
+				struct pinpool_save_report *report, struct pinpool_diag *diag);
+
 #ifdef __cplusplus
 }
 #endif

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,6 +130,20 @@ int output_open(struct output *output, const char *path, mode_t mode, uint64_t b
 	return err ? diag_errno(diag, err, path) : 0;
 }
 
+int output_stream(struct output *output, const char *name, int fd, struct pinpool_diag *diag)
+{
+	*output = (struct output){.path = strdup(name), .fd = fd, .stream = true};
+	return output->path ? 0 : diag_errno(diag, -ENOMEM, name);
+}
+
+/* Until a pipe that does not wait by itself has room, or it is time to look at progress and cancel. */
+static void wait_for_room(int fd)
+{
+	struct pollfd pollfd = {.fd = fd, .events = POLLOUT};
+
+	poll(&pollfd, 1, 100);
+}
+
 int output_tell(const struct output_pace *pace, const char *file)
 {
 	struct pinpool_progress progress = {
@@ -157,6 +172,10 @@ int output_write(struct output *output, const void *data, uint64_t bytes, struct
 		n = write(output->fd, from, bytes < WRITE_BYTES ? bytes : WRITE_BYTES);
 		if (n < 0 && errno == EINTR)
 			continue;
+		if (n < 0 && errno == EAGAIN && output->stream) {
+			wait_for_room(output->fd);
+			continue;
+		}
 		if (n < 0)
 			return diag_errno(diag, -errno, output->path);
 		from += n;
@@ -168,8 +187,11 @@ int output_write(struct output *output, const void *data, uint64_t bytes, struct
 
 int output_finish(struct output *output, struct pinpool_diag *diag)
 {
-	int err = fsync(output->fd) ? -errno : 0;
+	int err;
 
+	if (output->stream)
+		return 0;
+	err = fsync(output->fd) ? -errno : 0;
 	if (!output->unnamed) {
 		if (close(output->fd) && !err)
 			err = -errno;
@@ -202,8 +224,11 @@ static int give_name(struct output *output, bool force)
 
 int output_publish(struct output *output, bool force, struct pinpool_diag *diag)
 {
-	int err = give_name(output, force);
+	int err;
 
+	if (output->stream)
+		return 0;
+	err = give_name(output, force);
 	if (err == -EEXIST)
 		return exists(output->path, diag);
 	if (err)
@@ -238,7 +263,7 @@ void output_close(struct output *output, bool everything)
 {
 	if (!output->path)
 		return;
-	if (output->fd >= 0)
+	if (output->fd >= 0 && !output->stream)
 		close(output->fd);
 	if (output->temporary)
 		unlink(output->temporary);

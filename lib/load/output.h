@@ -15,6 +15,7 @@ struct output {
 	char *temporary; /* its name until it is published, or NULL */
 	int fd; /* open until it is finished, without a name until it is published */
 	bool unnamed; /* it began without a name */
+	bool stream; /* @fd is the caller's, and what is written there is out of our hands */
 	bool published;
 };
 
@@ -36,12 +37,14 @@ int output_check(const char *path, bool force, struct pinpool_diag *diag);
 
 /* Opens a temporary file for @bytes, with room on the disk if the file system says so. */
 int output_open(struct output *output, const char *path, mode_t mode, uint64_t bytes, struct pinpool_diag *diag);
+/* Instead: what follows goes to @fd, which stays the caller's, called @name. */
+int output_stream(struct output *output, const char *name, int fd, struct pinpool_diag *diag);
 /* Writes straight from @data. Returns 0, -ECANCELED, -ENOSPC, ... */
 int output_write(struct output *output, const void *data, uint64_t bytes, struct output_pace *pace,
 		 struct pinpool_diag *diag);
-/* All of it is on the disk. */
+/* All of it is on the disk, or in the stream. */
 int output_finish(struct output *output, struct pinpool_diag *diag);
-/* Gives it its name. Returns 0, -EEXIST (unless @force), ... */
+/* Gives it its name, but for a stream. Returns 0, -EEXIST (unless @force), ... */
 int output_publish(struct output *output, bool force, struct pinpool_diag *diag);
 /* The names in the folder of @path are on the disk. */
 int output_sync_folder(const char *path, struct pinpool_diag *diag);

@@ -31,7 +31,8 @@ struct image {
 
 struct save {
 	struct pinpool_pool *pool;
-	const char *path;
+	const char *path; /* or what @stream is called */
+	int stream; /* a descriptor of the caller's, or -1 */
 	struct pinpool_save_opts opts;
 	struct pinpool_catalog *catalog;
 	struct pinpool_info info;
@@ -182,6 +183,8 @@ static int add_output(struct save *save, const char *path, uint64_t bytes, struc
 {
 	int err;
 
+	if (save->stream >= 0)
+		return output_stream(&save->outputs[save->output_count++], path, save->stream, diag);
 	err = output_check(path, save->opts.force, diag);
 	if (err)
 		return err;
@@ -262,6 +265,10 @@ static int write_folder(struct save *save, struct pinpool_diag *diag)
 	char *path;
 	int err;
 
+	if (save->stream >= 0)
+		return diag_set(diag, -ENOTDIR, save->path,
+				"name a folder, or some of the tensors, which become one file",
+				"the pool is %zu files and this takes one", save->image_count);
 	save->made_folder = !mkdir(save->path, 0777);
 	if (!save->made_folder && errno != EEXIST)
 		return diag_errno(diag, -errno, save->path);
@@ -350,7 +357,7 @@ static int publish(struct save *save, struct pinpool_diag *diag)
 		return diag_errno(diag, err, save->path);
 	for (size_t i = 0; i < save->output_count && !err; i++)
 		err = output_publish(&save->outputs[i], save->opts.force, diag);
-	if (!err)
+	if (!err && save->stream < 0)
 		err = output_sync_folder(save->outputs[0].path, diag);
 	return !err && save->made_folder ? output_sync_folder(save->path, diag) : err;
 }
@@ -384,10 +391,10 @@ static int fill_report(const struct save *save, struct pinpool_save_report *repo
 	return opts_write(report, &result, sizeof(result));
 }
 
-int pinpool_save(struct pinpool_pool *pool, const char *path, const struct pinpool_save_opts *opts,
-		 struct pinpool_save_report *report, struct pinpool_diag *diag)
+static int save_to(struct pinpool_pool *pool, const char *path, int stream, const struct pinpool_save_opts *opts,
+		   struct pinpool_save_report *report, struct pinpool_diag *diag)
 {
-	struct save save = {.pool = pool, .path = path, .info = {.size = sizeof(save.info)}};
+	struct save save = {.pool = pool, .path = path, .stream = stream, .info = {.size = sizeof(save.info)}};
 	const void *base;
 	size_t mapped;
 	int err;
@@ -422,4 +429,21 @@ int pinpool_save(struct pinpool_pool *pool, const char *path, const struct pinpo
 		err = fill_report(&save, report);
 	release(&save, err);
 	return err;
+}
+
+int pinpool_save(struct pinpool_pool *pool, const char *path, const struct pinpool_save_opts *opts,
+		 struct pinpool_save_report *report, struct pinpool_diag *diag)
+{
+	return save_to(pool, path, -1, opts, report, diag);
+}
+
+int pinpool_save_fd(struct pinpool_pool *pool, int fd, const struct pinpool_save_opts *opts,
+		    struct pinpool_save_report *report, struct pinpool_diag *diag)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "descriptor %d", fd);
+	if (fd < 0)
+		return diag_errno(diag, -EBADF, name);
+	return save_to(pool, fd == STDOUT_FILENO ? "standard output" : name, fd, opts, report, diag);
 }

@@ -55,6 +55,39 @@ single() {
 	prints "rm" "" pinpool rm clitest
 }
 
+# To a pipe goes the file and nothing else.
+streams() {
+	mkdir "$work/out"
+	check "a pool" pinpool load clitest "$work/tiny.safetensors"
+	prints "to a pipe" "" bash -c '"$0" save clitest - | cat >"$1"' "$PINPOOL" "$work/out/piped"
+	check "byte for byte" cmp "$work/tiny.safetensors" "$work/out/piped"
+	prints "to a file that is open" "" bash -c '{ echo before; "$0" save clitest -; } >"$1"' "$PINPOOL" "$work/out/open"
+	check "from where it is" cmp <(echo before && cat "$work/tiny.safetensors") "$work/out/open"
+	prints "some of it" "" bash -c '"$0" save clitest - --tensor bias >"$1"' "$PINPOOL" "$work/out/some"
+	same "is a file" '{"bias":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}' "$(header "$work/out/some" | sed 's/ *$//')"
+	refuses "no report as well" 2 'pinpool: save: --json: standard output is the file, and takes no report (*)' pinpool save clitest - -J
+	same "a file of that name" "clitest" "$(cd "$work/out" && pinpool save clitest ./- | cut -d : -f 1)"
+	check "is one" cmp "$work/tiny.safetensors" "$work/out/-"
+	refuses "a device that is full" 1 'pinpool: save: standard output: No space left on device' \
+		bash -c '"$0" save clitest - >/dev/full' "$PINPOOL"
+	same "nothing else was left" $'-\nopen\npiped\nsome' "$(names "$work/out")"
+	if command -v script >/dev/null; then
+		same "a terminal" "pinpool: save: standard output: is a terminal (send it to a file or a pipe)" \
+			"$(script -q -c "'$PINPOOL' save clitest -" /dev/null </dev/null | tr -d '\r')"
+	else
+		skip "a terminal" "no script(1) here"
+	fi
+	prints "rm" "" pinpool rm clitest
+	zeros "$work/zeros" 64
+	check "a pool of 64 MiB" pinpool load clitest "$work/zeros"
+	check "to a pipe" bash -c 'set -o pipefail; "$0" save clitest - | cmp - "$1"' "$PINPOOL" "$work/zeros"
+	refuses "to one that nobody reads" 0 'pinpool: save: standard output: Broken pipe' \
+		bash -c '"$0" save clitest - | head -c 100000 >/dev/null' "$PINPOOL"
+	same "its exit status" 1 "$("$PINPOOL" save clitest - 2>/dev/null | :; echo "${PIPESTATUS[0]}")"
+	rm -rf "$work/out" "$work/zeros"
+	prints "rm" "" pinpool rm clitest
+}
+
 some() {
 	mkdir "$work/out"
 	check "a pool" pinpool load clitest "$work/tiny.safetensors"
@@ -125,6 +158,7 @@ shards() {
 	prints "can be loaded" $'a\nb\nc' pinpool show clitest -n -o NAME
 	: >"$work/file"
 	refuses "a file where the folder would be" 1 'pinpool: save: */file: *no directory (*)' pinpool save clitest "$work/file" --force
+	refuses "files are no stream" 1 'pinpool: save: standard output: the pool is 2 files and this takes one (*)' pinpool save clitest -
 	saves "some of it is one file" '2 tensors, 1 file, new header' "$work/one" --tensor a --tensor c
 	same "with the metadata of both" '{"__metadata__":{"format":"pt"},"c":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"a":{"dtype":"U8","shape":[3],"data_offsets":[8,11]}}' \
 		"$(header "$work/one" | sed 's/ *$//')"
@@ -189,6 +223,7 @@ failures() {
 
 all() {
 	single
+	streams
 	some
 	other_formats
 	shards
