@@ -33,9 +33,6 @@ struct load_follower {
 	const struct load_follower *next;
 };
 
-/* The node that @pool is bound to, or that it prefers, plus 1; 0 if there is none. */
-unsigned int load_node(struct pinpool_pool *pool);
-
 /* pinpool_load() with a list of followers, or NULL. Who pinpool_load_opts.landed names comes after them. */
 int load_followed(struct pinpool_ctx *ctx, const char *name, const char *path, const struct pinpool_load_opts *opts,
 		  const struct load_follower *followers, struct pinpool_load_report *report, struct pinpool_diag *diag);

@@ -16,6 +16,7 @@
 #include "pool/module_error.h"
 #include "pool/populate.h"
 #include "stream/digest.h"
+#include "stream/place.h"
 #include "stream/stream.h"
 
 #include <errno.h>
@@ -275,13 +276,6 @@ static int tell(void *arg, const struct pinpool_progress *progress)
 	return load->opts.progress ? load->opts.progress(load->opts.progress_arg, progress) : 0;
 }
 
-unsigned int load_node(struct pinpool_pool *pool)
-{
-	struct pinpool_info info = {.size = sizeof(info)};
-
-	return pinpool_pool_get_info(pool, &info) || info.numa_node < 0 ? 0 : (unsigned int)info.numa_node + 1;
-}
-
 /* Where size and number of requests are from, for the log. */
 static const char *tuning_text(enum pinpool_tuning tuning)
 {
@@ -313,7 +307,7 @@ static int stream_files(struct load *load, struct pinpool_diag *diag)
 		.landed = load->followers || load->opts.landed ? tell_landed : NULL,
 		.landed_arg = load,
 		.content = load->plan.selection.whole ? NULL : load->plan.content,
-		.node = load_node(load->pool),
+		.node = place_node(load->pool),
 	};
 	int err;
 

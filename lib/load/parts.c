@@ -3,6 +3,7 @@
 #include "load/parts.h"
 #include "base/clock.h"
 #include "stream/digest.h"
+#include "stream/place.h"
 
 #include <errno.h>
 #include <openssl/evp.h>
@@ -196,25 +197,18 @@ static void wait_for_threads(struct run *run)
 		tick(run);
 }
 
-static size_t cores(void)
-{
-	cpu_set_t set;
-
-	return sched_getaffinity(0, sizeof(set), &set) ? 1 : (size_t)CPU_COUNT(&set);
-}
-
-/* With as many threads as there are cores or parts. */
-static int digest_all(struct run *run)
+/* With as many threads as there are processors for them, or parts. */
+static int digest_all(struct run *run, const struct place *place)
 {
 	size_t count = run->parts->count;
-	size_t wanted = cores() < count ? cores() : count;
+	size_t wanted = place_size(place) < count ? place_size(place) : count;
 	pthread_t *threads = calloc(wanted + 1, sizeof(*threads));
 	size_t started = 0;
 
 	if (!threads)
 		return -ENOMEM;
 	pthread_mutex_lock(&run->lock);
-	while (started < wanted && !pthread_create(&threads[started], NULL, hasher_main, run))
+	while (started < wanted && !place_start(place, &threads[started], hasher_main, run))
 		started++;
 	run->active = (unsigned int)started;
 	if (wanted && !started)
@@ -243,6 +237,7 @@ int parts_digest(struct parts *parts)
 {
 	struct run run = {.parts = parts};
 	pthread_condattr_t attr;
+	struct place place;
 	bool sha256 = false;
 	int err;
 
@@ -268,7 +263,11 @@ int parts_digest(struct parts *parts)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&run.wake_caller, &attr);
 	pthread_condattr_destroy(&attr);
-	err = digest_all(&run);
+	err = place_begin(&place, parts->node);
+	if (!err) {
+		err = digest_all(&run, &place);
+		place_end(&place);
+	}
 	pthread_cond_destroy(&run.wake_caller);
 	pthread_mutex_destroy(&run.lock);
 	EVP_MD_free(run.md);

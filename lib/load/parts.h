@@ -45,6 +45,7 @@ struct part {
  * @count: number of them
  * @room: for so many
  * @base: the pool, mapped
+ * @node: NUMA node that it is from, as place_begin() takes it
  * @catalog: of the pool, or NULL if none is a @rest
  * @opts: progress and cancel
  * @start_ns: when it began, CLOCK_MONOTONIC
@@ -54,6 +55,7 @@ struct parts {
 	size_t count;
 	size_t room;
 	const char *base;
+	unsigned int node;
 	const struct pinpool_catalog *catalog;
 	const struct pinpool_verify_opts *opts;
 	uint64_t start_ns;

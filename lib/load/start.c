@@ -63,7 +63,7 @@ static void move_to(struct pinpool_pool *pool)
 {
 	struct place place;
 
-	if (place_begin(&place, load_node(pool)))
+	if (place_begin(&place, place_node(pool)))
 		return;
 	if (place.bound)
 		sched_setaffinity(0, sizeof(place.processors), &place.processors);

@@ -10,6 +10,7 @@
 #include "base/opts.h"
 #include "load/parts.h"
 #include "stream/digest.h"
+#include "stream/place.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@ struct verify {
 	struct pinpool_info info;
 	struct pinpool_catalog *catalog; /* or NULL */
 	const char *base;
+	unsigned int node; /* of the pool, as place_begin() takes it */
 	uint64_t start_ns;
 };
 
@@ -28,6 +30,7 @@ static struct parts make_parts(const struct verify *verify, const struct pinpool
 {
 	return (struct parts){
 		.base = verify->base,
+		.node = verify->node,
 		.catalog = verify->catalog,
 		.opts = opts,
 		.start_ns = verify->start_ns,
@@ -372,6 +375,7 @@ static int open_content(struct verify *verify, struct pinpool_pool *pool, struct
 	if (err)
 		return diag_errno(diag, err, info->name);
 	verify->base = base;
+	verify->node = place_node(pool);
 	err = pinpool_catalog_open(pool, &verify->catalog, diag);
 	if (err == -ENOENT && info->digest_kind != PINPOOL_DIGEST_XXH3_128_LIST)
 		return 0;

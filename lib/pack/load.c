@@ -13,6 +13,7 @@
 #include "base/opts.h"
 #include "load/follow.h"
 #include "pack/pack.h"
+#include "stream/place.h"
 
 /* How long publishing sleeps at most before it looks at cancel. */
 #define TICK_NS 100000000
@@ -129,6 +130,7 @@ static int begin(void *arg, struct pinpool_pool *pool, const struct plan *plan, 
 {
 	struct pinpool_info info = {.size = sizeof(info)};
 	struct packer *packer = arg;
+	struct place place;
 	int err;
 
 	packer->base = base;
@@ -140,9 +142,13 @@ static int begin(void *arg, struct pinpool_pool *pool, const struct plan *plan, 
 		err = pack_take(&packer->pack, &info, diag);
 	if (err)
 		return err;
-	err = pthread_create(&packer->thread, NULL, packer_main, packer);
+	err = place_begin(&place, place_node(pool));
+	if (!err) {
+		err = -place_start(&place, &packer->thread, packer_main, packer);
+		place_end(&place);
+	}
 	if (err)
-		return diag_errno(diag, -err, "packing thread");
+		return diag_errno(diag, err, "packing thread");
 	packer->started = true;
 	return 0;
 }
@@ -219,21 +225,19 @@ static void stop(void *arg, int err)
 }
 
 static int check_opts(const struct pinpool_load_opts *user_opts, const struct pinpool_pack_report *report,
-		      const volatile int **cancel, struct pinpool_diag *diag)
+		      struct pinpool_load_opts *opts, struct pinpool_diag *diag)
 {
-	struct pinpool_load_opts opts;
 	int err;
 
-	err = opts_read(&opts, sizeof(opts), user_opts);
+	err = opts_read(opts, sizeof(*opts), user_opts);
 	if (err)
 		return diag_set(diag, err, "pinpool_load_opts", NULL, "options this library does not know");
 	if (report && report->size < sizeof(report->size))
 		return diag_set(diag, -EINVAL, "pinpool_pack_report", NULL, "its size is not set");
 	/* They are committed before the weights are, so nothing but a digest says which those will be. */
-	if (opts.no_digest)
+	if (opts->no_digest)
 		return diag_set(diag, -EINVAL, "no_digest", "load with digests, or pack afterwards",
 				"a load that packs needs digests");
-	*cancel = opts.cancel;
 	return 0;
 }
 
@@ -273,13 +277,15 @@ int pinpool_load_packed(struct pinpool_ctx *ctx, const char *name, const char *p
 	};
 	struct pinpool_info base = {.size = sizeof(base)};
 	struct pinpool_load_report loaded = {.size = sizeof(loaded)};
+	struct pinpool_load_opts opts;
 	pthread_condattr_t attr;
 	int err;
 
-	err = check_opts(load_opts, pack_report, &packer.cancel, diag);
+	err = check_opts(load_opts, pack_report, &opts, diag);
 	if (err)
 		return err;
-	err = pack_begin(&packer.pack, ctx, name, pack_opts, diag);
+	packer.cancel = opts.cancel;
+	err = pack_begin(&packer.pack, ctx, name, opts.create, pack_opts, diag);
 	if (err)
 		return err;
 	pthread_mutex_init(&packer.lock, NULL);

@@ -13,9 +13,64 @@
 #include "pack/companion.h"
 #include "pool/catalog_writer.h"
 #include "pool/ctx.h"
+#include "stream/place.h"
 
-int pack_begin(struct pack *pack, struct pinpool_ctx *ctx, const char *base, const struct pinpool_pack_opts *opts,
-	       struct pinpool_diag *diag)
+/* The node of the pool @base, plus 1, or the one that it will have; 0 if there is none. */
+static unsigned int node_of(struct pinpool_ctx *ctx, const char *base, const struct pinpool_create_opts *user_create)
+{
+	struct pinpool_info info = {.size = sizeof(info)};
+	struct pinpool_create_opts create;
+
+	if (!pinpool_pool_stat(ctx, base, &info, NULL))
+		return info.numa_node < 0 ? 0 : (unsigned int)info.numa_node + 1;
+	if (!user_create || opts_read(&create, sizeof(create), user_create) ||
+	    create.numa_policy == PINPOOL_NUMA_INTERLEAVE)
+		return 0;
+	return create.numa_node;
+}
+
+/* A context in the making. */
+struct making {
+	struct pinpool_math *math;
+	struct pinpool_diag *diag;
+	int err;
+};
+
+static void *making_main(void *arg)
+{
+	struct making *making = arg;
+
+	making->err = pinpool_math_new(&making->math, NULL, making->diag);
+	return NULL;
+}
+
+/* A context has threads where the thread that makes it may run, which is not to be the caller's choice here. */
+static int make_math(struct pack *pack, unsigned int node, struct pinpool_diag *diag)
+{
+	struct making making = {.diag = diag};
+	struct place place;
+	pthread_t thread;
+	int err;
+
+	err = place_begin(&place, node);
+	if (err)
+		return diag_errno(diag, err, "packing threads");
+	if (place.bound) {
+		err = -place_start(&place, &thread, making_main, &making);
+		if (err)
+			making.err = diag_errno(diag, err, "packing threads");
+		else
+			pthread_join(thread, NULL);
+	} else {
+		making_main(&making);
+	}
+	place_end(&place);
+	pack->math = making.math;
+	return making.err;
+}
+
+int pack_begin(struct pack *pack, struct pinpool_ctx *ctx, const char *base, const struct pinpool_create_opts *create,
+	       const struct pinpool_pack_opts *opts, struct pinpool_diag *diag)
 {
 	int err;
 
@@ -25,7 +80,7 @@ int pack_begin(struct pack *pack, struct pinpool_ctx *ctx, const char *base, con
 		return diag_set(diag, err, "pinpool_pack_opts", NULL, "options this library does not know");
 	pack->math = pack->opts.math;
 	if (!pack->math) {
-		err = pinpool_math_new(&pack->math, NULL, diag);
+		err = make_math(pack, node_of(ctx, base, create), diag);
 		if (err)
 			return err;
 	}

@@ -60,9 +60,12 @@ struct pack {
 	uint64_t start_ns;
 };
 
-/* @base stays the caller's. Returns 0, -EINVAL, -E2BIG, -ENAMETOOLONG, -ENOMEM, and what making a context gives. */
-int pack_begin(struct pack *pack, struct pinpool_ctx *ctx, const char *base, const struct pinpool_pack_opts *opts,
-	       struct pinpool_diag *diag);
+/*
+ * @base stays the caller's; @create is how it will be made if it is not there, or NULL. Threads of a context of our own
+ * run on its node. Returns 0, -EINVAL, -E2BIG, -ENAMETOOLONG, -ENOMEM, and what making a context gives.
+ */
+int pack_begin(struct pack *pack, struct pinpool_ctx *ctx, const char *base, const struct pinpool_create_opts *create,
+	       const struct pinpool_pack_opts *opts, struct pinpool_diag *diag);
 
 /*
  * Offers a tensor, in order of offset; its name stays the caller's. Returns 0 whether it is to be packed or

@@ -114,7 +114,7 @@ int pinpool_pack(struct pinpool_ctx *ctx, const char *name, const struct pinpool
 
 	if (report && report->size < sizeof(report->size))
 		return diag_set(diag, -EINVAL, "pinpool_pack_report", NULL, "its size is not set");
-	err = pack_begin(&pack, ctx, name, opts, diag);
+	err = pack_begin(&pack, ctx, name, NULL, opts, diag);
 	if (err)
 		return err;
 	err = open_weights(ctx, name, &weights, diag);

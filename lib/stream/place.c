@@ -26,6 +26,13 @@ static bool keep_node(cpu_set_t *set, unsigned int node)
 	return known && CPU_COUNT(set);
 }
 
+unsigned int place_node(struct pinpool_pool *pool)
+{
+	struct pinpool_info info = {.size = sizeof(info)};
+
+	return pinpool_pool_get_info(pool, &info) || info.numa_node < 0 ? 0 : (unsigned int)info.numa_node + 1;
+}
+
 int place_begin(struct place *place, unsigned int node)
 {
 	cpu_set_t set;

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
- * Where the threads of a load run: on the processors of the node that the memory is from, as far as the caller may use
- * them; or wherever the caller may run. Only threads that the library made are placed, never the caller's.
+ * Where the threads of a load, a verification, a packing or a window run: on the processors of the node that the memory
+ * is from, as far as the caller may use them; or wherever the caller may run. Only threads that the library made are
+ * placed, never the caller's.
  */
 #ifndef PINPOOL_STREAM_PLACE_H
 #define PINPOOL_STREAM_PLACE_H
+
+#include <pinpool/pool.h>
 
 #include <pthread.h>
 #include <sched.h>
@@ -22,6 +25,9 @@ struct place {
 	cpu_set_t processors;
 	pthread_attr_t attr;
 };
+
+/* The node that a pool is bound to, or that it prefers, plus 1; 0 if there is none. */
+unsigned int place_node(struct pinpool_pool *pool);
 
 /*
  * For node @node - 1, or 0 for anywhere. A node of whose processors the caller may use none, or that the host does not

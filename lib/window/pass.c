@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/diag.h"
 #include "base/opts.h"
+#include "stream/place.h"
 #include "window/window.h"
 
 #include <errno.h>
@@ -124,6 +125,7 @@ static void *pass_main(void *arg)
 		.window = window->bytes,
 		.room = room,
 		.room_arg = window,
+		.node = place_node(window->ring.pool),
 	};
 	struct pinpool_diag why = {0};
 	struct stream_result result;
@@ -155,6 +157,7 @@ static void skip_empty(struct pinpool_window *window)
 
 int pass_start(struct pinpool_window *window, struct pinpool_diag *diag)
 {
+	struct place place;
 	int err;
 
 	pthread_mutex_lock(&window->lock);
@@ -167,9 +170,13 @@ int pass_start(struct pinpool_window *window, struct pinpool_diag *diag)
 	window->stats.passes++;
 	skip_empty(window);
 	pthread_mutex_unlock(&window->lock);
-	err = pthread_create(&window->thread, NULL, pass_main, window);
+	err = place_begin(&place, place_node(window->ring.pool));
+	if (!err) {
+		err = -place_start(&place, &window->thread, pass_main, window);
+		place_end(&place);
+	}
 	if (err)
-		return diag_errno(diag, -err, "reading thread");
+		return diag_errno(diag, err, "reading thread");
 	window->started = true;
 	return 0;
 }

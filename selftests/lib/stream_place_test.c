@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
 /*
- * Where threads run: those that a load makes on the processors of the pool's node, its caller where he was. What a node
- * has is told by a file of the test's, which comes in the place of the kernel's: hosts of one node would not show it.
+ * Where threads run: those that a load, a verification, a packing and a window make on the processors of the pool's node,
+ * their caller where he was. What a node has is told by a file of the test's, which comes in the place of the kernel's:
+ * hosts of one node would not show it.
  */
 #define ENV_PAGES 40
 #include "checkpoints.h"
@@ -11,7 +12,10 @@
 #include "stream/place.h"
 
 #include <liburing.h>
+#include <pinpool/pack.h>
+#include <pinpool/window.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdarg.h>
 
 #define POOL   "place"
@@ -23,6 +27,35 @@ static char cpulist[PATH_MAX];
 static int reads, reads_placed, reads_freed;
 static int workers_placed, workers_freed;
 static cpu_set_t workers;
+
+/* Threads that were made, and those of them that began on @only. */
+static atomic_int threads_made, threads_there;
+static int only;
+
+struct beginning {
+	void *(*main)(void *);
+	void *arg;
+};
+
+static void *begin_thread(void *arg)
+{
+	struct beginning beginning = *(struct beginning *)arg;
+	cpu_set_t here;
+
+	free(arg);
+	if (!sched_getaffinity(0, sizeof(here), &here) && CPU_COUNT(&here) == 1 && CPU_ISSET(only, &here))
+		threads_there++;
+	threads_made++;
+	return beginning.main(beginning.arg);
+}
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*main)(void *), void *arg)
+{
+	struct beginning *beginning = malloc(sizeof(*beginning));
+
+	*beginning = (struct beginning){ main, arg };
+	return NEXT(pthread_create)(thread, attr, begin_thread, beginning);
+}
 
 int open64(const char *path, int flags, ...)
 {
@@ -293,6 +326,104 @@ TEST_F(place, the_thread_of_a_load_that_was_started_moves)
 	for (int kind = PINPOOL_TRACE_READ; kind <= PINPOOL_TRACE_SHA256; kind++)
 		EXPECT_TRUE(is_only(&self->allowed[kind], self->last));
 	EXPECT_TRUE(caller_is_free(self));
+}
+
+/* A pool on the node that has but the last processor by what is told. */
+static int make_pool(FIXTURE_DATA(place) * self, enum pinpool_numa_policy policy)
+{
+	struct pinpool_create_opts create = {
+		.size = sizeof(create),
+		.numa_node = policy != PINPOOL_NUMA_INTERLEAVE,
+		.numa_policy = policy,
+	};
+	struct pinpool_load_opts opts = { .size = sizeof(opts), .create = &create };
+
+	tell_processor(self, self->last);
+	only = self->last;
+	return pinpool_load(self->env.ctx, POOL, self->file, &opts, NULL, &self->diag);
+}
+
+#define EXPECT_THREADS_ON_THE_NODE(made)                                                                               \
+	do {                                                                                                           \
+		EXPECT_LE(made, threads_made);                                                                         \
+		EXPECT_EQ(threads_made, threads_there);                                                                \
+		EXPECT_TRUE(caller_is_free(self));                                                                     \
+		threads_made = threads_there = 0;                                                                      \
+	} while (0)
+
+TEST_F(place, a_verification_runs_on_the_node_of_the_pool)
+{
+	struct pinpool_pool *pool;
+
+	if (CPU_COUNT(&self->all) < 2)
+		SKIP(return, "one processor");
+	ASSERT_EQ(0, make_pool(self, PINPOOL_NUMA_BIND));
+	ASSERT_EQ(0, pinpool_pool_open(self->env.ctx, POOL, PINPOOL_OPEN_READ, &pool, NULL));
+	threads_made = threads_there = 0;
+	ASSERT_EQ(0, pinpool_verify(pool, NULL, NULL, &self->diag));
+	EXPECT_THREADS_ON_THE_NODE(1);
+	pinpool_pool_close(pool);
+	ASSERT_EQ(0, pinpool_pool_destroy(self->env.ctx, POOL, NULL));
+	/* Of no node. */
+	ASSERT_EQ(0, make_pool(self, PINPOOL_NUMA_INTERLEAVE));
+	ASSERT_EQ(0, pinpool_pool_open(self->env.ctx, POOL, PINPOOL_OPEN_READ, &pool, NULL));
+	threads_made = threads_there = 0;
+	ASSERT_EQ(0, pinpool_verify(pool, NULL, NULL, &self->diag));
+	EXPECT_LE(1, threads_made);
+	EXPECT_EQ(0, threads_there);
+	pinpool_pool_close(pool);
+}
+
+TEST_F(place, a_packing_runs_on_the_node_of_the_weights)
+{
+	struct pinpool_create_opts create = { .size = sizeof(create), .numa_node = 1 };
+	struct pinpool_load_opts opts = { .size = sizeof(opts), .create = &create };
+	struct pinpool_pack_report report = { .size = sizeof(report) };
+
+	if (CPU_COUNT(&self->all) < 2)
+		SKIP(return, "one processor");
+	write_safetensors(self->file, "{\"a\":{\"dtype\":\"F32\",\"shape\":[96,64],\"data_offsets\":[0,24576]}}", 24576);
+	ASSERT_EQ(0, make_pool(self, PINPOOL_NUMA_BIND));
+	threads_made = threads_there = 0;
+	/* One is there to make the others, which are as many as the node has processors, the caller among them. */
+	ASSERT_EQ(0, pinpool_pack(self->env.ctx, POOL, NULL, &report, &self->diag))
+	{
+		TH_LOG("%s: %s", self->diag.object, self->diag.cause);
+	}
+	EXPECT_THREADS_ON_THE_NODE(1);
+	ASSERT_EQ(0, pinpool_packings_drop(self->env.ctx, POOL, report.isa, &self->diag));
+	ASSERT_EQ(0, pinpool_pool_destroy(self->env.ctx, POOL, NULL));
+
+	/* While it is loaded: the node is that of the pool that will be made. */
+	ASSERT_EQ(0, pinpool_load_packed(self->env.ctx, POOL, self->file, &opts, NULL, NULL, NULL, &self->diag))
+	{
+		TH_LOG("%s: %s", self->diag.object, self->diag.cause);
+	}
+	EXPECT_THREADS_ON_THE_NODE(3);
+	ASSERT_EQ(0, pinpool_packings_drop(self->env.ctx, POOL, report.isa, &self->diag));
+}
+
+TEST_F(place, a_window_is_filled_from_its_node)
+{
+	struct pinpool_create_opts create = { .size = sizeof(create), .numa_node = 1 };
+	struct pinpool_window_opts opts = { .size = sizeof(opts), .create = &create, .bytes = 8 << 20, .digest = true };
+	struct pinpool_window_block block = { .size = sizeof(block) };
+	struct pinpool_window *window;
+
+	if (CPU_COUNT(&self->all) < 2)
+		SKIP(return, "one processor");
+	tell_processor(self, self->last);
+	only = self->last;
+	threads_made = threads_there = 0;
+	ASSERT_EQ(0, pinpool_window_open(self->env.ctx, self->file, &opts, &window, &self->diag))
+	{
+		TH_LOG("%s: %s", self->diag.object, self->diag.cause);
+	}
+	while (pinpool_window_next(window, &block, &self->diag) == 1)
+		ASSERT_EQ(0, pinpool_window_release(window, &block));
+	pinpool_window_close(window);
+	/* The one that reads, and the one that digests. */
+	EXPECT_THREADS_ON_THE_NODE(2);
 }
 
 TEST_HARNESS_MAIN
