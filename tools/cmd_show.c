@@ -31,7 +31,7 @@ struct tensor_row {
 	struct pinpool_tensor tensor;
 	const struct pinpool_catalog *catalog; /* NULL for a packing */
 	const char *base;
-	char slice[96];
+	char slice[192];
 };
 
 static void get_name(const void *row, struct cell *cell)
@@ -250,17 +250,27 @@ static int add_packings(struct table *table, const struct pinpool_catalog *catal
 	return err;
 }
 
+/* "rows 2 to 4, 10 to 12 of 16": the last dimension of several is that of columns. */
 static void describe_slice(struct tensor_row *row)
 {
 	const struct pinpool_tensor *tensor = &row->tensor;
-	uint64_t end;
+	const struct pinpool_slice_range whole = {tensor->slice_begin,
+						  tensor->sliced ? tensor->shape[tensor->slice_dim] : 0};
+	const struct pinpool_slice_range *ranges = tensor->slice_ranges ? tensor->slice_ranges : &whole;
+	uint32_t count = tensor->slice_ranges ? tensor->slice_range_count : 1;
+	bool columns = tensor->slice_dim && tensor->slice_dim + 1 == tensor->ndim;
+	size_t used;
 
 	if (!tensor->sliced)
 		return;
-	end = tensor->slice_begin + tensor->shape[tensor->slice_dim];
-	snprintf(row->slice, sizeof(row->slice), "%s %llu to %llu of %llu", tensor->slice_dim ? "columns" : "rows",
-		 (unsigned long long)tensor->slice_begin, (unsigned long long)end,
-		 (unsigned long long)tensor->slice_extent);
+	used = (size_t)snprintf(row->slice, sizeof(row->slice), columns ? "columns" : "rows");
+	for (uint32_t i = 0; i < count && used < sizeof(row->slice); i++)
+		used += (size_t)snprintf(row->slice + used, sizeof(row->slice) - used, "%s %llu to %llu", i ? "," : "",
+					 (unsigned long long)ranges[i].begin,
+					 (unsigned long long)(ranges[i].begin + ranges[i].places));
+	if (used < sizeof(row->slice))
+		snprintf(row->slice + used, sizeof(row->slice) - used, " of %llu",
+			 (unsigned long long)tensor->slice_extent);
 }
 
 static int add_tensors(struct table *table, const struct pinpool_catalog *catalog)

@@ -35,6 +35,16 @@ PINPOOL_API int pinpool_catalog_open(struct pinpool_pool *pool, struct pinpool_c
 PINPOOL_API void pinpool_catalog_close(struct pinpool_catalog *catalog);
 
 /**
+ * struct pinpool_slice_range - places of one dimension of the tensor in the file
+ * @begin: the first
+ * @places: how many follow it, itself counted
+ */
+struct pinpool_slice_range {
+	uint64_t begin;
+	uint64_t places;
+};
+
+/**
  * struct pinpool_tensor - one tensor where it lies
  * @size: sizeof(struct pinpool_tensor), set by the caller
  * @name: its name
@@ -53,6 +63,9 @@ PINPOOL_API void pinpool_catalog_close(struct pinpool_catalog *catalog);
  * @slice_dim: 0 for rows, @ndim - 1 for columns
  * @slice_begin: the first that is there
  * @slice_extent: how many there are in the file
+ * @slice_ranges: of a slice in several ranges, such as the same part of each of fused projections, those, ascending;
+ *	@slice_begin is that of the first. NULL for one range
+ * @slice_range_count: number of @slice_ranges
  *
  * Pointers live as long as the catalog. @data has the alignment that the file gave it, which may be 1.
  */
@@ -74,6 +87,8 @@ struct pinpool_tensor {
 	uint32_t slice_dim;
 	uint64_t slice_begin;
 	uint64_t slice_extent;
+	const struct pinpool_slice_range *slice_ranges;
+	uint32_t slice_range_count;
 };
 
 PINPOOL_API size_t pinpool_catalog_tensor_count(const struct pinpool_catalog *catalog);

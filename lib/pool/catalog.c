@@ -103,6 +103,7 @@ static const size_t entry_sizes[CATALOG_SECTION_TYPES] = {
 	[CATALOG_RESTS] = sizeof(struct catalog_rest),
 	[CATALOG_SLICES] = sizeof(struct catalog_slice),
 	[CATALOG_PARTS] = sizeof(struct catalog_part),
+	[CATALOG_FUSED] = sizeof(struct catalog_fused),
 };
 
 static int check_section(struct pinpool_catalog *catalog, const struct catalog_section *section, size_t table_end,
@@ -245,25 +246,6 @@ static int check_tensors(const struct pinpool_catalog *catalog, const char *pool
 	return 0;
 }
 
-static int check_slices(const struct pinpool_catalog *catalog, const char *pool, struct pinpool_diag *diag)
-{
-	uint64_t next = 0;
-
-	for (size_t i = 0; i < catalog->sections[CATALOG_SLICES].count; i++) {
-		const struct catalog_slice *slice = entry(catalog, CATALOG_SLICES, i);
-		const struct catalog_tensor *tensor;
-
-		if (slice->tensor < next || slice->tensor >= catalog->sections[CATALOG_TENSORS].count)
-			return refuse(diag, pool, "a slice is of no tensor, or not in order");
-		tensor = entry(catalog, CATALOG_TENSORS, slice->tensor);
-		if (!catalog_slice_is_sound(tensor->ndim, shape(catalog, tensor), slice->dim, slice->begin,
-					    slice->extent))
-			return refuse(diag, pool, "a slice lies outside its tensor");
-		next = (uint64_t)slice->tensor + 1;
-	}
-	return 0;
-}
-
 static int check_parts(const struct pinpool_catalog *catalog, const char *pool, struct pinpool_diag *diag)
 {
 	uint64_t next = 0;
@@ -387,7 +369,7 @@ int pinpool_catalog_open(struct pinpool_pool *pool, struct pinpool_catalog **out
 	if (!err)
 		err = check_tensors(catalog, pool->name, diag);
 	if (!err)
-		err = check_slices(catalog, pool->name, diag);
+		err = catalog_check_slices(catalog, pool->name, diag);
 	if (!err)
 		err = check_parts(catalog, pool->name, diag);
 	if (!err)
@@ -412,28 +394,6 @@ void pinpool_catalog_close(struct pinpool_catalog *catalog)
 	free(catalog);
 }
 
-/*
- * The entry about @number of a section in the order of such numbers, with which its entries begin; NULL if there is
- * none.
- */
-static const void *entry_about(const struct pinpool_catalog *catalog, enum catalog_section_type type, size_t number)
-{
-	size_t low = 0, high = catalog->sections[type].count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		const uint32_t *at = entry(catalog, type, middle);
-
-		if (*at == number)
-			return at;
-		if (*at > number)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return NULL;
-}
-
 /* SHA-256 of a tensor, or of a source behind all of them. False, and nothing stored, if it is not known. */
 static bool read_sha256(const struct pinpool_catalog *catalog, size_t index, uint8_t out[PINPOOL_SHA256_BYTES])
 {
@@ -451,7 +411,6 @@ static bool read_sha256(const struct pinpool_catalog *catalog, size_t index, uin
 static int export_tensor(const struct pinpool_catalog *catalog, size_t index, struct pinpool_tensor *tensor)
 {
 	const struct catalog_tensor *from = entry(catalog, CATALOG_TENSORS, index);
-	const struct catalog_slice *slice = entry_about(catalog, CATALOG_SLICES, index);
 	struct pinpool_tensor result = {
 		.size = sizeof(result),
 		.name = string(catalog, &from->name),
@@ -465,12 +424,7 @@ static int export_tensor(const struct pinpool_catalog *catalog, size_t index, st
 		.has_digest = from->flags & CATALOG_HAS_DIGEST,
 	};
 
-	if (slice) {
-		result.sliced = true;
-		result.slice_dim = slice->dim;
-		result.slice_begin = slice->begin;
-		result.slice_extent = slice->extent;
-	}
+	catalog_read_slice(catalog, index, &result);
 	memcpy(result.digest, from->digest, sizeof(result.digest));
 	result.has_sha256 = read_sha256(catalog, index, result.sha256);
 	return opts_write(tensor, &result, sizeof(result));
@@ -523,7 +477,7 @@ int pinpool_catalog_source(const struct pinpool_catalog *catalog, size_t index, 
 	if (index >= catalog->sections[CATALOG_SOURCES].count)
 		return -ENOENT;
 	from = entry(catalog, CATALOG_SOURCES, index);
-	part = entry_about(catalog, CATALOG_PARTS, index);
+	part = catalog_entry_about(catalog, CATALOG_PARTS, index);
 	result.path = string(catalog, &from->path);
 	result.format = string(catalog, &from->format);
 	result.offset = from->offset;

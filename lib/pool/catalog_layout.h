@@ -32,7 +32,7 @@
 enum catalog_section_type {
 	CATALOG_TENSORS = 1, /* struct catalog_tensor, in order of offset */
 	CATALOG_NAME_ORDER = 2, /* uint32_t numbers of tensors, in strict order of the bytes of their names */
-	CATALOG_EXTENTS = 3, /* uint64_t, the shapes of all tensors */
+	CATALOG_EXTENTS = 3, /* uint64_t, the shapes of all tensors, and ranges of fused slices */
 	CATALOG_SOURCES = 4, /* struct catalog_source */
 	CATALOG_STRINGS = 5, /* bytes, each string with a NUL behind it */
 	CATALOG_PACKINGS = 6, /* struct catalog_packing, in strict order of the bytes of their names; may be absent */
@@ -42,6 +42,7 @@ enum catalog_section_type {
 	CATALOG_RESTS = 10, /* struct catalog_rest, of every source; may be absent */
 	CATALOG_SLICES = 11, /* struct catalog_slice, in strict order of their tensors; not required, may be absent */
 	CATALOG_PARTS = 12, /* struct catalog_part, in strict order of their sources; not required, may be absent */
+	CATALOG_FUSED = 13, /* struct catalog_fused, in strict order of their tensors; not required, may be absent */
 	CATALOG_SECTION_TYPES /* one more than the last one known */
 };
 
@@ -148,6 +149,16 @@ struct catalog_slice {
 	uint64_t extent; /* of the tensor in the file */
 };
 
+/* A tensor that is several parts of one in the file, one behind the other; its shape is that of all of them. */
+struct catalog_fused {
+	uint32_t tensor; /* number of the tensor */
+	uint32_t dim;
+	uint64_t extent; /* of the tensor in the file */
+	uint64_t ranges; /* first entry in CATALOG_EXTENTS; each range is two, begin and places */
+	uint32_t count; /* of ranges, at least 2 */
+	uint32_t reserved;
+};
+
 /* A source of which not all is there, or not in its order. */
 struct catalog_part {
 	uint32_t source; /* number of the source */
@@ -175,6 +186,7 @@ _Static_assert(sizeof(struct catalog_metadata) == 48, "no holes");
 _Static_assert(sizeof(struct catalog_sha256) == 40, "no holes");
 _Static_assert(sizeof(struct catalog_rest) == 24, "no holes");
 _Static_assert(sizeof(struct catalog_slice) == 24, "no holes");
+_Static_assert(sizeof(struct catalog_fused) == 32, "no holes");
 _Static_assert(sizeof(struct catalog_part) == 16, "no holes");
 _Static_assert(sizeof(struct catalog_footer) == 56, "no holes");
 

@@ -30,6 +30,33 @@ bool catalog_slice_is_sound(uint32_t ndim, const uint64_t *shape, uint32_t dim, 
 	return dim < ndim && catalog_range_within(begin, shape[dim], extent);
 }
 
+bool catalog_ranges_are_sound(uint32_t ndim, const uint64_t *shape, uint32_t dim,
+			      const struct pinpool_slice_range *ranges, uint32_t count, uint64_t extent)
+{
+	uint64_t end = 0, places = 0;
+
+	if (dim >= ndim || count < 2)
+		return false;
+	for (uint32_t i = 0; i < count; i++) {
+		if (ranges[i].begin < end || !catalog_range_within(ranges[i].begin, ranges[i].places, extent))
+			return false;
+		end = ranges[i].begin + ranges[i].places;
+		places += ranges[i].places;
+	}
+	return places == shape[dim];
+}
+
+bool catalog_tensor_slice_is_sound(const struct pinpool_tensor *tensor)
+{
+	if (!tensor->sliced)
+		return true;
+	if (tensor->slice_ranges)
+		return catalog_ranges_are_sound(tensor->ndim, tensor->shape, tensor->slice_dim, tensor->slice_ranges,
+						tensor->slice_range_count, tensor->slice_extent);
+	return catalog_slice_is_sound(tensor->ndim, tensor->shape, tensor->slice_dim, tensor->slice_begin,
+				      tensor->slice_extent);
+}
+
 bool catalog_packing_is_sound(const struct pinpool_packed *packed)
 {
 	uint64_t values = pinpool_dtype_block_values(packed->dtype);

@@ -18,6 +18,13 @@ bool catalog_shape_fills(enum pinpool_dtype dtype, uint32_t ndim, const uint64_t
 /* [@begin, @begin + extent of @dim) lies within @extent. */
 bool catalog_slice_is_sound(uint32_t ndim, const uint64_t *shape, uint32_t dim, uint64_t begin, uint64_t extent);
 
+/* The ranges ascend within @extent without touching each other's places, and are as many places as @dim has. */
+bool catalog_ranges_are_sound(uint32_t ndim, const uint64_t *shape, uint32_t dim,
+			      const struct pinpool_slice_range *ranges, uint32_t count, uint64_t extent);
+
+/* Either of what is said of a slice; true of a tensor that is none. */
+bool catalog_tensor_slice_is_sound(const struct pinpool_tensor *tensor);
+
 /* Numbers of a packing that do not depend on the pool. Whether they are those of its kernels is theirs to say. */
 bool catalog_packing_is_sound(const struct pinpool_packed *packed);
 

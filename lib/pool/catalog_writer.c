@@ -14,14 +14,8 @@
 #include "base/utf8.h"
 #include "pool/catalog_layout.h"
 #include "pool/catalog_rules.h"
+#include "pool/catalog_table.h"
 #include "pool/value.h"
-
-/* A growing array of entries of one size. */
-struct table {
-	void *at;
-	size_t count;
-	size_t room;
-};
 
 struct catalog_writer {
 	struct table sources; /* struct catalog_source */
@@ -36,34 +30,11 @@ struct catalog_writer {
 	struct catalog_sha256 *sha256; /* of tensors, then of sources; from seal on, if wanted */
 	struct catalog_rest *rests;
 	struct table slices; /* struct catalog_slice, of tensors by index */
+	struct table fused; /* struct catalog_fused, likewise */
 	struct table parts; /* struct catalog_part */
 	uint32_t *by_offset;
 	uint32_t *by_name;
 };
-
-static int table_add(struct table *table, const void *entries, size_t count, size_t size)
-{
-	size_t need = table->count + count;
-
-	if (need > UINT32_MAX)
-		return -EOVERFLOW;
-	if (need > table->room) {
-		size_t room = table->room ? 2 * table->room : 64;
-		void *at;
-
-		if (room < need)
-			room = need;
-		at = realloc(table->at, room * size);
-		if (!at)
-			return -ENOMEM;
-		table->at = at;
-		table->room = room;
-	}
-	if (count)
-		memcpy((char *)table->at + table->count * size, entries, count * size);
-	table->count = need;
-	return 0;
-}
 
 int catalog_writer_new(struct catalog_writer **out)
 {
@@ -85,6 +56,7 @@ void catalog_writer_free(struct catalog_writer *writer)
 	free(writer->sha256);
 	free(writer->rests);
 	free(writer->slices.at);
+	free(writer->fused.at);
 	free(writer->parts.at);
 	free(writer->by_offset);
 	free(writer->by_name);
@@ -136,6 +108,32 @@ static bool within_source(const struct catalog_source *source, uint64_t offset, 
 	return offset >= source->offset && catalog_range_within(offset - source->offset, bytes, source->bytes);
 }
 
+/* Of the tensor that is added next, if it is one. */
+static int add_slice(struct catalog_writer *writer, const struct pinpool_tensor *tensor)
+{
+	const struct catalog_slice slice = {
+		.tensor = (uint32_t)writer->tensors.count,
+		.dim = tensor->slice_dim,
+		.begin = tensor->slice_begin,
+		.extent = tensor->slice_extent,
+	};
+	const struct catalog_fused fused = {
+		.tensor = slice.tensor,
+		.dim = slice.dim,
+		.extent = slice.extent,
+		.ranges = writer->extents.count,
+		.count = tensor->slice_range_count,
+	};
+	int err;
+
+	if (!tensor->sliced)
+		return 0;
+	if (!tensor->slice_ranges)
+		return table_add(&writer->slices, &slice, 1, sizeof(slice));
+	err = table_add(&writer->extents, tensor->slice_ranges, 2 * (size_t)fused.count, sizeof(uint64_t));
+	return err ? err : table_add(&writer->fused, &fused, 1, sizeof(fused));
+}
+
 int catalog_writer_add_tensor(struct catalog_writer *writer, const struct pinpool_tensor *tensor)
 {
 	const struct catalog_source *sources = writer->sources.at;
@@ -148,12 +146,6 @@ int catalog_writer_add_tensor(struct catalog_writer *writer, const struct pinpoo
 		.source = tensor->source,
 		.flags = tensor->has_digest ? CATALOG_HAS_DIGEST : 0,
 	};
-	const struct catalog_slice slice = {
-		.tensor = (uint32_t)writer->tensors.count,
-		.dim = tensor->slice_dim,
-		.begin = tensor->slice_begin,
-		.extent = tensor->slice_extent,
-	};
 	int err;
 
 	if (writer->tensors.count == INT_MAX)
@@ -161,16 +153,15 @@ int catalog_writer_add_tensor(struct catalog_writer *writer, const struct pinpoo
 	if (!utf8_is_valid(tensor->name, strlen(tensor->name)) || tensor->source >= writer->sources.count ||
 	    !catalog_shape_fills(tensor->dtype, tensor->ndim, tensor->shape, tensor->bytes) ||
 	    !within_source(&sources[tensor->source], tensor->offset, tensor->bytes) ||
-	    (tensor->sliced &&
-	     !catalog_slice_is_sound(tensor->ndim, tensor->shape, slice.dim, slice.begin, slice.extent)))
+	    !catalog_tensor_slice_is_sound(tensor))
 		return -EINVAL;
 	if (tensor->has_digest)
 		memcpy(entry.digest, tensor->digest, sizeof(entry.digest));
 	err = add_string(writer, tensor->name, &entry.name);
 	if (!err)
 		err = table_add(&writer->extents, tensor->shape, tensor->ndim, sizeof(uint64_t));
-	if (!err && tensor->sliced)
-		err = table_add(&writer->slices, &slice, 1, sizeof(slice));
+	if (!err)
+		err = add_slice(writer, tensor);
 	if (!err)
 		err = table_add(&writer->tensors, &entry, 1, sizeof(entry));
 	return err ? err : (int)writer->tensors.count - 1;
@@ -368,6 +359,7 @@ static struct layout lay_out(const struct catalog_writer *writer)
 		{CATALOG_RESTS, 0, false, sizeof(struct catalog_rest), writer->want_rests ? sources : 0},
 		{CATALOG_SLICES, 0, false, sizeof(struct catalog_slice), writer->slices.count},
 		{CATALOG_PARTS, 0, false, sizeof(struct catalog_part), writer->parts.count},
+		{CATALOG_FUSED, 0, false, sizeof(struct catalog_fused), writer->fused.count},
 	};
 	const size_t known = sizeof(contents) / sizeof(contents[0]);
 	struct layout layout = {0};
@@ -461,16 +453,28 @@ uint64_t catalog_writer_capacity(const struct catalog_writer *writer, uint64_t l
 	return align_up(length + lay_out(writer).bytes, CATALOG_ALIGN) + CATALOG_ALIGN + CATALOG_FOOTER_BYTES;
 }
 
-static int compare_slices(const void *a, const void *b)
+/* Of what begins with the number of a tensor. */
+static int compare_numbers(const void *a, const void *b)
 {
-	uint32_t x = ((const struct catalog_slice *)a)->tensor, y = ((const struct catalog_slice *)b)->tensor;
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
 
 	return x < y ? -1 : x > y;
 }
 
+/* What is said of tensors, by the numbers that they have by @position. Nowhere if there is nothing. */
+static void write_about(const struct table *table, size_t size, const uint32_t *position, char *to)
+{
+	for (size_t i = 0; i < table->count; i++) {
+		memcpy(to + i * size, (const char *)table->at + i * size, size);
+		*(uint32_t *)(to + i * size) = position[*(const uint32_t *)(to + i * size)];
+	}
+	if (table->count)
+		qsort(to, table->count, size, compare_numbers);
+}
+
 /* The tensors in order of offset, by name the numbers they have in that order, and slices by these numbers. */
 static int write_tensors(const struct catalog_writer *writer, struct catalog_tensor *tensors, uint32_t *names,
-			 struct catalog_slice *slices)
+			 char *slices, char *fused)
 {
 	size_t count = writer->tensors.count;
 	uint32_t *position = malloc((count + 1) * sizeof(uint32_t));
@@ -483,12 +487,8 @@ static int write_tensors(const struct catalog_writer *writer, struct catalog_ten
 	}
 	for (size_t i = 0; i < count; i++)
 		names[i] = position[writer->by_name[i]];
-	for (size_t i = 0; i < writer->slices.count; i++) {
-		slices[i] = ((const struct catalog_slice *)writer->slices.at)[i];
-		slices[i].tensor = position[slices[i].tensor];
-	}
-	if (writer->slices.count)
-		qsort(slices, writer->slices.count, sizeof(*slices), compare_slices);
+	write_about(&writer->slices, sizeof(struct catalog_slice), position, slices);
+	write_about(&writer->fused, sizeof(struct catalog_fused), position, fused);
 	free(position);
 	return 0;
 }
@@ -543,7 +543,7 @@ static int build(const struct catalog_writer *writer, const struct layout *layou
 	copy_table(section_at(layout, CATALOG_PARTS, catalog), &writer->parts, sizeof(struct catalog_part));
 	return write_tensors(writer, section_at(layout, CATALOG_TENSORS, catalog),
 			     section_at(layout, CATALOG_NAME_ORDER, catalog),
-			     section_at(layout, CATALOG_SLICES, catalog));
+			     section_at(layout, CATALOG_SLICES, catalog), section_at(layout, CATALOG_FUSED, catalog));
 }
 
 int catalog_writer_write(const struct catalog_writer *writer, void *base, uint64_t capacity, uint64_t length)

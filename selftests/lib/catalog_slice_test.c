@@ -43,6 +43,23 @@ static const struct pinpool_tensor tensor_b = {
 	.slice_extent = 4,
 };
 
+/* Rows 1 to 2 and 5 to 7 of 8. */
+static const struct pinpool_slice_range ranges_c[] = {{1, 1}, {5, 2}};
+static const uint64_t shape_c[] = {3, 2};
+static const struct pinpool_tensor tensor_c = {
+	.name = "c",
+	.dtype = PINPOOL_DTYPE_U8,
+	.ndim = 2,
+	.shape = shape_c,
+	.offset = 300,
+	.bytes = 6,
+	.source = 1,
+	.sliced = true,
+	.slice_extent = 8,
+	.slice_ranges = ranges_c,
+	.slice_range_count = 2,
+};
+
 /* In the order of their offsets "b" is the first. */
 static struct catalog_writer *make_writer(void)
 {
@@ -54,7 +71,8 @@ static struct catalog_writer *make_writer(void)
 
 	if (catalog_writer_new(&writer) || catalog_writer_add_source(writer, &whole) != 0 ||
 	    catalog_writer_add_source(writer, &part) != 1 || catalog_writer_add_tensor(writer, &tensor_a) != 0 ||
-	    catalog_writer_add_tensor(writer, &tensor_b) != 1 || catalog_writer_seal(writer, &duplicate))
+	    catalog_writer_add_tensor(writer, &tensor_b) != 1 || catalog_writer_add_tensor(writer, &tensor_c) != 2 ||
+	    catalog_writer_seal(writer, &duplicate))
 		return NULL;
 	return writer;
 }
@@ -113,6 +131,14 @@ TEST_F(slice, is_read_as_it_was_written)
 	EXPECT_EQ(1, tensor.slice_dim);
 	EXPECT_EQ(2, tensor.slice_begin);
 	EXPECT_EQ(4, tensor.slice_extent);
+	EXPECT_EQ(NULL, tensor.slice_ranges);
+	ASSERT_EQ(0, pinpool_catalog_find(catalog, "c", &tensor));
+	EXPECT_TRUE(tensor.sliced);
+	EXPECT_EQ(0, tensor.slice_dim);
+	EXPECT_EQ(1, tensor.slice_begin);
+	EXPECT_EQ(8, tensor.slice_extent);
+	ASSERT_EQ(2, tensor.slice_range_count);
+	EXPECT_EQ(0, memcmp(ranges_c, tensor.slice_ranges, sizeof(ranges_c)));
 	ASSERT_EQ(0, pinpool_catalog_source(catalog, 0, &source));
 	EXPECT_FALSE(source.part);
 	EXPECT_EQ(10, source.file_bytes);
@@ -130,13 +156,20 @@ TEST(writer_refuses_slices_outside_their_tensor)
 	struct pinpool_tensor tensor = tensor_a;
 
 	ASSERT_NE(NULL, writer);
-	tensor.name = "c";
+	tensor.name = "d";
 	tensor.slice_dim = 2;
 	EXPECT_EQ(-EINVAL, catalog_writer_add_tensor(writer, &tensor));
 	tensor.slice_dim = 0;
 	tensor.slice_begin = 13;
 	EXPECT_EQ(-EINVAL, catalog_writer_add_tensor(writer, &tensor));
 	tensor.slice_begin = UINT64_MAX;
+	EXPECT_EQ(-EINVAL, catalog_writer_add_tensor(writer, &tensor));
+	tensor = tensor_c;
+	tensor.name = "d";
+	tensor.slice_extent = 6;
+	EXPECT_EQ(-EINVAL, catalog_writer_add_tensor(writer, &tensor));
+	tensor.slice_extent = 8;
+	tensor.slice_range_count = 1;
 	EXPECT_EQ(-EINVAL, catalog_writer_add_tensor(writer, &tensor));
 	catalog_writer_free(writer);
 }
@@ -170,7 +203,7 @@ static struct catalog_section *section_of(char *catalog, enum catalog_section_ty
 /* clang-format off */
 static void lie_unordered(struct catalog_slice *s, struct catalog_part *p) { (void)p; s[0].tensor = 1; s[1].tensor = 0; }
 static void lie_twice(struct catalog_slice *s, struct catalog_part *p) { (void)p; s[1].tensor = 0; }
-static void lie_of_no_tensor(struct catalog_slice *s, struct catalog_part *p) { (void)p; s[1].tensor = 2; }
+static void lie_of_no_tensor(struct catalog_slice *s, struct catalog_part *p) { (void)p; s[1].tensor = 3; }
 static void lie_dimension(struct catalog_slice *s, struct catalog_part *p) { (void)p; s[0].dim = 2; }
 static void lie_outside(struct catalog_slice *s, struct catalog_part *p) { (void)p; s[0].begin++; }
 static void lie_wraps(struct catalog_slice *s, struct catalog_part *p) { (void)p; s[0].begin = UINT64_MAX; }
@@ -208,10 +241,57 @@ TEST_F(slice, that_cannot_be_is_refused)
 	EXPECT_EQ(0, section_of(at, CATALOG_PARTS)->flags);
 	section_of(at, CATALOG_SLICES)->type = 77;
 	section_of(at, CATALOG_PARTS)->type = 78;
+	EXPECT_EQ(0, section_of(at, CATALOG_FUSED)->flags);
+	section_of(at, CATALOG_FUSED)->type = 79;
 	sum(base, capacity);
 	ASSERT_EQ(0, pinpool_catalog_open(pool, &catalog, &diag));
-	EXPECT_EQ(2, pinpool_catalog_tensor_count(catalog));
+	EXPECT_EQ(3, pinpool_catalog_tensor_count(catalog));
 	pinpool_catalog_close(catalog);
+	pinpool_pool_close(pool);
+}
+
+/* clang-format off */
+static void lie_fused_of_no_tensor(struct catalog_fused *f, uint64_t *r) { (void)r; f->tensor = 3; }
+static void lie_fused_of_a_slice(struct catalog_fused *f, uint64_t *r) { (void)r; f->tensor = 1; }
+static void lie_fused_dimension(struct catalog_fused *f, uint64_t *r) { (void)r; f->dim = 2; }
+static void lie_fused_one_range(struct catalog_fused *f, uint64_t *r) { (void)r; f->count = 1; }
+static void lie_fused_too_many(struct catalog_fused *f, uint64_t *r) { (void)r; f->count = UINT32_MAX; }
+static void lie_fused_elsewhere(struct catalog_fused *f, uint64_t *r) { (void)r; f->ranges = UINT64_MAX; }
+static void lie_fused_outside(struct catalog_fused *f, uint64_t *r) { (void)r; f->extent = 6; }
+static void lie_fused_overlap(struct catalog_fused *f, uint64_t *r) { (void)f; r[0] = 5; }
+static void lie_fused_more(struct catalog_fused *f, uint64_t *r) { (void)f; r[1]++; }
+static void lie_fused_wraps(struct catalog_fused *f, uint64_t *r) { (void)f; r[3] = UINT64_MAX; }
+/* clang-format on */
+
+TEST_F(slice, of_fused_parts_that_cannot_be_is_refused)
+{
+	static void (*const lies[])(struct catalog_fused *, uint64_t *) = {
+		lie_fused_of_no_tensor, lie_fused_of_a_slice, lie_fused_dimension, lie_fused_one_range,
+		lie_fused_too_many,	lie_fused_elsewhere,  lie_fused_outside,   lie_fused_overlap,
+		lie_fused_more,		lie_fused_wraps};
+	struct pinpool_catalog *catalog;
+	struct catalog_fused *fused;
+	struct pinpool_diag diag;
+	struct pinpool_pool *pool;
+	char saved[8192], *base, *at;
+	uint64_t capacity, bytes;
+
+	pool = make_pool(&self->env, &base, &capacity);
+	ASSERT_NE(NULL, pool);
+	at = base + footer_of(base, capacity)->catalog_offset;
+	bytes = footer_of(base, capacity)->catalog_bytes;
+	ASSERT_LE(bytes, sizeof(saved));
+	memcpy(saved, at, bytes);
+	fused = (struct catalog_fused *)(at + section_of(at, CATALOG_FUSED)->offset);
+	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+		lies[i](fused, (uint64_t *)(at + section_of(at, CATALOG_EXTENTS)->offset) + fused->ranges);
+		sum(base, capacity);
+		EXPECT_EQ(-EBADMSG, pinpool_catalog_open(pool, &catalog, &diag))
+		{
+			TH_LOG("lie %zu", i);
+		}
+		memcpy(at, saved, bytes);
+	}
 	pinpool_pool_close(pool);
 }
 
