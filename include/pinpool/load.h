@@ -171,7 +171,8 @@ enum pinpool_load_order {
  * @rows: names or patterns of the tensors that are cut in their first dimension; each must match one. Since 0.1.
  * @row_count: number of @rows. With none, and no @columns either, tensors are cut by the known names of transformers:
  *	projections of queries, keys and values, the first ones of a feed-forward net, embeddings and output by rows, with
- *	their biases; the projection of heads and the last one of a feed-forward net by columns. Since 0.1.
+ *	their biases; the projection of heads and the last one of a feed-forward net by columns; of fused ones the same
+ *	share of each part, or -EINVAL if that is not known. Since 0.1.
  * @columns: likewise, in their last dimension. Since 0.1.
  * @column_count: number of @columns. Since 0.1.
  * @order: how tensors follow one another. Since 0.1.

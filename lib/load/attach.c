@@ -72,12 +72,19 @@ static int compare_source(const struct attach *attach, const struct pinpool_sour
 	return 0;
 }
 
+static bool same_ranges(const struct pinpool_tensor *is, const struct pinpool_tensor *want)
+{
+	return is->slice_range_count == want->slice_range_count &&
+	       (!is->slice_range_count ||
+		!memcmp(is->slice_ranges, want->slice_ranges, is->slice_range_count * sizeof(*is->slice_ranges)));
+}
+
 static bool same_tensor(const struct pinpool_tensor *is, const struct pinpool_tensor *want)
 {
 	return is->dtype == want->dtype && is->ndim == want->ndim && is->offset == want->offset &&
 	       is->bytes == want->bytes && is->source == want->source && is->sliced == want->sliced &&
 	       (!is->sliced || (is->slice_dim == want->slice_dim && is->slice_begin == want->slice_begin &&
-				is->slice_extent == want->slice_extent)) &&
+				is->slice_extent == want->slice_extent && same_ranges(is, want))) &&
 	       !memcmp(is->shape, want->shape, is->ndim * sizeof(*is->shape));
 }
 
@@ -145,11 +152,16 @@ static int compare_digests(const struct attach *attach, const struct pinpool_cat
 			whole ? plan->files[i].source : &plan->checkpoint.files[selected->file].source;
 		uint64_t begin = whole ? 0 : selected->begin, end = whole ? from->size : selected->end;
 		uint64_t width = !whole && selected->width ? selected->width : end - begin;
+		size_t spans = whole ? 0 : selected->span_count;
 		bool has_digest;
 		int err = 0;
 
 		XXH3_128bits_reset(state);
-		for (; begin < end && !err; begin += whole || !selected->width ? width : selected->stride)
+		for (size_t span = 0; span < spans && !err; span++)
+			err = digest_span(attach, from, selected->spans[span].begin,
+					  selected->spans[span].end - selected->spans[span].begin, state, buffer, &done,
+					  diag);
+		for (; !spans && begin < end && !err; begin += whole || !selected->width ? width : selected->stride)
 			err = digest_span(attach, from, begin, width, state, buffer, &done, diag);
 		if (err)
 			return err;

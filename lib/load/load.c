@@ -230,7 +230,8 @@ static int populate_gathered(struct load *load, struct pinpool_diag *diag)
 	for (size_t i = 0; i < load->plan.file_count; i++) {
 		const struct stream_file *file = &load->plan.files[i];
 
-		if (file->width && populate_write((char *)load->base + file->offset, stream_file_bytes(file)))
+		if (stream_file_is_gathered(file) &&
+		    populate_write((char *)load->base + file->offset, stream_file_bytes(file)))
 			return populate_failed(load->name, diag);
 	}
 	return 0;

@@ -72,7 +72,9 @@ static void set_tensor(struct plan *plan, size_t index, uint64_t offset, uint64_
 		.source = source,
 		.sliced = selected->sliced,
 		.slice_dim = selected->dim,
-		.slice_begin = selected->first,
+		.slice_begin = selected->ranges[0].begin,
+		.slice_ranges = selected->range_count > 1 ? selected->ranges : NULL,
+		.slice_range_count = selected->range_count > 1 ? selected->range_count : 0,
 	};
 }
 
@@ -160,12 +162,14 @@ static int add_piece(struct plan *plan, const struct selected *selected, struct 
 			.end = selected->end,
 			.width = selected->width,
 			.stride = selected->stride,
+			.spans = selected->span_count ? selected->spans : NULL,
+			.span_count = selected->span_count,
 			.offset = next_block(plan->length),
 		};
 		if (selected->begin == selected->end) {
 			file->offset = plan->length;
 			file->begin = file->end = 1;
-		} else if (!selected->width) {
+		} else if (!stream_file_is_gathered(file)) {
 			file->offset += selected->begin % SOURCE_DIRECT_ALIGN;
 		}
 		*range = (struct stream_range){.begin = file->begin, .end = file->begin + stream_file_bytes(file)};

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
-/* Choosing and cutting tensors by their names; see select.h. */
+/* Choosing tensors by their names; see select.h. */
 #include "load/select.h"
 #include "base/diag.h"
+#include "load/cut.h"
 
 #include <errno.h>
 #include <fnmatch.h>
@@ -9,29 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum cut {
-	CUT_NONE,
-	CUT_ROWS,
-	CUT_COLUMNS,
-};
-
-/*
- * The projections of a transformer that are cut where no patterns say which, by their names in checkpoints of model
- * hubs and in GGUF: of a pair of products, the first by rows, so that each rank has whole heads or neurons, and the
- * second by columns, so that the ranks' results add up. Fused ones (qkv_proj) are not among them: an even part of their
- * rows is no part of each.
- */
-static const struct {
-	const char *name;
-	enum cut cut;
-} known_cuts[] = {
-	{"q_proj", CUT_ROWS},	      {"k_proj", CUT_ROWS},	  {"v_proj", CUT_ROWS},	   {"gate_proj", CUT_ROWS},
-	{"up_proj", CUT_ROWS},	      {"embed_tokens", CUT_ROWS}, {"lm_head", CUT_ROWS},   {"attn_q", CUT_ROWS},
-	{"attn_k", CUT_ROWS},	      {"attn_v", CUT_ROWS},	  {"ffn_gate", CUT_ROWS},  {"ffn_up", CUT_ROWS},
-	{"token_embd", CUT_ROWS},     {"output", CUT_ROWS},	  {"o_proj", CUT_COLUMNS}, {"down_proj", CUT_COLUMNS},
-	{"attn_output", CUT_COLUMNS}, {"ffn_down", CUT_COLUMNS},
-};
 
 /* The patterns of one option, and which of them have matched. */
 struct patterns {
@@ -46,17 +24,9 @@ struct selector {
 	struct patterns rows;
 	struct patterns columns;
 	bool known; /* cuts go by known names */
+	struct heads heads; /* if they do, what is known of the model's */
 	bool cut; /* something was */
 };
-
-static int bad(const struct format_file *file, const struct format_tensor *tensor, struct pinpool_diag *diag,
-	       const char *change, const char *cause)
-{
-	char object[512];
-
-	snprintf(object, sizeof(object), "%s: tensor %s", file->source.path, tensor->name);
-	return diag_set(diag, -EINVAL, object, change, "%s", cause);
-}
 
 static bool match(struct patterns *patterns, const char *name)
 {
@@ -87,89 +57,19 @@ static int begin_patterns(struct patterns *patterns, const char *const *at, size
 	return patterns->matched ? 0 : -ENOMEM;
 }
 
-static bool ends_with(const char *text, size_t length, const char *suffix)
-{
-	size_t n = strlen(suffix);
-
-	return length >= n && !memcmp(text + length - n, suffix, n);
-}
-
-/* By the last word before ".weight" or ".bias". What a product by columns adds is added once, so its bias is whole. */
-static enum cut known_cut(const char *name)
-{
-	size_t length = strlen(name);
-	bool bias = ends_with(name, length, ".bias");
-
-	if (!bias && !ends_with(name, length, ".weight"))
-		return CUT_NONE;
-	length -= bias ? strlen(".bias") : strlen(".weight");
-	for (size_t i = 0; i < sizeof(known_cuts) / sizeof(known_cuts[0]); i++) {
-		size_t n = strlen(known_cuts[i].name);
-
-		if (!ends_with(name, length, known_cuts[i].name) || (length > n && name[length - n - 1] != '.'))
-			continue;
-		return bias && known_cuts[i].cut == CUT_COLUMNS ? CUT_NONE : known_cuts[i].cut;
-	}
-	return CUT_NONE;
-}
-
 static int find_cut(struct selector *selector, const struct format_file *file, const struct format_tensor *tensor,
-		    enum cut *cut, struct pinpool_diag *diag)
+		    struct cut *cut, struct pinpool_diag *diag)
 {
 	bool rows = match(&selector->rows, tensor->name), columns = match(&selector->columns, tensor->name);
 
-	*cut = rows ? CUT_ROWS : columns ? CUT_COLUMNS : selector->known ? known_cut(tensor->name) : CUT_NONE;
+	*cut = (struct cut){.kind = rows ? CUT_ROWS : columns ? CUT_COLUMNS : CUT_NONE};
+	if (!rows && !columns && selector->known)
+		*cut = cut_by_name(tensor->name);
 	if (rows && columns)
-		return bad(file, tensor, diag, "narrow the patterns", "is to be cut by rows and by columns");
-	if (*cut != CUT_NONE && !tensor->ndim)
-		return bad(file, tensor, diag, "leave it whole", "is to be cut, but has one value and no dimension");
-	return 0;
-}
-
-/* Bytes of @count places in dimension @dim; 0 if they are not whole ones. */
-static uint64_t bytes_of(const struct format_tensor *tensor, uint32_t dim, uint64_t count)
-{
-	uint64_t block = pinpool_dtype_block_values(tensor->dtype), values = count;
-
-	for (uint32_t i = dim + 1; i < tensor->ndim; i++)
-		values *= tensor->shape[i];
-	if (block)
-		return dim + 1 == tensor->ndim && count % block ? 0 : pinpool_dtype_bytes(tensor->dtype, values);
-	return values * pinpool_dtype_bits(tensor->dtype) % 8 ? 0 : pinpool_dtype_bytes(tensor->dtype, values);
-}
-
-/* Makes @selected the part of its tensor that is the rank's. */
-static int cut_tensor(struct selected *selected, const struct format_file *file, const struct format_tensor *tensor,
-		      uint32_t dim, const struct pinpool_load_opts *opts, struct pinpool_diag *diag)
-{
-	const uint64_t extent = tensor->shape[dim], bytes = tensor->end - tensor->begin;
-	uint64_t width, outer = 1;
-	char cause[128];
-
-	if (extent % opts->ranks) {
-		snprintf(cause, sizeof(cause), "its %" PRIu64 " %s do not divide by %u ranks", extent,
-			 dim ? "columns" : "rows", opts->ranks);
-		return bad(file, tensor, diag, "leave it whole, or take another number of ranks", cause);
-	}
-	selected->sliced = true;
-	selected->dim = dim;
-	selected->share = extent / opts->ranks;
-	selected->first = selected->share * opts->rank;
-	if (!bytes)
-		return 0;
-	width = bytes_of(tensor, dim, selected->share);
-	if (!width)
-		return bad(file, tensor, diag, "leave it whole, or take another number of ranks",
-			   pinpool_dtype_block_values(tensor->dtype) ? "the cut falls inside a block of values"
-								     : "the cut falls inside a byte");
-	for (uint32_t i = 0; i < dim; i++)
-		outer *= tensor->shape[i];
-	selected->begin += width * opts->rank;
-	selected->end = selected->begin + (outer - 1) * width * opts->ranks + width;
-	if (outer > 1) {
-		selected->width = width;
-		selected->stride = width * opts->ranks;
-	}
+		return cut_refuse(file, tensor, diag, "narrow the patterns", "is to be cut by rows and by columns");
+	if (cut->kind != CUT_NONE && !tensor->ndim)
+		return cut_refuse(file, tensor, diag, "leave it whole",
+				  "is to be cut, but has one value and no dimension");
 	return 0;
 }
 
@@ -229,7 +129,7 @@ static int add_tensor(struct selector *selector, struct selection *selection, co
 	const struct format_file *file = &checkpoint->files[file_index];
 	const struct format_tensor *tensor = &file->tensors[index];
 	struct selected *selected = &selection->tensors[selection->count];
-	enum cut cut;
+	struct cut cut;
 	int err;
 
 	if (selector->tensors.count && !match(&selector->tensors, tensor->name))
@@ -243,12 +143,12 @@ static int add_tensor(struct selector *selector, struct selection *selection, co
 	place(selected, tensor->name);
 	selection->count++;
 	err = find_cut(selector, file, tensor, &cut, diag);
-	if (err || cut == CUT_NONE)
+	if (err || cut.kind == CUT_NONE)
 		return err;
 	selector->cut = true;
 	if (selector->opts->ranks == 1)
 		return 0;
-	return cut_tensor(selected, file, tensor, cut == CUT_ROWS ? 0 : tensor->ndim - 1, selector->opts, diag);
+	return cut_tensor(selected, &cut, file, tensor, &selector->heads, selector->opts, diag);
 }
 
 static int check_opts(const struct pinpool_load_opts *opts, struct pinpool_diag *diag)
@@ -280,6 +180,8 @@ static int run(struct selector *selector, struct selection *selection, const str
 	    begin_patterns(&selector->rows, opts->rows, opts->row_count) ||
 	    begin_patterns(&selector->columns, opts->columns, opts->column_count))
 		return diag_errno(diag, -ENOMEM, "selection");
+	if (selector->known)
+		err = heads_read(&selector->heads, checkpoint, diag);
 	for (size_t i = 0; i < checkpoint->count; i++)
 		for (size_t t = 0; t < checkpoint->files[i].count && !err; t++)
 			err = add_tensor(selector, selection, checkpoint, i, t, diag);

@@ -8,7 +8,13 @@
 
 #include "format/format.h"
 
+#include "stream/stream.h"
+
+#include <pinpool/catalog.h>
 #include <pinpool/load.h>
+
+/* Most parts of a fused projection: queries, keys and values. */
+#define SELECT_RANGES_MAX 3
 
 /**
  * struct selected - a tensor, or a slice of one
@@ -18,10 +24,13 @@
  * @end: behind its last byte
  * @width: 0 if it has all bytes between; else as in struct stream_file
  * @stride: likewise
- * @sliced: it is a slice: @share of the places in dimension @dim, from @first on
+ * @spans: likewise, with @span_count
+ * @span_count: 0 or number of @spans
+ * @sliced: it is a slice: @share of the places in dimension @dim, which are @ranges
  * @dim: dimension that is cut
- * @first: first place in it
- * @share: places that are taken
+ * @ranges: places that are taken, ascending
+ * @range_count: number of @ranges
+ * @share: places that are taken, all together
  * @group: where it goes in order of layers: 0 before the first, 1 in one, 2 behind the last
  * @layer: number of its layer
  */
@@ -32,9 +41,12 @@ struct selected {
 	uint64_t end;
 	uint64_t width;
 	uint64_t stride;
+	struct stream_span spans[SELECT_RANGES_MAX];
+	size_t span_count;
 	bool sliced;
 	uint32_t dim;
-	uint64_t first;
+	struct pinpool_slice_range ranges[SELECT_RANGES_MAX];
+	uint32_t range_count;
 	uint64_t share;
 	int group;
 	uint64_t layer;

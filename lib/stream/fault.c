@@ -31,6 +31,9 @@ static const char *tensor_at(const struct stream_file *file, uint64_t offset)
 {
 	uint64_t taken = offset - file->begin;
 
+	for (size_t i = 0; i < file->span_count; i++)
+		if (offset >= file->spans[i].end && i + 1 < file->span_count)
+			taken -= file->spans[i + 1].begin - file->spans[i].end;
 	if (file->width)
 		taken = taken / file->stride * file->width +
 			(taken % file->stride < file->width ? taken % file->stride : file->width - 1);

@@ -2,7 +2,8 @@
 /*
  * Columns of a row-major matrix: a few bytes of every row, which lie apart in the file and together in memory, so that
  * no block of the one is a block of the other. They are read into a buffer and copied once. A request takes as many
- * rows as have blocks that touch, up to the size of the buffer: no block is read that holds nothing of them.
+ * rows as have blocks that touch, up to the size of the buffer: no block is read that holds nothing of them. So are
+ * spans of a file, each of which has requests of its own.
  */
 #include "stream/internal.h"
 
@@ -14,13 +15,31 @@ static uint64_t block_of(uint64_t offset)
 	return offset / SOURCE_DIRECT_ALIGN;
 }
 
+/* The part of a span that byte @place of all spans begins. */
+static void plan_span(const struct stream_file *file, uint64_t place, uint64_t room, struct request *request)
+{
+	const struct stream_span *span = file->spans;
+
+	for (; place >= span->end - span->begin; span++)
+		place -= span->end - span->begin;
+	if (room > span->end - span->begin - place)
+		room = span->end - span->begin - place;
+	request->offset = span->begin + place;
+	request->bytes = request->span = (uint32_t)(room < GATHER_SPAN ? room : GATHER_SPAN);
+}
+
 void gather_plan(const struct stream_file *file, uint64_t place, uint64_t room, struct request *request)
 {
-	uint64_t row = place / file->width, column = place % file->width;
-	uint64_t offset = file->begin + row * file->stride + column;
-	uint64_t left = file->width - column, end = offset, bytes = 0;
-	uint64_t all = stream_file_bytes(file) - place;
+	uint64_t column, offset, left, end, bytes = 0, all = stream_file_bytes(file) - place;
 
+	if (file->spans) {
+		plan_span(file, place, room, request);
+		return;
+	}
+	column = place % file->width;
+	offset = file->begin + place / file->width * file->stride + column;
+	left = file->width - column;
+	end = offset;
 	if (room > all)
 		room = all;
 	for (uint64_t at = offset; bytes < room; at += left + file->stride - file->width, left = file->width) {
@@ -47,10 +66,15 @@ void gather_plan(const struct stream_file *file, uint64_t place, uint64_t room, 
 void gather_copy(const struct run *run, const struct request *request, char *buffer)
 {
 	const struct stream_file *file = &run->job->files[request->file];
-	uint64_t left = file->width - (request->memory - file->offset) % file->width;
 	const char *from = gather_at(buffer, request);
 	char *to = run_memory(run, request->memory);
+	uint64_t left;
 
+	if (file->spans) {
+		memcpy(to, from, request->bytes);
+		return;
+	}
+	left = file->width - (request->memory - file->offset) % file->width;
 	for (uint32_t done = 0; done < request->bytes;) {
 		uint64_t take = left < request->bytes - done ? left : request->bytes - done;
 

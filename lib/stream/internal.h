@@ -62,7 +62,7 @@ struct run {
 	struct source **sources; /* each once */
 	size_t source_count;
 	uint32_t *source_of; /* index in @sources, by file */
-	bool gathers; /* some file has a width */
+	bool gathers; /* some file is gathered */
 	struct place place; /* of the threads */
 
 	/* Calling thread only. */
@@ -155,7 +155,7 @@ void run_wait(struct run *run);
 
 static inline bool is_gathered(const struct run *run, const struct request *request)
 {
-	return run->job->files[request->file].width;
+	return stream_file_is_gathered(&run->job->files[request->file]);
 }
 
 static inline char *gather_at(char *buffer, const struct request *request)

@@ -65,7 +65,7 @@ bool cursor_next(const struct run *run, struct cursor *cursor, struct request *r
 		.memory = memory,
 	};
 	request->span = request->bytes;
-	if (file->width)
+	if (stream_file_is_gathered(file))
 		gather_plan(file, cursor->offset, room, request);
 	cursor->offset += request->bytes;
 	return true;
@@ -249,7 +249,7 @@ static int list_sources(struct run *run)
 		if (at == run->source_count)
 			run->sources[run->source_count++] = job->files[i].source;
 		run->source_of[i] = (uint32_t)at;
-		run->gathers |= job->files[i].width != 0;
+		run->gathers |= stream_file_is_gathered(&job->files[i]);
 	}
 	return 0;
 }

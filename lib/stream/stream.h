@@ -42,11 +42,17 @@ struct stream_range {
 	const char *name; /* of the tensor, for progress, or NULL */
 };
 
+/* Bytes [@begin, @end) of a file. */
+struct stream_span {
+	uint64_t begin;
+	uint64_t end;
+};
+
 /**
  * struct stream_file - one file, or a piece of one, and where it goes
  * @source: the file, open; the engine opens its direct_fd. Pieces of one file share it
  * @offset: where the first byte goes, from the base; as far into a block of SOURCE_DIRECT_ALIGN as @begin is, unless
- *	@width is given
+ *	@width or @spans are given
  * @ranges: of the bytes taken, counted as if they followed @begin without a gap; ascending, without overlap; may be
  *	empty ranges
  * @range_count: number of @ranges
@@ -59,6 +65,9 @@ struct stream_range {
  * @width: 0 for all bytes; else of every @stride bytes, from @begin on, the first @width, put one after the other. @end
  *	is behind the last of them
  * @stride: more than @width
+ * @spans: or NULL; else, with no @width, what is taken, ascending and none empty, put one after the other. @begin and
+ *@end are those of all of them
+ * @span_count: number of @spans
  *
  * The blocks of memory that it touches are its own: what a read of whole blocks brings beyond it is zeroed at the end.
  */
@@ -75,13 +84,27 @@ struct stream_file {
 	uint64_t end;
 	uint64_t width;
 	uint64_t stride;
+	const struct stream_span *spans;
+	size_t span_count;
 };
+
+/* Whether what @file takes lies apart in the file, and together in memory. */
+static inline bool stream_file_is_gathered(const struct stream_file *file)
+{
+	return file->width || file->spans;
+}
 
 /* Bytes that @file takes of memory. */
 static inline uint64_t stream_file_bytes(const struct stream_file *file)
 {
 	uint64_t span = (file->end ? file->end : file->source->size) - file->begin;
 
+	if (file->spans) {
+		span = 0;
+		for (size_t i = 0; i < file->span_count; i++)
+			span += file->spans[i].end - file->spans[i].begin;
+		return span;
+	}
 	return file->width ? (span + file->stride - file->width) / file->stride * file->width : span;
 }
 

@@ -82,6 +82,13 @@ model.layers.0.norm.weight [4]
 model.embed_tokens.weight [8,4]" slices
 	prints "rm" "" pinpool rm clitest
 
+	safetensors "$work/fused" '{"l.0.gate_up_proj.weight":{"dtype":"U8","shape":[8,2],"data_offsets":[0,16]}}' 16
+	check "what is fused" pinpool load clitest "$work/fused" --rank 1 --of 2
+	prints "is cut part by part" "l.0.gate_up_proj.weight [4,2] rows 2 to 4, 6 to 8 of 8" slices
+	prints "rm" "" pinpool rm clitest
+	safetensors "$work/fused" '{"l.0.qkv_proj.weight":{"dtype":"U8","shape":[8,2],"data_offsets":[0,16]}}' 16
+	refuses "what lies nobody knows how" 1 'pinpool: load: */fused: tensor l.0.qkv_proj.weight: how *is not known (*config.json*)' \
+		pinpool load clitest "$work/fused" --rank 1 --of 2
 	refuses "a name that there is not" 1 'pinpool: load: gone: *no tensor*' \
 		pinpool load clitest "$work/model" --tensor lm_head.weight --tensor gone
 	refuses "what does not divide" 1 'pinpool: load: */model: tensor lm_head.weight: *8 rows*3 ranks (*)' \
