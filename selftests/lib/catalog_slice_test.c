@@ -252,7 +252,7 @@ TEST_F(slice, that_cannot_be_is_refused)
 
 /* clang-format off */
 static void lie_fused_of_no_tensor(struct catalog_fused *f, uint64_t *r) { (void)r; f->tensor = 3; }
-static void lie_fused_of_a_slice(struct catalog_fused *f, uint64_t *r) { (void)r; f->tensor = 1; }
+static void lie_fused_of_a_slice(struct catalog_fused *f, uint64_t *r) { f->tensor = 1; r[1] = shape_a[0] - r[3]; }
 static void lie_fused_dimension(struct catalog_fused *f, uint64_t *r) { (void)r; f->dim = 2; }
 static void lie_fused_one_range(struct catalog_fused *f, uint64_t *r) { (void)r; f->count = 1; }
 static void lie_fused_too_many(struct catalog_fused *f, uint64_t *r) { (void)r; f->count = UINT32_MAX; }

@@ -337,12 +337,15 @@ TEST_F(fused, slices_of_parts_are_attached_to)
 	self->opts.attach_digest = true;
 	ASSERT_LOADS(1, 2);
 	EXPECT_TRUE(self->report.attached);
+	EXPECT_EQ(-EEXIST, load(self, 0, 2));
+	/* The same place, type, shape and first row; other ranges. */
+	self->opts.attach_digest = false;
+	unload(self);
+	ASSERT_LOADS(0, 2);
 	pinpool_catalog_close(self->catalog);
 	pinpool_pool_close(self->pool);
-	EXPECT_EQ(-EEXIST, load(self, 0, 2));
-	/* The same place, type and shape; other ranges. */
 	write_config(self->folder, "{\"model_type\":\"phi3\",\"num_attention_heads\":20,\"num_key_value_heads\":8,\"head_dim\":2}");
-	EXPECT_EQ(-EEXIST, load(self, 1, 2));
+	EXPECT_EQ(-EEXIST, load(self, 0, 2));
 	EXPECT_NE(NULL, strstr(self->diag.cause, "another selection"))
 	{
 		TH_LOG("%s: %s", self->diag.object, self->diag.cause);
@@ -363,17 +366,18 @@ static const struct fused in_gguf[] = {
 	{"blk.1.ffn_down_shexp.weight", 2, {3, 8}, 1, {8}},
 };
 
-/* GGUF says itself what heads a model has. @kv: how many of keys, or 0 for a list by layers. */
-static void write_model(const char *path, uint32_t kv)
+/* GGUF says itself what heads a model has. @kv: how many of keys, or 0 for a list by layers. A head is one value. */
+static void write_model(const char *path, uint32_t kv, uint32_t value_length)
 {
 	struct gguf gguf = {0};
 	uint64_t at = 0;
 
-	put_head(&gguf, 3, ARRAY_SIZE(in_gguf), 5);
+	put_head(&gguf, 3, ARRAY_SIZE(in_gguf), 6);
 	put_key_text(&gguf, "general.architecture", "phi3");
 	put_key_u32(&gguf, "phi3.feed_forward_length", 16);
 	put_key_u32(&gguf, "phi3.embedding_length", 16);
 	put_key_u32(&gguf, "phi3.attention.head_count", 16);
+	put_key_u32(&gguf, "phi3.attention.value_length", value_length);
 	if (kv) {
 		put_key_u32(&gguf, "phi3.attention.head_count_kv", kv);
 	} else {
@@ -400,9 +404,12 @@ static void write_model(const char *path, uint32_t kv)
 TEST_F(fused, in_gguf_parts_and_experts_are_cut_each)
 {
 	snprintf(self->file, sizeof(self->file), "%s", in_folder(self->folder, "model.gguf"));
-	write_model(self->file, 4);
+	write_model(self->file, 4, 1);
 	check_all(_metadata, self, in_gguf, ARRAY_SIZE(in_gguf));
-	write_model(self->file, 0);
+	write_model(self->file, 0, 1);
+	EXPECT_REFUSES(2, "attn_qkv", "how queries, keys and values lie in it is not known");
+	/* Keys of one value, values of two. */
+	write_model(self->file, 4, 2);
 	EXPECT_REFUSES(2, "attn_qkv", "how queries, keys and values lie in it is not known");
 }
 
