@@ -6,7 +6,7 @@
 #ifndef PINPOOL_KG_INPUT_H
 #define PINPOOL_KG_INPUT_H
 
-#include <pinpool/kg.h>
+#include <pinpool/kg_build.h>
 
 #include "codec/bytes.h"
 #include "kg/lines.h"

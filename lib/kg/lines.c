@@ -3,12 +3,16 @@
 #include "kg/lines.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/diag.h"
+
+/* Between two looks at whether to go on. */
+#define WAIT_MS 100
 
 int lines_refuse(const char *path, uint64_t line, uint64_t offset, const char *change, struct pinpool_diag *diag,
 		 const char *cause_fmt, ...)
@@ -45,14 +49,30 @@ static int make_room(struct lines_block *block, size_t room)
 	return 0;
 }
 
+ssize_t lines_read(int fd, void *to, size_t bytes, const volatile int *cancel)
+{
+	struct pollfd wait = {.fd = fd, .events = POLLIN};
+	ssize_t n;
+
+	while (!cancel || !*cancel) {
+		/* What cannot be waited for, a file, is there. */
+		if (!poll(&wait, 1, WAIT_MS))
+			continue;
+		n = read(fd, to, bytes);
+		if (n >= 0 || errno != EINTR)
+			return n < 0 ? -errno : n;
+	}
+	return -ECANCELED;
+}
+
 /* Reads until the block is full. */
 static int fill(struct lines *lines, struct lines_block *block, struct pinpool_diag *diag)
 {
 	while (block->bytes < block->room && !lines->ended) {
-		ssize_t n = read(lines->fd, block->at + block->bytes, block->room - block->bytes);
+		ssize_t n = lines_read(lines->fd, block->at + block->bytes, block->room - block->bytes, lines->cancel);
 
 		if (n < 0)
-			return diag_errno(diag, -errno, lines->path);
+			return diag_errno(diag, (int)n, lines->path);
 		lines->ended = !n;
 		block->bytes += (size_t)n;
 	}

@@ -7,6 +7,7 @@
 #define PINPOOL_KG_LINES_H
 
 #include <pinpool/common.h>
+#include <sys/types.h>
 
 /**
  * struct lines - a text that is being read
@@ -20,6 +21,7 @@
  * @rest_bytes: bytes of it
  * @rest_room: bytes that @rest has room for
  * @ended: nothing more can be read
+ * @cancel: ends the reading with -ECANCELED once it is not 0, also while a pipe is silent; or NULL
  */
 struct lines {
 	const char *path;
@@ -32,6 +34,7 @@ struct lines {
 	size_t rest_bytes;
 	size_t rest_room;
 	bool ended;
+	const volatile int *cancel;
 };
 
 /* A zeroed one is empty; used again and again, and freed with lines_block_free(). A NUL follows the last byte. */
@@ -45,6 +48,8 @@ struct lines_block {
 
 /* The next lines. Returns 1, 0 at the end, -EBADMSG (a line is too long or has a NUL), -ENOMEM, -EIO, -EINTR, ... */
 int lines_next(struct lines *lines, struct lines_block *block, struct pinpool_diag *diag);
+/* What is there to read of @fd, once there is something. Returns how many bytes, 0 at the end, -ECANCELED, -EIO, ... */
+ssize_t lines_read(int fd, void *to, size_t bytes, const volatile int *cancel);
 void lines_free(struct lines *lines);
 void lines_block_free(struct lines_block *block);
 

@@ -213,8 +213,6 @@ static int seal(struct sorter *sorter, struct pinpool_diag *diag)
 		return 0;
 	}
 	err = spill_run(sorter, diag);
-	if (!err)
-		err = spill_seal(&sorter->spill, diag);
 	free(sorter->numbers);
 	free(sorter->other);
 	sorter->numbers = sorter->other = NULL;

@@ -103,18 +103,6 @@ uint64_t spill_bytes(const struct spill *spill)
 	return spill->flushed + spill->used;
 }
 
-int spill_seal(struct spill *spill, struct pinpool_diag *diag)
-{
-	int err = spill->used ? flush(spill, spill->buffer, spill->used, diag) : 0;
-
-	if (err)
-		return err;
-	free(spill->buffer);
-	spill->buffer = NULL;
-	spill->used = spill->room = 0;
-	return 0;
-}
-
 int spill_copy(const struct spill *spill, uint64_t offset, void *data, size_t bytes, struct pinpool_diag *diag)
 {
 	char *to = data;

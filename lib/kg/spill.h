@@ -23,7 +23,7 @@ struct spill_space {
 /**
  * struct spill - one file
  * @space: whose it is
- * @fd: made with the first byte that leaves the buffer; -1 before
+ * @fd: made with the first byte that leaves the buffer, so that what is small needs no disk; -1 before
  * @flushed: bytes in the file
  * @buffer: bytes that follow those
  * @used: how many
@@ -47,8 +47,6 @@ int spill_open(struct spill *spill, struct spill_space *space, size_t room);
 int spill_write(struct spill *spill, const void *data, size_t bytes, struct pinpool_diag *diag);
 /* How much was appended. */
 uint64_t spill_bytes(const struct spill *spill);
-/* What is in the buffer goes to the file, and the buffer goes; nothing is appended any more. */
-int spill_seal(struct spill *spill, struct pinpool_diag *diag);
 /* Copies @bytes from @offset on, from file and buffer; all of them are there. */
 int spill_copy(const struct spill *spill, uint64_t offset, void *data, size_t bytes, struct pinpool_diag *diag);
 /* A zeroed one is fine. */
