@@ -179,7 +179,7 @@ static void wait_and_tell(struct parse *parse)
 		stop = opts->tell(opts->arg, atomic_load(&parse->read), &opts->inputs[input]);
 		pthread_mutex_lock(&parse->lock);
 		if (stop && !parse->err) {
-			parse->err = -ECANCELED;
+			parse->err = diag_errno(&parse->diag, -ECANCELED, opts->inputs[input].path);
 			parse->stop = 1;
 		}
 	}
@@ -219,8 +219,7 @@ static int start(struct parse *parse, struct reader *readers, struct runs *runs,
 
 int parse_inputs(const struct parse_opts *opts, struct runs *runs, uint64_t *read, struct pinpool_diag *diag)
 {
-	struct parse parse = {
-		.opts = opts, .lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER};
+	struct parse parse = {.opts = opts, .lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER};
 	struct reader *readers = calloc(opts->threads, sizeof(*readers));
 	unsigned int started;
 	int err;

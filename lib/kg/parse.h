@@ -30,8 +30,8 @@ struct parse_opts {
 };
 
 /*
- * @runs are one for each thread, open. @read receives the bytes of all inputs. Returns 0, -EBADMSG, -ECANCELED, -ENOMEM,
- * -EAGAIN (no thread), what temporary files and reading give.
+ * @runs are one for each thread, open. @read receives the bytes of all inputs. Returns 0, -EBADMSG, -ECANCELED,
+ * -ENOMEM, -EAGAIN (no thread), what temporary files and reading give.
  */
 int parse_inputs(const struct parse_opts *opts, struct runs *runs, uint64_t *read, struct pinpool_diag *diag);
 
