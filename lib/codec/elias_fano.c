@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
+/* Sequences in blocks, read. */
+#include "codec/elias_fano.h"
+
+#include <errno.h>
+
+#include "codec/elias_fano_form.h"
+
+bool ef_is_sound(const struct ef *ef)
+{
+	uint64_t blocks = ef_blocks(ef->count), bits;
+
+	/* A block takes a bit at least, which keeps a count that is a lie from being one of years. */
+	return ef->key_bits < 64 && ef->place_bits <= 64 && blocks / 8 <= ef->bits.size &&
+	       !__builtin_mul_overflow(blocks, (uint64_t)ef->key_bits + ef->place_bits, &bits) &&
+	       bits_have(&ef->bits, ef->index_bit, ef->index_bit + bits);
+}
+
+static uint64_t record_bit(const struct ef *ef, uint64_t block)
+{
+	return ef->index_bit + block * (ef->key_bits + ef->place_bits);
+}
+
+static uint64_t first_key(const struct ef *ef, uint64_t block)
+{
+	return bits_peek(ef->bits.bytes, record_bit(ef, block), ef->key_bits);
+}
+
+static int open_block(struct ef_cursor *cursor, uint64_t block)
+{
+	const struct ef *ef = &cursor->ef;
+	uint64_t left = ef->count - block * EF_BLOCK;
+	uint64_t place = bits_peek(ef->bits.bytes, record_bit(ef, block) + ef->key_bits, ef->place_bits);
+
+	cursor->block = block;
+	cursor->in_block = 0;
+	cursor->in_all = left < EF_BLOCK ? left : EF_BLOCK;
+	cursor->base = first_key(ef, block);
+	if (!bits_have(&ef->bits, place, place + EF_FORM_BITS))
+		return -EBADMSG;
+	cursor->form = bits_peek(ef->bits.bytes, place, EF_FORM_BITS);
+	cursor->low_bit = place + EF_FORM_BITS;
+	cursor->high_bit = cursor->low_bit;
+	if (cursor->form <= EF_LOW_MAX)
+		cursor->high_bit += (cursor->in_all - 1u) * cursor->form;
+	else if (cursor->form == EF_RUN)
+		return 0;
+	else if (cursor->form != EF_BITMAP)
+		return -EBADMSG;
+	if (!bits_have(&ef->bits, place, cursor->high_bit + EF_HIGH_BITS))
+		return -EBADMSG;
+	cursor->word_at = 0;
+	cursor->word = bits_peek(ef->bits.bytes, cursor->high_bit, 64);
+	return 0;
+}
+
+/* The ones of the high part from its bit @at on; false if it ends before. */
+static bool load_word(struct ef_cursor *cursor, uint32_t at)
+{
+	if (at >= EF_HIGH_BITS)
+		return false;
+	cursor->word_at = at / 64 * 64;
+	cursor->word = bits_peek(cursor->ef.bits.bytes, cursor->high_bit + cursor->word_at, 64) & ~(uint64_t)0
+													  << at % 64;
+	return true;
+}
+
+/* The number that belongs to the one at bit @high of the high part, which is @in_block-th. */
+static uint64_t key_of(const struct ef_cursor *cursor, uint32_t high, unsigned int in_block)
+{
+	uint64_t low;
+
+	if (cursor->form == EF_BITMAP)
+		return cursor->base + high + 1;
+	low = bits_peek(cursor->ef.bits.bytes, cursor->low_bit + (in_block - 1) * cursor->form, cursor->form);
+	return cursor->base + ((uint64_t)(high - (in_block - 1)) << cursor->form | low);
+}
+
+int ef_next(struct ef_cursor *cursor, uint64_t *key)
+{
+	int ret;
+
+	if (cursor->in_block == cursor->in_all) {
+		if (ef_at(cursor) >= cursor->ef.count)
+			return 0;
+		ret = open_block(cursor, cursor->block + 1);
+		if (ret)
+			return ret;
+	}
+	if (!cursor->in_block || cursor->form == EF_RUN) {
+		*key = cursor->base + cursor->in_block++;
+		return 1;
+	}
+	while (!cursor->word)
+		if (!load_word(cursor, cursor->word_at + 64))
+			return -EBADMSG;
+	*key = key_of(cursor, cursor->word_at + (uint32_t)__builtin_ctzll(cursor->word), cursor->in_block);
+	cursor->word &= cursor->word - 1;
+	cursor->in_block++;
+	return 1;
+}
+
+int64_t ef_read(struct ef_cursor *cursor, uint64_t *keys, size_t max)
+{
+	size_t count = 0;
+
+	while (count < max) {
+		unsigned int in_block = cursor->in_block, in_all = cursor->in_all;
+		struct ef_cursor now;
+		uint64_t word;
+		int ret;
+
+		/* What begins a block is the other function's matter. */
+		if (!in_block || in_block == in_all || cursor->form == EF_RUN) {
+			ret = ef_next(cursor, &keys[count]);
+			if (ret < 0)
+				return ret;
+			if (!ret)
+				break;
+			count++;
+			continue;
+		}
+		if (in_all - in_block > max - count)
+			in_all = in_block + (max - count);
+		now = *cursor;
+		word = now.word;
+		while (in_block < in_all) {
+			while (!word) {
+				if (!load_word(&now, now.word_at + 64))
+					return -EBADMSG;
+				word = now.word;
+			}
+			keys[count++] = key_of(&now, now.word_at + (uint32_t)__builtin_ctzll(word), in_block++);
+			word &= word - 1;
+		}
+		cursor->word_at = now.word_at;
+		cursor->word = word;
+		cursor->in_block = in_block;
+	}
+	return count;
+}
+
+static void begin(struct ef_cursor *cursor, const struct ef *ef)
+{
+	cursor->ef = *ef;
+	cursor->block = 0;
+	cursor->in_block = 0;
+	cursor->in_all = 0;
+}
+
+int ef_seek(struct ef_cursor *cursor, const struct ef *ef, uint64_t at)
+{
+	unsigned int rank = at % EF_BLOCK, ones;
+	int ret;
+
+	if (at > ef->count)
+		return -ERANGE;
+	begin(cursor, ef);
+	if (at == ef->count) {
+		/* As the last block's end has it. */
+		cursor->block = at / EF_BLOCK;
+		cursor->in_block = cursor->in_all = rank;
+		return 0;
+	}
+	ret = open_block(cursor, at / EF_BLOCK);
+	if (ret)
+		return ret;
+	cursor->in_block = rank;
+	if (!rank || cursor->form == EF_RUN)
+		return 0;
+	/* The one of number @rank has rank - 1 before it. */
+	for (rank--; (ones = (unsigned int)__builtin_popcountll(cursor->word)) <= rank; rank -= ones)
+		if (!load_word(cursor, cursor->word_at + 64))
+			return -EBADMSG;
+	cursor->word &= ~(uint64_t)0 << bits_select(cursor->word, rank);
+	return 0;
+}
+
+int ef_get(const struct ef *ef, uint64_t at, uint64_t *key)
+{
+	struct ef_cursor cursor;
+	int ret = at < ef->count ? ef_seek(&cursor, ef, at) : -ERANGE;
+
+	if (ret)
+		return ret;
+	ret = ef_next(&cursor, key);
+	return ret < 0 ? ret : 0;
+}
+
+/* Into an open block, to before the first number that may be @off or more above the block's first; @off is not 0. */
+static void skip_in_block(struct ef_cursor *cursor, uint64_t off)
+{
+	uint64_t zeros = cursor->form == EF_BITMAP ? 0 : off >> cursor->form;
+	uint32_t ones = 0, count;
+
+	if (cursor->form == EF_BITMAP) {
+		if (off > EF_HIGH_BITS) {
+			cursor->in_block = cursor->in_all;
+			return;
+		}
+		for (; cursor->word_at + 64 < off; load_word(cursor, cursor->word_at + 64))
+			ones += (uint32_t)__builtin_popcountll(cursor->word);
+		count = (uint32_t)(off - 1) % 64;
+		ones += (uint32_t)__builtin_popcountll(cursor->word & bits_mask(count));
+		cursor->word &= ~(uint64_t)0 << count;
+	} else {
+		/* Behind as many zeros as the high part of what is looked for says. */
+		for (; zeros > (count = 64 - (uint32_t)__builtin_popcountll(cursor->word)); zeros -= count) {
+			ones += 64 - count;
+			if (cursor->word_at + 64 >= EF_HIGH_BITS || ones >= cursor->in_all) {
+				cursor->in_block = cursor->in_all;
+				return;
+			}
+			load_word(cursor, cursor->word_at + 64);
+		}
+		if (zeros) {
+			count = bits_select(~cursor->word, (unsigned int)zeros - 1);
+			ones += count + 1 - (uint32_t)zeros;
+			cursor->word &= count < 63 ? ~(uint64_t)0 << (count + 1) : 0;
+		}
+	}
+	cursor->in_block = ones + 1 < cursor->in_all ? ones + 1 : cursor->in_all;
+}
+
+int ef_find(struct ef_cursor *cursor, const struct ef *ef, uint64_t key)
+{
+	uint64_t low = 0, high = ef_blocks(ef->count), off;
+	int ret;
+
+	begin(cursor, ef);
+	/* Of the blocks that begin below the key the last; what is looked for is in it, or the next one's first. */
+	while (low < high) {
+		uint64_t middle = low + (high - low) / 2;
+
+		if (first_key(ef, middle) < key)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (!ef->count)
+		return 0;
+	ret = open_block(cursor, low ? low - 1 : 0);
+	if (ret || !low)
+		return ret;
+	off = key - cursor->base;
+	if (cursor->form == EF_RUN) {
+		cursor->in_block = off < cursor->in_all ? off : cursor->in_all;
+		return 0;
+	}
+	skip_in_block(cursor, off);
+	while (cursor->in_block < cursor->in_all) {
+		uint64_t word = cursor->word, found;
+		uint32_t word_at = cursor->word_at;
+
+		ret = ef_next(cursor, &found);
+		if (ret < 0)
+			return ret;
+		if (found >= key) {
+			cursor->word = word;
+			cursor->word_at = word_at;
+			cursor->in_block--;
+			return 0;
+		}
+	}
+	return 0;
+}
