@@ -11,6 +11,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error bits are read in words, and lie in the order of little-endian ones
+#endif
+
 /* bits_peek() reads whole words, from the byte that holds the first bit on. */
 #define BITS_PEEK_BYTES 16
 
@@ -37,9 +41,6 @@ static inline uint64_t bits_load(const uint8_t *bytes)
 	uint64_t word;
 
 	memcpy(&word, bytes, sizeof(word));
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	word = __builtin_bswap64(word);
-#endif
 	return word;
 }
 

@@ -100,42 +100,78 @@ int ef_next(struct ef_cursor *cursor, uint64_t *key)
 	return 1;
 }
 
-int64_t ef_read(struct ef_cursor *cursor, uint64_t *keys, size_t max)
+/* What there is of an open block, behind its first number; fewer than @max if the block or what is below @end is over.
+ */
+static int64_t read_block(struct ef_cursor *cursor, uint64_t base, uint64_t end, uint64_t *keys, size_t max)
+{
+	struct ef_cursor now = *cursor;
+	unsigned int in_block = now.in_block, stop = now.in_all;
+	uint64_t word = now.word, key;
+	size_t count = 0;
+
+	if (stop - in_block > max)
+		stop = in_block + (unsigned int)max;
+	for (; in_block < stop; in_block++) {
+		while (!word) {
+			if (!load_word(&now, now.word_at + 64))
+				return -EBADMSG;
+			word = now.word;
+		}
+		key = key_of(&now, now.word_at + (uint32_t)__builtin_ctzll(word), in_block);
+		if (key >= end)
+			break;
+		keys[count++] = key - base;
+		word &= word - 1;
+	}
+	cursor->word_at = now.word_at;
+	cursor->word = word;
+	cursor->in_block = in_block;
+	return count;
+}
+
+static size_t read_run(struct ef_cursor *cursor, uint64_t base, uint64_t end, uint64_t *keys, size_t max)
+{
+	uint64_t first = cursor->base + cursor->in_block, count = cursor->in_all - cursor->in_block;
+
+	if (count > max)
+		count = max;
+	if (first >= end || end - first < count)
+		count = first < end ? end - first : 0;
+	for (uint64_t i = 0; i < count; i++)
+		keys[i] = first - base + i;
+	cursor->in_block += count;
+	return count;
+}
+
+int64_t ef_read(struct ef_cursor *cursor, uint64_t base, uint64_t end, uint64_t *keys, size_t max)
 {
 	size_t count = 0;
 
 	while (count < max) {
-		unsigned int in_block = cursor->in_block, in_all = cursor->in_all;
-		struct ef_cursor now;
-		uint64_t word;
+		int64_t some;
 		int ret;
 
-		/* What begins a block is the other function's matter. */
-		if (!in_block || in_block == in_all || cursor->form == EF_RUN) {
-			ret = ef_next(cursor, &keys[count]);
-			if (ret < 0)
-				return ret;
-			if (!ret)
+		if (cursor->in_block == cursor->in_all) {
+			if (ef_at(cursor) >= cursor->ef.count)
 				break;
-			count++;
-			continue;
+			ret = open_block(cursor, cursor->block + 1);
+			if (ret)
+				return ret;
 		}
-		if (in_all - in_block > max - count)
-			in_all = in_block + (max - count);
-		now = *cursor;
-		word = now.word;
-		while (in_block < in_all) {
-			while (!word) {
-				if (!load_word(&now, now.word_at + 64))
-					return -EBADMSG;
-				word = now.word;
-			}
-			keys[count++] = key_of(&now, now.word_at + (uint32_t)__builtin_ctzll(word), in_block++);
-			word &= word - 1;
+		if (cursor->form == EF_RUN) {
+			some = read_run(cursor, base, end, keys + count, max - count);
+		} else if (!cursor->in_block) {
+			some = cursor->base < end;
+			keys[count] = cursor->base - base;
+			cursor->in_block += some;
+		} else {
+			some = read_block(cursor, base, end, keys + count, max - count);
 		}
-		cursor->word_at = now.word_at;
-		cursor->word = word;
-		cursor->in_block = in_block;
+		if (some < 0)
+			return some;
+		if (!some)
+			break;
+		count += some;
 	}
 	return count;
 }

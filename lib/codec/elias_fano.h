@@ -70,8 +70,11 @@ int ef_seek(struct ef_cursor *cursor, const struct ef *ef, uint64_t at);
 int ef_find(struct ef_cursor *cursor, const struct ef *ef, uint64_t key);
 /* Returns 1 (@key is the next one), 0 (no more) or -EBADMSG. */
 int ef_next(struct ef_cursor *cursor, uint64_t *key);
-/* Up to @max more. Returns how many, or -EBADMSG. */
-int64_t ef_read(struct ef_cursor *cursor, uint64_t *keys, size_t max);
+/*
+ * Up to @max more that are below @end, each less @base. Returns how many, fewer than @max only if the next is not below
+ * @end or there is none; -EBADMSG.
+ */
+int64_t ef_read(struct ef_cursor *cursor, uint64_t base, uint64_t end, uint64_t *keys, size_t max);
 
 /* A sequence in the making. Zeroed to begin with; many may put their blocks into the same stream by turns. */
 struct ef_writer {
