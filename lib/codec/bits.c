@@ -29,7 +29,7 @@ unsigned int bits_select(uint64_t word, unsigned int rank)
 	sums = (sums & 0x3333333333333333u) + (sums >> 2 & 0x3333333333333333u);
 	sums = ((sums + (sums >> 4)) & 0x0f0f0f0f0f0f0f0fu) * low;
 	/* Bytes whose sum falls short of the rank. At most 64 each, so no byte borrows from the next. */
-	at = 8 * (unsigned int)__builtin_popcountll(~((sums | high) - ranks) & high);
+	at = 8 * bits_ones(~((sums | high) - ranks) & high);
 	before = at ? sums >> (at - 8) & 0xff : 0;
 	for (word = word >> at & 0xff; before < rank; before++)
 		word &= word - 1;

@@ -44,6 +44,18 @@ static inline uint64_t bits_load(const uint8_t *bytes)
 	return word;
 }
 
+/* Ones of @word; without the instruction the compiler would call a function. */
+static inline unsigned int bits_ones(uint64_t word)
+{
+#if defined(__POPCNT__) || !defined(__x86_64__)
+	return (unsigned int)__builtin_popcountll(word);
+#else
+	word -= word >> 1 & 0x5555555555555555u;
+	word = (word & 0x3333333333333333u) + (word >> 2 & 0x3333333333333333u);
+	return ((word + (word >> 4)) & 0x0f0f0f0f0f0f0f0fu) * 0x0101010101010101u >> 56;
+#endif
+}
+
 /* For callers that know that BITS_PEEK_BYTES from the first bit's byte on are there; @width at most 64. */
 static inline uint64_t bits_peek(const uint8_t *bytes, uint64_t bit, unsigned int width)
 {

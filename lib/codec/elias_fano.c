@@ -6,19 +6,31 @@
 
 #include "codec/elias_fano_form.h"
 
-bool ef_is_sound(const struct ef *ef)
-{
-	uint64_t blocks = ef_blocks(ef->count), bits;
-
-	/* A block takes a bit at least, which keeps a count that is a lie from being one of years. */
-	return ef->key_bits < 64 && ef->place_bits <= 64 && blocks / 8 <= ef->bits.size &&
-	       !__builtin_mul_overflow(blocks, (uint64_t)ef->key_bits + ef->place_bits, &bits) &&
-	       bits_have(&ef->bits, ef->index_bit, ef->index_bit + bits);
-}
-
 static uint64_t record_bit(const struct ef *ef, uint64_t block)
 {
 	return ef->index_bit + block * (ef->key_bits + ef->place_bits);
+}
+
+static uint64_t guide_bit(const struct ef *ef)
+{
+	return record_bit(ef, ef_blocks(ef->count));
+}
+
+uint64_t ef_index_bits(const struct ef *ef)
+{
+	return guide_bit(ef) - ef->index_bit + ef_guide_count(ef) * ef_guide_width(ef);
+}
+
+bool ef_is_sound(const struct ef *ef)
+{
+	uint64_t blocks = ef_blocks(ef->count);
+
+	/*
+	 * A block takes a bit at least, which keeps a count that is a lie from being one of years. No product
+	 * overflows: no program has 2^50 bytes.
+	 */
+	return ef->key_bits < 64 && ef->place_bits <= 64 && blocks / 8 <= ef->bits.size &&
+	       bits_have(&ef->bits, ef->index_bit, ef->index_bit + ef_index_bits(ef));
 }
 
 static uint64_t first_key(const struct ef *ef, uint64_t block)
@@ -205,7 +217,7 @@ int ef_seek(struct ef_cursor *cursor, const struct ef *ef, uint64_t at)
 	if (!rank || cursor->form == EF_RUN)
 		return 0;
 	/* The one of number @rank has rank - 1 before it. */
-	for (rank--; (ones = (unsigned int)__builtin_popcountll(cursor->word)) <= rank; rank -= ones)
+	for (rank--; (ones = bits_ones(cursor->word)) <= rank; rank -= ones)
 		if (!load_word(cursor, cursor->word_at + 64))
 			return -EBADMSG;
 	cursor->word &= ~(uint64_t)0 << bits_select(cursor->word, rank);
@@ -235,13 +247,13 @@ static void skip_in_block(struct ef_cursor *cursor, uint64_t off)
 			return;
 		}
 		for (; cursor->word_at + 64 < off; load_word(cursor, cursor->word_at + 64))
-			ones += (uint32_t)__builtin_popcountll(cursor->word);
+			ones += bits_ones(cursor->word);
 		count = (uint32_t)(off - 1) % 64;
-		ones += (uint32_t)__builtin_popcountll(cursor->word & bits_mask(count));
+		ones += bits_ones(cursor->word & bits_mask(count));
 		cursor->word &= ~(uint64_t)0 << count;
 	} else {
 		/* Behind as many zeros as the high part of what is looked for says. */
-		for (; zeros > (count = 64 - (uint32_t)__builtin_popcountll(cursor->word)); zeros -= count) {
+		for (; zeros > (count = 64 - bits_ones(cursor->word)); zeros -= count) {
 			ones += 64 - count;
 			if (cursor->word_at + 64 >= EF_HIGH_BITS || ones >= cursor->in_all) {
 				cursor->in_block = cursor->in_all;
@@ -258,13 +270,19 @@ static void skip_in_block(struct ef_cursor *cursor, uint64_t off)
 	cursor->in_block = ones + 1 < cursor->in_all ? ones + 1 : cursor->in_all;
 }
 
-int ef_find(struct ef_cursor *cursor, const struct ef *ef, uint64_t key)
+/* Blocks that begin below @key. */
+static uint64_t blocks_below(const struct ef *ef, uint64_t key)
 {
-	uint64_t low = 0, high = ef_blocks(ef->count), off;
-	int ret;
+	uint64_t blocks = ef_blocks(ef->count), count = ef_guide_count(ef), low, high = blocks;
+	unsigned int width = ef_guide_width(ef), shift = ef->key_bits - ef_guide_bits(ef);
+	uint64_t value = key >> shift, guide = guide_bit(ef) + value * width;
 
-	begin(cursor, ef);
-	/* Of the blocks that begin below the key the last; what is looked for is in it, or the next one's first. */
+	if (value >= count)
+		return blocks;
+	low = bits_peek(ef->bits.bytes, guide, width);
+	if (value + 1 < count)
+		high = bits_peek(ef->bits.bytes, guide + width, width);
+	high = high < blocks ? high : blocks;
 	while (low < high) {
 		uint64_t middle = low + (high - low) / 2;
 
@@ -273,30 +291,56 @@ int ef_find(struct ef_cursor *cursor, const struct ef *ef, uint64_t key)
 		else
 			high = middle;
 	}
-	if (!ef->count)
+	return low < blocks ? low : blocks;
+}
+
+/* To the first number of an open block, nothing of which is read yet, that is @key or more, or to its end. */
+static int find_in_block(struct ef_cursor *cursor, uint64_t key)
+{
+	uint64_t off = key - cursor->base;
+
+	if (key <= cursor->base)
 		return 0;
-	ret = open_block(cursor, low ? low - 1 : 0);
-	if (ret || !low)
-		return ret;
-	off = key - cursor->base;
 	if (cursor->form == EF_RUN) {
 		cursor->in_block = off < cursor->in_all ? off : cursor->in_all;
 		return 0;
 	}
 	skip_in_block(cursor, off);
 	while (cursor->in_block < cursor->in_all) {
-		uint64_t word = cursor->word, found;
-		uint32_t word_at = cursor->word_at;
-
-		ret = ef_next(cursor, &found);
-		if (ret < 0)
-			return ret;
-		if (found >= key) {
-			cursor->word = word;
-			cursor->word_at = word_at;
-			cursor->in_block--;
-			return 0;
-		}
+		while (!cursor->word)
+			if (!load_word(cursor, cursor->word_at + 64))
+				return -EBADMSG;
+		if (key_of(cursor, cursor->word_at + (uint32_t)__builtin_ctzll(cursor->word), cursor->in_block) >= key)
+			break;
+		cursor->word &= cursor->word - 1;
+		cursor->in_block++;
 	}
 	return 0;
+}
+
+int ef_find(struct ef_cursor *cursor, const struct ef *ef, uint64_t key)
+{
+	uint64_t below;
+	int ret;
+
+	begin(cursor, ef);
+	if (!ef->count)
+		return 0;
+	/* In the last of them it is, or it is the next one's first. */
+	below = blocks_below(ef, key);
+	ret = open_block(cursor, below ? below - 1 : 0);
+	return ret ? ret : find_in_block(cursor, key);
+}
+
+int ef_skip(struct ef_cursor *cursor, uint64_t key)
+{
+	uint64_t next = cursor->block + 1;
+	struct ef ef = cursor->ef;
+
+	if (cursor->in_block == cursor->in_all || (next < ef_blocks(ef.count) && first_key(&ef, next) < key))
+		return ef_find(cursor, &ef, key);
+	cursor->in_block = 0;
+	if (cursor->form != EF_RUN)
+		load_word(cursor, 0);
+	return find_in_block(cursor, key);
 }

@@ -61,6 +61,9 @@ static inline uint64_t ef_at(const struct ef_cursor *cursor)
 /* Whether the index is within the bits. The functions below want it so, and look at no number of it otherwise. */
 bool ef_is_sound(const struct ef *ef);
 
+/* Bits of the index. */
+uint64_t ef_index_bits(const struct ef *ef);
+
 /* Number @at. Returns 0, -EBADMSG, -ERANGE (there are fewer). */
 int ef_get(const struct ef *ef, uint64_t at, uint64_t *key);
 
@@ -68,6 +71,8 @@ int ef_get(const struct ef *ef, uint64_t at, uint64_t *key);
 int ef_seek(struct ef_cursor *cursor, const struct ef *ef, uint64_t at);
 /* To the first number that is @key or more, or behind the last. Returns 0 or -EBADMSG. */
 int ef_find(struct ef_cursor *cursor, const struct ef *ef, uint64_t key);
+/* The same from where the cursor is; nothing that has been read may be @key or more. Returns 0 or -EBADMSG. */
+int ef_skip(struct ef_cursor *cursor, uint64_t key);
 /* Returns 1 (@key is the next one), 0 (no more) or -EBADMSG. */
 int ef_next(struct ef_cursor *cursor, uint64_t *key);
 /*

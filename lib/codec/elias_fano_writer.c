@@ -102,6 +102,7 @@ void ef_put_index(const struct ef_writer *writer, struct bits_writer *bits, stru
 {
 	uint64_t blocks = ef_blocks(writer->count);
 	const uint64_t *last = blocks ? &writer->index[2 * (blocks - 1)] : NULL;
+	unsigned int shift;
 
 	ef->count = writer->count;
 	ef->index_bit = bits->bit;
@@ -110,6 +111,12 @@ void ef_put_index(const struct ef_writer *writer, struct bits_writer *bits, stru
 	for (uint64_t i = 0; i < blocks; i++) {
 		bits_put(bits, writer->index[2 * i], ef->key_bits);
 		bits_put(bits, writer->index[2 * i + 1], ef->place_bits);
+	}
+	shift = ef->key_bits - ef_guide_bits(ef);
+	for (uint64_t value = 0, below = 0; value < ef_guide_count(ef); value++) {
+		while (below < blocks && writer->index[2 * below] >> shift < value)
+			below++;
+		bits_put(bits, below, ef_guide_width(ef));
 	}
 }
 

@@ -141,11 +141,14 @@ void graph_bytes(const struct graph *graph, struct graph_bytes *bytes)
 		.directory = graph->directory_bytes,
 		.total = graph->data.size + graph->directory_bytes,
 	};
+	struct ef ef;
+
 	for (uint64_t i = 0; i < graph->table_count; i++) {
 		struct graph_table table;
 
 		memcpy(&table, graph->tables + i * sizeof(table), sizeof(table));
-		bytes->index += (ef_blocks(table.count) * (table.key_bits + table.place_bits) + 7) / 8;
+		ef = (struct ef){.count = table.count, .key_bits = table.key_bits, .place_bits = table.place_bits};
+		bytes->index += (ef_index_bits(&ef) + 7) / 8;
 	}
 	bytes->shapes = graph->data.size - EF_PAD_BYTES - bytes->lists_out - bytes->lists_in - bytes->index;
 	bytes->shared = 2 * graph->counts.predicates - graph->table_count;

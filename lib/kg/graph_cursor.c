@@ -87,12 +87,11 @@ int graph_cursor_seek(struct graph_cursor *cursor, uint64_t at)
 int graph_cursor_skip(struct graph_cursor *cursor, uint64_t row, uint64_t value)
 {
 	uint64_t key = key_from(cursor, row, value);
-	struct ef ef = cursor->keys.ef;
 
 	if (key <= cursor->next_key)
 		return 0;
 	enter(cursor, key, cursor->end_key);
-	return ef_find(&cursor->keys, &ef, key);
+	return ef_skip(&cursor->keys, key);
 }
 
 /* The row of a key that is behind the row at hand. */

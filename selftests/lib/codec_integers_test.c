@@ -204,6 +204,13 @@ static void compare(struct __test_metadata *_metadata, const struct ef *ef, cons
 			ASSERT_EQ(want < count, ef_next(&cursor, &key));
 			if (want < count)
 				ASSERT_EQ(keys[want], key);
+			/* From some place before. */
+			ASSERT_EQ(0, ef_seek(&cursor, ef, want > i % 300 ? want - i % 300 : 0));
+			ASSERT_EQ(0, ef_skip(&cursor, keys[i] + off));
+			ASSERT_EQ(want, ef_at(&cursor));
+			ASSERT_EQ(want < count, ef_next(&cursor, &key));
+			if (want < count)
+				ASSERT_EQ(keys[want], key);
 		}
 	}
 	ASSERT_EQ(0, ef_find(&cursor, ef, EF_LIMIT));
@@ -314,7 +321,7 @@ static void walk(struct __test_metadata *_metadata, const struct ef *ef)
 		ASSERT_TRUE(got >= 0 || got == -EBADMSG);
 	}
 	for (int bit = 0; bit < 63; bit++)
-		if (!ef_find(&cursor, ef, (uint64_t)1 << bit))
+		if (!ef_find(&cursor, ef, (uint64_t)1 << bit) && !ef_skip(&cursor, (uint64_t)3 << bit))
 			ASSERT_LE(ef_at(&cursor), ef->count);
 }
 
