@@ -12,6 +12,8 @@
 
 #include <pinpool/common.h>
 
+#include "codec/elias_fano.h"
+
 /* What a pattern leaves open, in struct graph_triple as in the functions that take three numbers. */
 #define GRAPH_ANY UINT64_MAX
 
@@ -34,24 +36,24 @@ enum graph_way {
 	GRAPH_BOTH = 3,
 };
 
-/* Opened by the caller, who keeps the sections as they are meanwhile; nothing is owned, so there is no close. */
+/*
+ * Filled by graph_open(). The sections are the caller's, who keeps them as they are meanwhile; nothing is owned, so
+ * there is no close, and a copy is as good.
+ */
 struct graph {
-	const uint8_t *data;
-	uint64_t data_bytes;
-	const uint8_t *directory;
-	uint64_t directory_bytes;
-	struct graph_counts counts;
-	/* Sections of the directory, within it. */
-	const void *predicates;
-	const void *tables;
+	struct bits data;
+	const uint8_t *predicates;
+	const uint8_t *tables;
 	uint64_t table_count;
-	uint64_t index;
-	uint64_t index_bytes;
-	uint64_t node_index[2];
-	uint64_t shapes;
+	struct graph_counts counts;
+	/* Bits of data. */
+	uint64_t nodes_bit[2]; /* places of the blocks of shapes of nodes, as subjects and as objects */
+	uint64_t shapes_bit; /* ends of the shapes, then their predicates */
 	uint64_t shape_count;
-	uint64_t shape_ends;
-	uint8_t position_bits;
+	uint64_t shape_members;
+	uint8_t nodes_width[2];
+	uint64_t directory_bytes;
+	uint64_t lists_bytes[2];
 };
 
 /* Looks at the directory's frame only, so it takes microseconds. Returns 0 or -EBADMSG. */
@@ -64,35 +66,19 @@ int graph_open(struct graph *graph, const void *data, uint64_t data_bytes, const
  */
 int graph_check(const struct graph *graph, const volatile int *cancel, struct pinpool_diag *diag);
 
-/*
- * One list of a table from some place on: what iterators are made of. 64 triples or fewer of it are at hand, so it is
- * for the stack.
- */
+/* Triples of one predicate in the order of one of its tables: of rows, and in a row of values. */
 struct graph_cursor {
-	const struct graph *graph;
-	/* The table, from the directory. */
-	uint64_t count;
+	struct ef_cursor keys;
+	/* A key is the row, counted from the first, times how many values there may be, plus the value counted
+	 * likewise. */
 	uint64_t row_first;
 	uint64_t rows;
 	uint64_t value_first;
 	uint64_t values;
-	uint64_t index_bit;
-	uint8_t key_bits;
-	/* The next triple's number in the table, and the first that is no more of this list. */
-	uint64_t at;
-	uint64_t end;
-	/* The block that is open, the next triple's number in it, and its keys so far. */
-	uint64_t block;
-	uint64_t base;
-	uint64_t low_bit;
-	uint64_t high_bit;
-	uint64_t word;
-	uint32_t word_at;
-	uint32_t in_block;
-	uint32_t block_count;
-	uint8_t form;
-	uint8_t low_width;
-	/* Of the triple before: */
+	/* Where the list ends, and the least that the next key can be. */
+	uint64_t end_key;
+	uint64_t next_key;
+	/* The row at hand, and the key that it begins with. */
 	uint64_t row;
 	uint64_t row_key;
 };
@@ -101,17 +87,17 @@ struct graph_cursor {
  * struct graph_iter - the triples that match a pattern, in the order of (p, s, o)
  *
  * Whatever the pattern, the order is that one, each triple comes once, and no memory is held: give up an iterator by
- * forgetting it. One iterator is one thread's.
+ * forgetting it. It may be copied. One iterator is one thread's.
  */
 struct graph_iter {
 	const struct graph *graph;
 	struct graph_triple pattern;
 	struct graph_cursor cursor;
-	/* Predicates still to come: a range of all, or of a shape's. */
-	uint64_t next_predicate;
-	uint64_t end_predicate;
-	uint64_t predicate;
-	uint8_t kind;
+	/* Predicates still to come: these of the members of shapes, or, without a shape, the numbers themselves. */
+	uint64_t next;
+	uint64_t end;
+	uint64_t predicate; /* whose list is open */
+	bool of_shape;
 	bool open;
 };
 
