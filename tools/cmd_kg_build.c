@@ -55,9 +55,9 @@ static void report_line(const char *name, const struct pinpool_kg_build_report *
 	       (unsigned long long)report->nodes, (unsigned long long)report->predicates,
 	       (unsigned long long)report->length, (double)report->length / (double)report->triples);
 	printf("%s: %llu bytes read, %.3f s, %.0f triples/s, %u thread%s, %s of memory, %s of temporary files\n", name,
-	       (unsigned long long)report->bytes, seconds,
-	       (double)(report->triples + report->duplicates) / seconds, report->threads, report->threads > 1 ? "s" : "",
-	       size_short(report->memory_peak, memory), size_short(report->disk_peak, disk));
+	       (unsigned long long)report->bytes, seconds, (double)(report->triples + report->duplicates) / seconds,
+	       report->threads, report->threads > 1 ? "s" : "", size_short(report->memory_peak, memory),
+	       size_short(report->disk_peak, disk));
 }
 
 static int run(struct cli *cli, const void *data, char **operands, int count)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
- * Terms of a graph as people write them: <IRI>, _:label, "string", "string"@en, "1"^^<IRI>, and plain names as they are.
- * What is written is read again.
+ * Terms of a graph as people write them: <IRI>, _:label, "string", "string"@en, "1"^^<IRI>, and plain names as they
+ * are. What is written is read again.
  */
 #ifndef PINPOOL_TOOLS_KG_TEXT_H
 #define PINPOOL_TOOLS_KG_TEXT_H
@@ -32,8 +32,8 @@ struct kg_word {
 };
 
 /*
- * Reads the word at *@at, which ends there or with a blank (unless @whole: a plain name may have blanks), and moves *@at
- * behind it. The word is for kg_word_free(). Returns STATUS_OK, or STATUS_USAGE after an error line.
+ * Reads the word at *@at, which ends there or with a blank (unless @whole: a plain name may have blanks), and moves
+ * *@at behind it. The word is for kg_word_free(). Returns STATUS_OK, or STATUS_USAGE after an error line.
  */
 int kg_word_read(struct cli *cli, const char **at, bool whole, struct kg_word *word);
 void kg_word_free(struct kg_word *word);
@@ -59,7 +59,8 @@ int kg_terms_get(struct kg_terms *terms, unsigned int role, uint64_t id, const s
 
 /* As it is written above; strings with the escapes of canonical N-Triples. */
 void kg_term_print(FILE *to, const struct pinpool_term *term);
-/* {"type": "iri", "value": ...}, "blank", "name" or "literal", this with "language" or "datatype". NULL without memory. */
+/* {"type": "iri", "value": ...}, "blank", "name" or "literal", this with "language" or "datatype". NULL without memory.
+ */
 json_t *kg_term_json(const struct pinpool_term *term);
 /* @value on a line of its own, and given back; NULL is no memory. Returns 0 or -ENOMEM. */
 int kg_json_line(json_t *value);

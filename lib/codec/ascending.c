@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-uint64_t bits_get(const unsigned char *data, size_t bytes, uint64_t at, unsigned int count)
+uint64_t ascending_bits(const unsigned char *data, size_t bytes, uint64_t at, unsigned int count)
 {
 	size_t byte = at / 8;
 	unsigned int shift = at % 8;
@@ -22,7 +22,7 @@ uint64_t bits_get(const unsigned char *data, size_t bytes, uint64_t at, unsigned
 	return count < 64 ? word & ((1ULL << count) - 1) : word;
 }
 
-int bits_append(const uint64_t *values, unsigned int count, unsigned int width, struct bytes *bytes)
+int ascending_bits_append(const uint64_t *values, unsigned int count, unsigned int width, struct bytes *bytes)
 {
 	const size_t size = ((size_t)count * width + 7) / 8;
 	unsigned char *out;
@@ -63,7 +63,7 @@ int ascending_write(const uint64_t *numbers, unsigned int count, struct bytes *b
 	at = varint_put(head, numbers[0]);
 	*at++ = (unsigned char)low_bits;
 	*at++ = (unsigned char)((steps + count + 7) / 8);
-	if (bytes_append(bytes, head, (size_t)(at - head)) || bits_append(low, count, low_bits, bytes) ||
+	if (bytes_append(bytes, head, (size_t)(at - head)) || ascending_bits_append(low, count, low_bits, bytes) ||
 	    bytes_append(bytes, high, (size_t)(steps + count + 7) / 8))
 		return -ENOMEM;
 	return 0;
@@ -88,7 +88,7 @@ const unsigned char *ascending_open(struct ascending *list, const unsigned char 
 	list->high = at + low_bytes;
 	/* One for each number, so that every number is there. */
 	for (size_t i = 0; i < list->high_bytes; i += 8)
-		ones += (size_t)__builtin_popcountll(bits_get(list->high, list->high_bytes, i * 8, 64));
+		ones += (size_t)__builtin_popcountll(ascending_bits(list->high, list->high_bytes, i * 8, 64));
 	return ones == count ? list->high + list->high_bytes : NULL;
 }
 
@@ -102,7 +102,7 @@ uint64_t ascending_get(const struct ascending *list, unsigned int index)
 	for (;; at += 8) {
 		unsigned int ones;
 
-		word = bits_get(list->high, list->high_bytes, at * 8, 64);
+		word = ascending_bits(list->high, list->high_bytes, at * 8, 64);
 		ones = (unsigned int)__builtin_popcountll(word);
 		if (left < ones)
 			break;
@@ -112,6 +112,6 @@ uint64_t ascending_get(const struct ascending *list, unsigned int index)
 		word &= word - 1;
 	bit = at * 8 + (unsigned int)__builtin_ctzll(word);
 	number = (bit - index) << list->low_bits;
-	number |= bits_get(list->low, low_bytes, (uint64_t)index * list->low_bits, list->low_bits);
+	number |= ascending_bits(list->low, low_bytes, (uint64_t)index * list->low_bits, list->low_bits);
 	return list->first + number;
 }

@@ -31,8 +31,8 @@ const unsigned char *ascending_open(struct ascending *list, const unsigned char 
 uint64_t ascending_get(const struct ascending *list, unsigned int index);
 
 /* @count bits from bit @at on, 64 at most; bits from @bytes on are 0. */
-uint64_t bits_get(const unsigned char *data, size_t bytes, uint64_t at, unsigned int count);
+uint64_t ascending_bits(const unsigned char *data, size_t bytes, uint64_t at, unsigned int count);
 /* Appends values of @width bits each, filled up to a byte. Returns 0 or -ENOMEM. */
-int bits_append(const uint64_t *values, unsigned int count, unsigned int width, struct bytes *bytes);
+int ascending_bits_append(const uint64_t *values, unsigned int count, unsigned int width, struct bytes *bytes);
 
 #endif

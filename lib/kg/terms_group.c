@@ -118,7 +118,7 @@ static int write_numbered(const struct terms_group *group, struct bytes *out)
 		err = bytes_append(out, shape, sizeof(shape));
 	if (!err)
 		err = ascending_write(numbers, group->count, out);
-	return err ? err : bits_append(filling, group->count, shape[1], out);
+	return err ? err : ascending_bits_append(filling, group->count, shape[1], out);
 }
 
 static int write_entry(const struct terms_group *group, unsigned int index, struct symbols_encoder *encoder,
