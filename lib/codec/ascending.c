@@ -14,7 +14,11 @@ uint64_t ascending_bits(const unsigned char *data, size_t bytes, uint64_t at, un
 
 	if (!count || byte >= bytes)
 		return 0;
-	memcpy(&word, data + byte, bytes - byte < sizeof(word) ? bytes - byte : sizeof(word));
+	if (bytes - byte >= sizeof(word))
+		memcpy(&word, data + byte, sizeof(word));
+	else
+		for (size_t i = byte; i < bytes; i++)
+			word |= (uint64_t)data[i] << (8 * (i - byte));
 	word >>= shift;
 	if (shift && count > 64 - shift && bytes - byte > sizeof(word))
 		more = (uint64_t)data[byte + sizeof(word)] << (64 - shift);
@@ -72,7 +76,7 @@ int ascending_write(const uint64_t *numbers, unsigned int count, struct bytes *b
 const unsigned char *ascending_open(struct ascending *list, const unsigned char *at, const unsigned char *end,
 				    unsigned int count)
 {
-	size_t low_bytes, ones = 0;
+	size_t low_bytes;
 
 	at = varint_get(at, end, &list->first);
 	if (!at || end - at < 2 || at[0] > 63)
@@ -86,32 +90,38 @@ const unsigned char *ascending_open(struct ascending *list, const unsigned char 
 		return NULL;
 	list->low = at;
 	list->high = at + low_bytes;
-	/* One for each number, so that every number is there. */
-	for (size_t i = 0; i < list->high_bytes; i += 8)
-		ones += (size_t)__builtin_popcountll(ascending_bits(list->high, list->high_bytes, i * 8, 64));
-	return ones == count ? list->high + list->high_bytes : NULL;
+	return list->high + list->high_bytes;
 }
 
-uint64_t ascending_get(const struct ascending *list, unsigned int index)
+/* Set bits: the processor that this is compiled for may not have an instruction for it. */
+static unsigned int ones_of(uint64_t word)
+{
+	word -= word >> 1 & 0x5555555555555555ULL;
+	word = (word & 0x3333333333333333ULL) + (word >> 2 & 0x3333333333333333ULL);
+	word = (word + (word >> 4)) & 0x0f0f0f0f0f0f0f0fULL;
+	return (unsigned int)(word * 0x0101010101010101ULL >> 56);
+}
+
+int ascending_get(const struct ascending *list, unsigned int index, uint64_t *number)
 {
 	const size_t low_bytes = (size_t)(list->high - list->low);
-	unsigned int left = index;
-	uint64_t word, bit, number;
+	unsigned int left = index, ones;
+	uint64_t word, bit;
 	size_t at = 0;
 
-	for (;; at += 8) {
-		unsigned int ones;
-
+	/* The step behind as many numbers as stand before this one. */
+	for (;; at += sizeof(word), left -= ones) {
+		if (index >= list->count || at >= list->high_bytes)
+			return -EBADMSG;
 		word = ascending_bits(list->high, list->high_bytes, at * 8, 64);
-		ones = (unsigned int)__builtin_popcountll(word);
+		ones = ones_of(word);
 		if (left < ones)
 			break;
-		left -= ones;
 	}
 	while (left--)
 		word &= word - 1;
 	bit = at * 8 + (unsigned int)__builtin_ctzll(word);
-	number = (bit - index) << list->low_bits;
-	number |= ascending_bits(list->low, low_bytes, (uint64_t)index * list->low_bits, list->low_bits);
-	return list->first + number;
+	*number = list->first + ((bit - index) << list->low_bits) +
+		  ascending_bits(list->low, low_bytes, (uint64_t)index * list->low_bits, list->low_bits);
+	return 0;
 }

@@ -27,8 +27,11 @@ int ascending_write(const uint64_t *numbers, unsigned int count, struct bytes *b
 /* Opens in place a list of @count numbers that begins at @at. Returns its end, or NULL (damaged). */
 const unsigned char *ascending_open(struct ascending *list, const unsigned char *at, const unsigned char *end,
 				    unsigned int count);
-/* Number @index of the list, which it must have. A damaged list has some number there, and they may not be in order. */
-uint64_t ascending_get(const struct ascending *list, unsigned int index);
+/*
+ * Number @index of the list. Returns 0, or -EBADMSG where there is none; those of a damaged list may be wrong, and not
+ * in order.
+ */
+int ascending_get(const struct ascending *list, unsigned int index, uint64_t *number);
 
 /* @count bits from bit @at on, 64 at most; bits from @bytes on are 0. */
 uint64_t ascending_bits(const unsigned char *data, size_t bytes, uint64_t at, unsigned int count);

@@ -37,21 +37,22 @@ int symbols_open(struct symbols *symbols, const void *table, size_t bytes)
 	return 0;
 }
 
-int symbols_decode(const struct symbols *symbols, const void *codes, size_t bytes, struct bytes *text)
+int symbols_decode(const struct symbols *symbols, const void *codes, size_t bytes, size_t most, struct bytes *text)
 {
 	const uint32_t *entries = symbols->entries;
 	const uint32_t count = symbols->count, singles = symbols->singles;
 	const unsigned char *at = codes;
 	const unsigned char *const end = at + bytes;
 
-	while (at < end) {
+	while (at < end && most) {
 		const unsigned char *stop = end - at > PIECE ? at + PIECE : end;
-		char *out;
+		char *out, *enough;
 
 		if (bytes_reserve(text, (size_t)(stop - at) * SYMBOL_BYTES))
 			return -ENOMEM;
 		out = text->data + text->count;
-		while (at < stop) {
+		enough = out + (most < PIECE * SYMBOL_BYTES ? most : PIECE * SYMBOL_BYTES);
+		while (at < stop && out < enough) {
 			uint32_t code = *at;
 			/* Of the last code the second byte is not there; it is looked at only where it counts. */
 			uint32_t next = at + 1 < end ? at[1] : 0;
@@ -70,6 +71,8 @@ int symbols_decode(const struct symbols *symbols, const void *codes, size_t byte
 			memcpy(out, symbols->text + (entries[symbol] >> 4), SYMBOL_BYTES);
 			out += (entries[symbol] & 15) + 1;
 		}
+		most -= (size_t)(out - text->data) - text->count < most ? (size_t)(out - text->data) - text->count
+									: most;
 		text->count = (size_t)(out - text->data);
 	}
 	return 0;

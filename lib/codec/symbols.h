@@ -49,8 +49,11 @@ int symbols_train(const struct symbols_sample *samples, size_t count, uint32_t m
 /* Checks a table, aligned to 4, and opens it in place. Returns 0 or -EBADMSG. */
 int symbols_open(struct symbols *symbols, const void *table, size_t bytes);
 
-/* Appends the text of @codes to @text. Returns 0, -ENOMEM, or -EBADMSG (no codes of this table). */
-int symbols_decode(const struct symbols *symbols, const void *codes, size_t bytes, struct bytes *text);
+/*
+ * Appends the text of @codes to @text, or its beginning: at least @most bytes of it, if there are so many. Returns 0,
+ * -ENOMEM, or -EBADMSG (no codes of this table).
+ */
+int symbols_decode(const struct symbols *symbols, const void *codes, size_t bytes, size_t most, struct bytes *text);
 
 struct symbols_encoder;
 

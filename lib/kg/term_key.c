@@ -128,7 +128,7 @@ int term_from_key(const void *key, size_t bytes, struct bytes *text, struct term
 	text->count = 0;
 	if (bytes_reserve(text, VALUE_BYTES_MAX))
 		return -ENOMEM;
-	text->count = value_to_text(form, key_value(key), text->data);
+	text->count = value_to_text(form, key_value(at + 1), text->data);
 	if (!text->count)
 		return -EBADMSG;
 	*term = (struct term){

@@ -23,9 +23,10 @@
 /* "IRIs", "strings", "integers", ... of a column's number. */
 const char *column_name(unsigned int column);
 
-static inline uint64_t key_value(const void *key)
+/* The number whose bytes in a key begin at @number. */
+static inline uint64_t key_value(const void *number)
 {
-	const unsigned char *at = (const unsigned char *)key + 1;
+	const unsigned char *at = number;
 	uint64_t value = 0;
 
 	for (unsigned int i = 0; i < KEY_VALUE_BYTES; i++)

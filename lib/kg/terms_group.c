@@ -212,6 +212,6 @@ int terms_group_write_values(const struct terms_group *group, struct bytes *out)
 	uint64_t numbers[GROUP_TERMS_MAX];
 
 	for (unsigned int i = 0; i < group->count; i++)
-		numbers[i] = key_value(group->keys.data + (size_t)i * KEY_VALUE_BYTES - 1);
+		numbers[i] = key_value(group->keys.data + (size_t)i * KEY_VALUE_BYTES);
 	return ascending_write(numbers, group->count, out);
 }
