@@ -33,7 +33,7 @@ struct graph_khop_opts {
 	uint64_t predicate;
 	/* Steps from the seeds. */
 	uint32_t hops;
-	/* Most nodes that are found, the seeds counted; bounds the memory, 16 bytes for each and as much again. */
+	/* Most nodes that are found, the seeds counted; bounds the memory: up to 64 bytes for each. */
 	uint64_t budget;
 	const volatile int *cancel;
 };
