@@ -3,7 +3,7 @@
 # A file that needs an instruction set says so by its name: *_avx2.c, *_avx512.c, *_neon.c. Which of them there are, the
 # compiler's target decides, not the machine that it runs on.
 
-LIB_PACKAGES := liburing jansson libxxhash hwloc libcrypto
+LIB_PACKAGES := liburing jansson libxxhash hwloc libcrypto serd-0
 # Folders of it. Fewer make an archive that needs fewer of the packages; the shared object is always of all.
 LIB_PARTS ?= *
 LIB_MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))

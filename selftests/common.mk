@@ -17,7 +17,7 @@ $(shell mkdir -p $(OUTPUT))
 
 PKG_CONFIG ?= pkg-config
 # A folder for another machine has its own.
-PACKAGES ?= liburing jansson libxxhash hwloc libcrypto
+PACKAGES ?= liburing jansson libxxhash hwloc libcrypto serd-0
 LIB_A ?= $(BUILD_DIR)/lib/libpinpool.a
 
 CFLAGS ?= -O2 -g

@@ -8,6 +8,9 @@
 #include <pinpool/coded.h>
 #include <pinpool/common.h>
 #include <pinpool/dtype.h>
+#include <pinpool/kg.h>
+#include <pinpool/kg_build.h>
+#include <pinpool/kg_query.h>
 #include <pinpool/load.h>
 #include <pinpool/math.h>
 #include <pinpool/metadata.h>
