@@ -10,6 +10,7 @@
 #ifndef PINPOOL_CATALOG_H
 #define PINPOOL_CATALOG_H
 
+#include <pinpool/coded.h>
 #include <pinpool/dtype.h>
 #include <pinpool/metadata.h>
 #include <pinpool/pool.h>
@@ -53,6 +54,13 @@ PINPOOL_API void pinpool_catalog_close(struct pinpool_catalog *catalog);
  * @slice_dim: 0 for rows, @ndim - 1 for columns
  * @slice_begin: the first that is there
  * @slice_extent: how many there are in the file
+ * @coded: its bytes are a code of a matrix (<pinpool/compress.h>) of this kind, of PINPOOL_DTYPE_U8 and one dimension;
+ *	0 for values. Since 0.1.
+ * @plain_dtype: type of an element before it was coded. Since 0.1.
+ * @plain_ndim: number of dimensions before, at least 2. Since 0.1.
+ * @plain_shape: @plain_ndim extents. Since 0.1.
+ * @plain_bytes: length before. Since 0.1.
+ * @coded_error: how far the code is from the values: ||W - C|| / ||W||; 0 if every bit comes back. Since 0.1.
  *
  * Pointers live as long as the catalog. @data has the alignment that the file gave it, which may be 1.
  */
@@ -74,6 +82,12 @@ struct pinpool_tensor {
 	uint32_t slice_dim;
 	uint64_t slice_begin;
 	uint64_t slice_extent;
+	enum pinpool_coded_kind coded;
+	enum pinpool_dtype plain_dtype;
+	uint32_t plain_ndim;
+	const uint64_t *plain_shape;
+	uint64_t plain_bytes;
+	double coded_error;
 };
 
 PINPOOL_API size_t pinpool_catalog_tensor_count(const struct pinpool_catalog *catalog);

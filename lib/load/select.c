@@ -121,6 +121,9 @@ static int find_cut(struct selector *selector, const struct format_file *file, c
 	*cut = rows ? CUT_ROWS : columns ? CUT_COLUMNS : selector->known ? known_cut(tensor->name) : CUT_NONE;
 	if (rows && columns)
 		return bad(file, tensor, diag, "narrow the patterns", "is to be cut by rows and by columns");
+	if (*cut != CUT_NONE && tensor->code)
+		return bad(file, tensor, diag, "load it whole, or what it was before it was compressed",
+			   "is coded, and a part of a code means nothing");
 	if (*cut != CUT_NONE && !tensor->ndim)
 		return bad(file, tensor, diag, "leave it whole", "is to be cut, but has one value and no dimension");
 	return 0;

@@ -103,6 +103,7 @@ static const size_t entry_sizes[CATALOG_SECTION_TYPES] = {
 	[CATALOG_RESTS] = sizeof(struct catalog_rest),
 	[CATALOG_SLICES] = sizeof(struct catalog_slice),
 	[CATALOG_PARTS] = sizeof(struct catalog_part),
+	[CATALOG_CODES] = sizeof(struct catalog_code),
 };
 
 static int check_section(struct pinpool_catalog *catalog, const struct catalog_section *section, size_t table_end,
@@ -391,6 +392,8 @@ int pinpool_catalog_open(struct pinpool_pool *pool, struct pinpool_catalog **out
 	if (!err)
 		err = check_parts(catalog, pool->name, diag);
 	if (!err)
+		err = catalog_check_codes(catalog, pool->name, diag);
+	if (!err)
 		err = check_packings(catalog, pool->name, diag);
 	if (!err)
 		err = catalog_check_metadata(catalog, pool->name, diag);
@@ -412,28 +415,6 @@ void pinpool_catalog_close(struct pinpool_catalog *catalog)
 	free(catalog);
 }
 
-/*
- * The entry about @number of a section in the order of such numbers, with which its entries begin; NULL if there is
- * none.
- */
-static const void *entry_about(const struct pinpool_catalog *catalog, enum catalog_section_type type, size_t number)
-{
-	size_t low = 0, high = catalog->sections[type].count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		const uint32_t *at = entry(catalog, type, middle);
-
-		if (*at == number)
-			return at;
-		if (*at > number)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return NULL;
-}
-
 /* SHA-256 of a tensor, or of a source behind all of them. False, and nothing stored, if it is not known. */
 static bool read_sha256(const struct pinpool_catalog *catalog, size_t index, uint8_t out[PINPOOL_SHA256_BYTES])
 {
@@ -451,7 +432,7 @@ static bool read_sha256(const struct pinpool_catalog *catalog, size_t index, uin
 static int export_tensor(const struct pinpool_catalog *catalog, size_t index, struct pinpool_tensor *tensor)
 {
 	const struct catalog_tensor *from = entry(catalog, CATALOG_TENSORS, index);
-	const struct catalog_slice *slice = entry_about(catalog, CATALOG_SLICES, index);
+	const struct catalog_slice *slice = catalog_entry_about(catalog, CATALOG_SLICES, index);
 	struct pinpool_tensor result = {
 		.size = sizeof(result),
 		.name = string(catalog, &from->name),
@@ -471,6 +452,7 @@ static int export_tensor(const struct pinpool_catalog *catalog, size_t index, st
 		result.slice_begin = slice->begin;
 		result.slice_extent = slice->extent;
 	}
+	catalog_read_code(catalog, index, &result);
 	memcpy(result.digest, from->digest, sizeof(result.digest));
 	result.has_sha256 = read_sha256(catalog, index, result.sha256);
 	return opts_write(tensor, &result, sizeof(result));
@@ -523,7 +505,7 @@ int pinpool_catalog_source(const struct pinpool_catalog *catalog, size_t index, 
 	if (index >= catalog->sections[CATALOG_SOURCES].count)
 		return -ENOENT;
 	from = entry(catalog, CATALOG_SOURCES, index);
-	part = entry_about(catalog, CATALOG_PARTS, index);
+	part = catalog_entry_about(catalog, CATALOG_PARTS, index);
 	result.path = string(catalog, &from->path);
 	result.format = string(catalog, &from->format);
 	result.offset = from->offset;

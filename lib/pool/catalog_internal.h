@@ -61,6 +61,17 @@ static inline bool string_is_good(const struct pinpool_catalog *catalog, const s
 	       strnlen(strings->at + at->offset, (size_t)at->bytes + 1) == at->bytes;
 }
 
+/*
+ * The entry about @number of a section in the order of such numbers, with which its entries begin; NULL if there is
+ * none.
+ */
+const void *catalog_entry_about(const struct pinpool_catalog *catalog, enum catalog_section_type type, size_t number);
+
+/* Every code; tensors and slices were checked before. Returns 0, -EBADMSG, -EOPNOTSUPP. */
+int catalog_check_codes(const struct pinpool_catalog *catalog, const char *pool, struct pinpool_diag *diag);
+/* What is said of tensor @index before it was coded, if it is. */
+void catalog_read_code(const struct pinpool_catalog *catalog, size_t index, struct pinpool_tensor *tensor);
+
 /* Every entry of metadata; sources were checked before. Returns 0, -EBADMSG, -EOPNOTSUPP. */
 int catalog_check_metadata(const struct pinpool_catalog *catalog, const char *pool, struct pinpool_diag *diag);
 

@@ -3,6 +3,8 @@
 #include "pool/catalog_rules.h"
 #include "pool/catalog_layout.h"
 
+#include <math.h>
+
 bool catalog_shape_fills(enum pinpool_dtype dtype, uint32_t ndim, const uint64_t *shape, uint64_t bytes)
 {
 	uint64_t values = pinpool_dtype_block_values(dtype);
@@ -28,6 +30,13 @@ bool catalog_shape_fills(enum pinpool_dtype dtype, uint32_t ndim, const uint64_t
 bool catalog_slice_is_sound(uint32_t ndim, const uint64_t *shape, uint32_t dim, uint64_t begin, uint64_t extent)
 {
 	return dim < ndim && catalog_range_within(begin, shape[dim], extent);
+}
+
+bool catalog_code_is_sound(const struct pinpool_tensor *tensor)
+{
+	return tensor->dtype == PINPOOL_DTYPE_U8 && tensor->ndim == 1 && !tensor->sliced && tensor->plain_ndim >= 2 &&
+	       tensor->plain_bytes && tensor->coded_error >= 0 && isfinite(tensor->coded_error) &&
+	       catalog_shape_fills(tensor->plain_dtype, tensor->plain_ndim, tensor->plain_shape, tensor->plain_bytes);
 }
 
 bool catalog_packing_is_sound(const struct pinpool_packed *packed)

@@ -18,6 +18,9 @@ bool catalog_shape_fills(enum pinpool_dtype dtype, uint32_t ndim, const uint64_t
 /* [@begin, @begin + extent of @dim) lies within @extent. */
 bool catalog_slice_is_sound(uint32_t ndim, const uint64_t *shape, uint32_t dim, uint64_t begin, uint64_t extent);
 
+/* What it was before it was coded is a matrix; bytes of its code have no shape of their own. */
+bool catalog_code_is_sound(const struct pinpool_tensor *tensor);
+
 /* Numbers of a packing that do not depend on the pool. Whether they are those of its kernels is theirs to say. */
 bool catalog_packing_is_sound(const struct pinpool_packed *packed);
 
