@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
-/* Coded weights: their checks, and how their rows are shared out. See coded.h. */
+/* Coded weights: the checks of their description, and how sparse rows are shared out. See coded.h. */
 #include "math/coded.h"
 
 #include <errno.h>
@@ -7,6 +7,44 @@
 
 #include "base/diag.h"
 #include "base/opts.h"
+
+/* What a kind may have besides its size, its kind and flags. */
+struct field {
+	const char *name;
+	size_t offset;
+	size_t size;
+};
+
+#define FIELD(name) { #name, offsetof(struct pinpool_coded, name), sizeof(((struct pinpool_coded *)0)->name) }
+
+enum {
+	CODE_BITS, DICTIONARY_VALUES, CODES, LD, DICTIONARY, GROUP_ROWS, GROUP_COLUMNS, COUNT, STARTS, COLUMNS, VALUES,
+	DTYPE, BLOCK_ROWS, BLOCK_COLUMNS, BITS, EXPONENTS, ESCAPES, FIELDS
+};
+
+static const struct field fields[FIELDS] = {
+	FIELD(code_bits), FIELD(dictionary_values), FIELD(codes), FIELD(ld), FIELD(dictionary), FIELD(group_rows),
+	FIELD(group_columns), FIELD(count), FIELD(starts), FIELD(columns), FIELD(values), FIELD(dtype),
+	FIELD(block_rows), FIELD(block_columns), FIELD(bits), FIELD(exponents), FIELD(escapes),
+};
+
+#define HAS(name)     (1u << (name))
+#define DICTIONARIES  (HAS(DICTIONARY_VALUES) | HAS(DICTIONARY) | HAS(GROUP_ROWS))
+#define SOME_VALUES   (HAS(VALUES) | HAS(DTYPE))
+#define STORED        (HAS(COUNT) | HAS(STARTS))
+
+/* All fields but those in @has are 0. */
+static int check_unused(const struct pinpool_coded *c, uint32_t has, const char *kind, struct pinpool_diag *diag)
+{
+	for (size_t f = 0; f < FIELDS; f++) {
+		const unsigned char *field = (const unsigned char *)c + fields[f].offset;
+
+		for (size_t i = 0; i < fields[f].size && !(has & 1u << f); i++)
+			if (field[i])
+				return diag_set(diag, -EINVAL, fields[f].name, "leave it 0", "%s weights have none", kind);
+	}
+	return 0;
+}
 
 /* Adds @count elements of @size bytes to the arrays; an empty one may be anywhere. */
 static int add_array(struct coded *w, const char *name, const void *start, uint64_t count, uint64_t size,
@@ -29,206 +67,269 @@ static int add_array(struct coded *w, const char *name, const void *start, uint6
 	return 0;
 }
 
-static int check_unused(const char *name, bool unused, const char *kind, struct pinpool_diag *diag)
+/* Rows of @each elements without gaps. */
+static int add_rows(struct coded *w, const char *name, const void *start, uint64_t rows, uint64_t each, uint64_t size,
+		    uint64_t align, struct pinpool_diag *diag)
 {
-	if (!unused)
-		return diag_set(diag, -EINVAL, name, "leave it 0", "%s weights have none", kind);
-	return 0;
+	uint64_t count;
+
+	if (__builtin_mul_overflow(rows, each, &count))
+		return diag_set(diag, -EINVAL, name, NULL,
+				"%" PRIu64 " rows of %" PRIu64 " elements overflow the address space", rows, each);
+	return add_array(w, name, start, count, size, align, diag);
 }
 
-static int check_values(const struct pinpool_coded *c, struct pinpool_diag *diag)
+/* Fills in the groups, and adds what all of them have, @each for every one of dictionary_values. */
+static int add_dictionaries(struct coded *w, const struct pinpool_coded *c, uint64_t n, uint64_t k, const char *name,
+			    const void *start, uint64_t each, uint64_t size, struct pinpool_diag *diag)
+{
+	uint64_t count;
+
+	w->dictionary_values = c->dictionary_values;
+	w->dictionary_size = c->dictionary_values * each;
+	w->group_rows = c->group_rows ? c->group_rows : n;
+	w->group_columns = c->group_columns ? c->group_columns : k;
+	w->groups = (k - 1) / w->group_columns + 1;
+	if (__builtin_mul_overflow((n - 1) / w->group_rows + 1, w->groups, &count) ||
+	    __builtin_mul_overflow(count, w->dictionary_size, &count))
+		return diag_set(diag, -EINVAL, name, NULL, "so many dictionaries overflow the address space");
+	return add_array(w, name, start, count, size, size, diag);
+}
+
+/* Dictionaries of codes, each for @columns values. */
+static int add_codes_dictionaries(struct coded *w, const struct pinpool_coded *c, uint64_t n, uint64_t k,
+				  uint64_t columns, struct pinpool_diag *diag)
 {
 	if (!c->dictionary_values || c->dictionary_values > 1u << c->code_bits)
 		return diag_set(diag, -EINVAL, "dictionary_values", NULL,
 				"%" PRIu32 " values of a dictionary for codes of %" PRIu32 " bits",
 				c->dictionary_values, c->code_bits);
-	return 0;
+	w->dictionary = c->dictionary;
+	return add_dictionaries(w, c, n, k, "dictionary", c->dictionary, columns, sizeof(float), diag);
 }
 
-/* Fills in the groups, adds the dictionaries. */
-static int add_dictionaries(struct coded *w, const struct pinpool_coded *c, uint64_t n, uint64_t k,
-			    struct pinpool_diag *diag)
+/* Rows of codes, one for each column of @k. */
+static int add_codes(struct coded *w, const struct pinpool_coded *c, uint64_t n, uint64_t k, struct pinpool_diag *diag)
 {
-	uint64_t count;
-	int ret = check_values(c, diag);
+	bool halves = c->code_bits == 4;
+	uint64_t ld, bytes;
 
-	if (ret)
-		return ret;
-	w->dictionary = c->dictionary;
-	w->dictionary_values = c->dictionary_values;
-	w->group_rows = c->group_rows ? c->group_rows : n;
-	w->group_columns = c->group_columns ? c->group_columns : k;
-	w->groups = (k - 1) / w->group_columns + 1;
-	if (__builtin_mul_overflow((n - 1) / w->group_rows + 1, w->groups, &count) ||
-	    __builtin_mul_overflow(count, w->dictionary_values, &count))
-		return diag_set(diag, -EINVAL, "dictionary", NULL, "so many dictionaries overflow the address space");
-	return add_array(w, "dictionary", c->dictionary, count, sizeof(float), sizeof(float), diag);
+	ld = c->ld ? c->ld : k + (halves && k % 2);
+	if (ld < k || (halves && ld % 2))
+		return diag_set(diag, -EINVAL, "ld", "use 0 for rows without gaps",
+				"a stride of %" PRIu64 " codes for rows of %" PRIu64 " of %" PRIu32 " bits", ld, k,
+				c->code_bits);
+	w->codes = c->codes;
+	w->ld = halves ? ld / 2 : ld;
+	if (__builtin_mul_overflow(n - 1, (uint64_t)w->ld, &bytes) ||
+	    __builtin_add_overflow(bytes, halves ? k / 2 + k % 2 : k, &bytes))
+		return diag_set(diag, -EINVAL, "codes", NULL,
+				"rows at a stride of %" PRIu64 " overflow the address space", ld);
+	return add_array(w, "codes", c->codes, bytes, 1, 1, diag);
 }
 
 static int describe_dictionary(struct coded *w, const struct pinpool_coded *c, uint64_t n, uint64_t k,
 			       struct pinpool_diag *diag)
 {
-	uint64_t ld, bytes;
+	const uint32_t has = DICTIONARIES | HAS(CODE_BITS) | HAS(CODES) | HAS(LD) | HAS(GROUP_COLUMNS);
 	int ret;
 
 	if (c->code_bits != 8 && c->code_bits != 4)
 		return diag_set(diag, -EOPNOTSUPP, "code_bits", "use 8 or 4", "codes of %" PRIu32 " bits",
 				c->code_bits);
-	if ((ret = check_unused("count", !c->count, "dictionary-coded", diag)) ||
-	    (ret = check_unused("starts", !c->starts, "dictionary-coded", diag)) ||
-	    (ret = check_unused("columns", !c->columns, "dictionary-coded", diag)) ||
-	    (ret = check_unused("values", !c->values, "dictionary-coded", diag)) ||
-	    (ret = check_unused("dtype", !c->dtype, "dictionary-coded", diag)))
+	if ((ret = check_unused(c, has, "dictionary-coded", diag)) || (ret = add_codes(w, c, n, k, diag)))
 		return ret;
-	ld = c->ld ? c->ld : k + (c->code_bits == 4 && k % 2);
-	if (ld < k || (c->code_bits == 4 && ld % 2))
-		return diag_set(diag, -EINVAL, "ld", "use 0 for rows without gaps",
-				"a stride of %" PRIu64 " codes for rows of %" PRIu64 " of %" PRIu32 " bits", ld, k,
-				c->code_bits);
-	w->codes = c->codes;
-	w->ld = c->code_bits == 4 ? ld / 2 : ld;
-	if (__builtin_mul_overflow(n - 1, (uint64_t)w->ld, &bytes) ||
-	    __builtin_add_overflow(bytes, c->code_bits == 4 ? k / 2 + k % 2 : k, &bytes))
-		return diag_set(diag, -EINVAL, "codes", NULL,
-				"rows at a stride of %" PRIu64 " overflow the address space", ld);
-	ret = add_array(w, "codes", c->codes, bytes, 1, 1, diag);
-	return ret ? ret : add_dictionaries(w, c, n, k, diag);
+	return add_codes_dictionaries(w, c, n, k, 1, diag);
 }
 
-/* What sparse rows store of each column: a value or its code. */
-static int add_stored(struct coded *w, const struct pinpool_coded *c, uint64_t n, uint64_t k, struct pinpool_diag *diag)
+/* @k is a multiple of what one block or code stands for. */
+static int check_whole(const char *name, uint64_t whole, uint64_t part, struct pinpool_diag *diag)
 {
+	if (whole % part)
+		return diag_set(diag, -EINVAL, name, NULL, "%" PRIu64 " is no multiple of %" PRIu64, whole, part);
+	return 0;
+}
+
+static int describe_product(struct coded *w, const struct pinpool_coded *c, uint64_t n, uint64_t k,
+			    struct pinpool_diag *diag)
+{
+	const uint32_t has = DICTIONARIES | HAS(CODE_BITS) | HAS(CODES) | HAS(LD) | HAS(GROUP_COLUMNS) |
+			     HAS(BLOCK_COLUMNS);
+	uint64_t columns = c->block_columns;
 	int ret;
 
-	if (c->code_bits) {
-		if ((ret = check_unused("values", !c->values, "sparse, coded", diag)) ||
-		    (ret = check_unused("dtype", !c->dtype, "sparse, coded", diag)) ||
-		    (ret = check_unused("group_columns", !c->group_columns, "sparse", diag)))
-			return ret;
-		w->codes = c->codes;
-		ret = add_array(w, "codes", c->codes, c->count, 1, 1, diag);
-		return ret ? ret : add_dictionaries(w, c, n, k, diag);
-	}
-	if ((ret = check_unused("codes", !c->codes, "sparse", diag)) ||
-	    (ret = check_unused("dictionary", !c->dictionary && !c->dictionary_values, "sparse", diag)) ||
-	    (ret = check_unused("group_rows", !c->group_rows, "sparse", diag)) ||
-	    (ret = check_unused("group_columns", !c->group_columns, "sparse", diag)))
+	if (c->code_bits != 8)
+		return diag_set(diag, -EOPNOTSUPP, "code_bits", "use 8", "codes of %" PRIu32 " bits", c->code_bits);
+	if (columns != 2 && columns != 4 && columns != 8)
+		return diag_set(diag, -EOPNOTSUPP, "block_columns", "use 2, 4 or 8", "codes of %" PRIu64 " columns",
+				columns);
+	if ((ret = check_unused(c, has, "product-coded", diag)) || (ret = check_whole("k", k, columns, diag)) ||
+	    (ret = check_whole("group_columns", c->group_columns, columns, diag)) ||
+	    (ret = add_codes(w, c, n, k / columns, diag)))
 		return ret;
+	w->block_columns = columns;
+	return add_codes_dictionaries(w, c, n, k, columns, diag);
+}
+
+/* Of the type of the weights that are stored as values. */
+static int describe_values(struct coded *w, const struct pinpool_coded *c, struct pinpool_diag *diag)
+{
 	w->element = element_of(c->dtype);
 	if (w->element >= ELEMENT_ACTIVATIONS)
 		return diag_set(diag, -EOPNOTSUPP, "dtype", "use F32, BF16 or F16", "%s is no type of sparse values",
 				pinpool_dtype_name(c->dtype) ? pinpool_dtype_name(c->dtype) : "a number out of range");
 	w->values = c->values;
-	return add_array(w, "values", c->values, c->count, elements[w->element].size, 1, diag);
+	return 0;
 }
 
-static int check_starts(const struct coded *w, const struct pinpool_coded *c, uint64_t n, struct pinpool_diag *diag)
+/* @rows + 1 of them, and what they count. */
+static int add_starts(struct coded *w, const struct pinpool_coded *c, uint64_t rows, struct pinpool_diag *diag)
 {
-	uint64_t before = c->starts[0];
+	w->starts = c->starts;
+	w->count = c->count;
+	return add_array(w, "starts", c->starts, rows + 1, sizeof(uint64_t), sizeof(uint64_t), diag);
+}
 
-	for (uint64_t row = 0; row < n; row++) {
-		uint64_t end = c->starts[row + 1];
-
-		if (end < before)
-			return diag_set(diag, -EINVAL, "starts", NULL,
-					"row %" PRIu64 " begins at %" PRIu64 " and ends at %" PRIu64, row, before, end);
-		before = end;
-	}
-	if (before > c->count)
-		return diag_set(diag, -EINVAL, "starts", NULL, "the last row ends at %" PRIu64 " of %" PRIu64, before,
-				c->count);
-	return 0;
+/* @planes words for each 64 columns of a row. */
+static int add_bits(struct coded *w, const struct pinpool_coded *c, uint64_t n, uint64_t k, uint64_t planes,
+		    struct pinpool_diag *diag)
+{
+	w->bits = c->bits;
+	w->words = ((k - 1) / PINPOOL_CODED_BITS_COLUMNS + 1) * planes;
+	return add_rows(w, "bits", c->bits, n, w->words, sizeof(uint64_t), sizeof(uint64_t), diag);
 }
 
 static int describe_sparse(struct coded *w, const struct pinpool_coded *c, uint64_t n, uint64_t k,
 			   struct pinpool_diag *diag)
 {
+	const uint32_t has = STORED | HAS(COLUMNS) | HAS(CODE_BITS);
 	int ret;
 
 	if (c->code_bits != 8 && c->code_bits)
 		return diag_set(diag, -EOPNOTSUPP, "code_bits", "use 8, or 0 for values",
 				"sparse codes of %" PRIu32 " bits", c->code_bits);
-	if ((ret = check_unused("ld", !c->ld, "sparse", diag)) || (ret = add_stored(w, c, n, k, diag)) ||
-	    (ret = add_array(w, "starts", c->starts, n + 1, sizeof(uint64_t), sizeof(uint64_t), diag)) ||
+	if (c->code_bits) {
+		w->codes = c->codes;
+		if ((ret = check_unused(c, has | HAS(CODES) | DICTIONARIES, "sparse, coded", diag)) ||
+		    (ret = add_array(w, "codes", c->codes, c->count, 1, 1, diag)) ||
+		    (ret = add_codes_dictionaries(w, c, n, k, 1, diag)))
+			return ret;
+	} else {
+		if ((ret = check_unused(c, has | SOME_VALUES, "sparse", diag)) ||
+		    (ret = describe_values(w, c, diag)) ||
+		    (ret = add_array(w, "values", c->values, c->count, elements[w->element].size, 1, diag)))
+			return ret;
+	}
+	w->columns = c->columns;
+	ret = add_starts(w, c, n, diag);
+	return ret ? ret : add_array(w, "columns", c->columns, c->count, sizeof(uint32_t), sizeof(uint32_t), diag);
+}
+
+static int describe_exponents(struct coded *w, const struct pinpool_coded *c, uint64_t n, uint64_t k,
+			      struct pinpool_diag *diag)
+{
+	const uint32_t has = STORED | HAS(CODES) | HAS(DICTIONARY_VALUES) | HAS(GROUP_ROWS) | HAS(BITS) |
+			     HAS(EXPONENTS) | HAS(ESCAPES);
+	int ret;
+
+	if (!c->dictionary_values || c->dictionary_values > PINPOOL_CODED_EXPONENTS_MAX)
+		return diag_set(diag, -EINVAL, "dictionary_values", NULL, "%" PRIu32 " exponents, of 1 to %u",
+				c->dictionary_values, PINPOOL_CODED_EXPONENTS_MAX);
+	w->codes = c->codes;
+	w->ld = (k - 1) / PINPOOL_CODED_BITS_COLUMNS * PINPOOL_CODED_BITS_COLUMNS + PINPOOL_CODED_BITS_COLUMNS;
+	w->exponents = c->exponents;
+	w->escapes = c->escapes;
+	if ((ret = check_unused(c, has, "exponent-coded", diag)) ||
+	    (ret = add_rows(w, "codes", c->codes, n, w->ld, 1, 1, diag)) || (ret = add_bits(w, c, n, k, 3, diag)) ||
+	    (ret = add_dictionaries(w, c, n, k, "exponents", c->exponents, 1, 1, diag)) ||
+	    (ret = add_starts(w, c, n, diag)))
+		return ret;
+	return add_array(w, "escapes", c->escapes, c->count, 1, 1, diag);
+}
+
+static int describe_bitmask(struct coded *w, const struct pinpool_coded *c, uint64_t n, uint64_t k,
+			    struct pinpool_diag *diag)
+{
+	int ret;
+
+	if ((ret = check_unused(c, STORED | SOME_VALUES | HAS(BITS), "bit-masked", diag)) ||
+	    (ret = describe_values(w, c, diag)) || (ret = add_bits(w, c, n, k, 1, diag)) ||
+	    (ret = add_starts(w, c, n, diag)))
+		return ret;
+	return add_array(w, "values", c->values, c->count, elements[w->element].size, 1, diag);
+}
+
+static int describe_blocks(struct coded *w, const struct pinpool_coded *c, uint64_t n, uint64_t k,
+			   struct pinpool_diag *diag)
+{
+	const uint32_t has = STORED | SOME_VALUES | HAS(COLUMNS) | HAS(BLOCK_ROWS) | HAS(BLOCK_COLUMNS);
+	uint64_t rows = c->block_rows, columns = c->block_columns;
+	int ret;
+
+	if (rows != 1 && rows != 8)
+		return diag_set(diag, -EOPNOTSUPP, "block_rows", "use 1 or 8", "blocks of %" PRIu64 " rows", rows);
+	if (columns != 1 && columns != 4 && columns != 8 && columns != 16)
+		return diag_set(diag, -EOPNOTSUPP, "block_columns", "use 1, 4, 8 or 16",
+				"blocks of %" PRIu64 " columns", columns);
+	w->block_rows = rows;
+	w->block_columns = columns;
+	w->columns = c->columns;
+	if ((ret = check_unused(c, has, "blocked", diag)) || (ret = check_whole("n", n, rows, diag)) ||
+	    (ret = check_whole("k", k, columns, diag)) || (ret = describe_values(w, c, diag)) ||
+	    (ret = add_starts(w, c, n / rows, diag)) ||
 	    (ret = add_array(w, "columns", c->columns, c->count, sizeof(uint32_t), sizeof(uint32_t), diag)))
 		return ret;
-	w->starts = c->starts;
-	w->columns = c->columns;
-	return check_starts(w, c, n, diag);
+	return add_array(w, "values", c->values, c->count, rows * columns * elements[w->element].size, 1, diag);
+}
+
+static int describe_structured(struct coded *w, const struct pinpool_coded *c, uint64_t n, uint64_t k,
+			       struct pinpool_diag *diag)
+{
+	int ret;
+
+	w->codes = c->codes;
+	w->ld = (k - 1) / 8 + 1;
+	if ((ret = check_unused(c, SOME_VALUES | HAS(CODES), "structured", diag)) ||
+	    (ret = check_whole("k", k, 4, diag)) || (ret = describe_values(w, c, diag)) ||
+	    (ret = add_rows(w, "codes", c->codes, n, w->ld, 1, 1, diag)))
+		return ret;
+	return add_rows(w, "values", c->values, n, k / 2, elements[w->element].size, 1, diag);
 }
 
 static int describe(struct coded *w, const struct pinpool_coded *c, uint64_t n, uint64_t k, struct pinpool_diag *diag)
 {
-	*w = (struct coded){ .kind = c->kind, .code_bits = c->code_bits };
-	if (c->flags & ~PINPOOL_CODED_CHECKED)
-		return diag_set(diag, -EOPNOTSUPP, "flags", NULL, "unknown flags %#" PRIx32,
-				c->flags & ~PINPOOL_CODED_CHECKED);
+	const uint32_t unknown = c->flags & ~(PINPOOL_CODED_CHECKED | PINPOOL_CODED_F32);
+
+	*w = (struct coded){
+		.kind = c->kind,
+		.exact = c->flags & PINPOOL_CODED_F32,
+		.code_bits = c->code_bits,
+		.block_rows = 1,
+		.block_columns = 1,
+	};
+	if (unknown)
+		return diag_set(diag, -EOPNOTSUPP, "flags", NULL, "unknown flags %#" PRIx32, unknown);
 	switch (c->kind) {
 	case PINPOOL_CODED_DICTIONARY:
 		return describe_dictionary(w, c, n, k, diag);
 	case PINPOOL_CODED_SPARSE:
 		return describe_sparse(w, c, n, k, diag);
+	case PINPOOL_CODED_PRODUCT:
+		return describe_product(w, c, n, k, diag);
+	case PINPOOL_CODED_EXPONENTS:
+		return describe_exponents(w, c, n, k, diag);
+	case PINPOOL_CODED_BITMASK:
+		return describe_bitmask(w, c, n, k, diag);
+	case PINPOOL_CODED_BLOCKS:
+		return describe_blocks(w, c, n, k, diag);
+	case PINPOOL_CODED_STRUCTURED:
+		return describe_structured(w, c, n, k, diag);
 	}
 	return diag_set(diag, -EOPNOTSUPP, "kind", NULL, "%d is no kind of coded weights", (int)c->kind);
 }
 
-/* @count codes of one row, all with a value. */
-static int check_codes(const struct coded *w, const unsigned char *codes, size_t count, size_t row,
-		       struct pinpool_diag *diag)
-{
-	size_t largest = 0, i = 0;
-
-	if (w->dictionary_values >> w->code_bits)
-		return 0;
-	for (size_t j = 0; j < count; j++) {
-		size_t code = coded_code(w, codes, j);
-
-		largest = code > largest ? code : largest;
-	}
-	if (largest < w->dictionary_values)
-		return 0;
-	while (coded_code(w, codes, i) < w->dictionary_values)
-		i++;
-	return diag_set(diag, -EINVAL, "codes", NULL, "code %zu, number %zu of row %zu, has no value among %zu",
-			coded_code(w, codes, i), i, row, w->dictionary_values);
-}
-
-static int check_columns(const struct coded *w, size_t row, size_t k, struct pinpool_diag *diag)
-{
-	const uint32_t *columns = w->columns + w->starts[row];
-	size_t count = w->starts[row + 1] - w->starts[row];
-	bool ascend = true;
-
-	if (!count)
-		return 0;
-	for (size_t i = 1; i < count; i++)
-		ascend &= columns[i - 1] < columns[i];
-	if (!ascend)
-		return diag_set(diag, -EINVAL, "columns", NULL, "those of row %zu do not ascend", row);
-	if (columns[count - 1] >= k)
-		return diag_set(diag, -EINVAL, "columns", NULL, "row %zu has column %" PRIu32 " of %zu", row,
-				columns[count - 1], k);
-	return 0;
-}
-
-static int check_contents(const struct coded *w, size_t n, size_t k, struct pinpool_diag *diag)
-{
-	int ret = 0;
-
-	for (size_t row = 0; row < n && !ret; row++) {
-		if (w->kind == PINPOOL_CODED_DICTIONARY) {
-			ret = check_codes(w, w->codes + row * w->ld, k, row, diag);
-			continue;
-		}
-		ret = check_columns(w, row, k, diag);
-		if (!ret && w->code_bits)
-			ret = check_codes(w, w->codes + w->starts[row], w->starts[row + 1] - w->starts[row], row, diag);
-	}
-	return ret;
-}
-
-static int check(struct coded *out, const struct pinpool_coded *coded, uint64_t n, uint64_t k, bool believe,
-		 struct pinpool_diag *diag)
+int coded_describe(struct coded *out, const struct pinpool_coded *coded, uint64_t n, uint64_t k, bool *believe,
+		   struct pinpool_diag *diag)
 {
 	struct pinpool_coded c;
 	int ret = opts_read(&c, sizeof(c), coded);
@@ -236,42 +337,23 @@ static int check(struct coded *out, const struct pinpool_coded *coded, uint64_t 
 	if (ret)
 		return diag_set(diag, ret, "w_coded", "set size to sizeof(struct pinpool_coded)",
 				ret == -E2BIG ? "has fields that this library does not know" : "size is not set");
-	ret = describe(out, &c, n, k, diag);
-	if (ret || (believe && c.flags & PINPOOL_CODED_CHECKED))
-		return ret;
-	return check_contents(out, n, k, diag);
-}
-
-int coded_check(struct coded *out, const struct pinpool_coded *coded, uint64_t n, uint64_t k, struct pinpool_diag *diag)
-{
-	return check(out, coded, n, k, true, diag);
-}
-
-int pinpool_coded_check(const struct pinpool_coded *coded, uint64_t n, uint64_t k, struct pinpool_diag *diag)
-{
-	struct coded w;
-
-	if (!coded)
-		return diag_set(diag, -EINVAL, "coded", NULL, "null pointer");
-	if (!n || n > PTRDIFF_MAX || !k || k > PTRDIFF_MAX)
-		return diag_set(diag, -EINVAL, "coded", NULL, "a matrix of %" PRIu64 " rows and %" PRIu64 " columns", n,
-				k);
-	return check(&w, coded, n, k, false, diag);
+	*believe = c.flags & PINPOOL_CODED_CHECKED;
+	return describe(out, &c, n, k, diag);
 }
 
 size_t coded_part(const struct coded *coded, size_t n, size_t part, size_t parts)
 {
-	size_t work = coded_work(coded, n), low = 0, high = n;
+	size_t work = coded_work(coded, n), low = 0, high = n / coded->block_rows;
 	/* part / parts of the work, without overflow. */
 	size_t before = work / parts * part + work % parts * part / parts;
 
 	while (low < high) {
-		size_t row = low + (high - low) / 2;
+		size_t middle = low + (high - low) / 2;
 
-		if (coded_work(coded, row) < before)
-			low = row + 1;
+		if (coded_work(coded, middle * coded->block_rows) < before)
+			low = middle + 1;
 		else
-			high = row;
+			high = middle;
 	}
-	return low;
+	return low * coded->block_rows;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
  * Coded weights whose description has been checked: defaults filled in, every array it names within the address space.
- * Rows of sparse weights ascend and end within the arrays; codes and columns are as the caller vouches for, or checked.
+ * Starts ascend and end within the arrays; codes, columns and bits are as the caller vouches for, or checked.
  */
 #ifndef PINPOOL_MATH_CODED_H
 #define PINPOOL_MATH_CODED_H
@@ -11,7 +11,12 @@
 #include "math/element.h"
 
 /* Most arrays of one matrix. */
-#define CODED_ARRAYS 4
+#define CODED_ARRAYS 5
+/*
+ * Columns that a step through a row begins at a multiple of: those of a word of bits, whole codes and blocks of every
+ * kind.
+ */
+#define CODED_STEP PINPOOL_CODED_BITS_COLUMNS
 
 struct coded_array {
 	const char *name;
@@ -22,20 +27,32 @@ struct coded_array {
 
 struct coded {
 	enum pinpool_coded_kind kind; /* 0: weights are not coded */
+	bool exact; /* activations stay f32 */
 	uint32_t code_bits;
 	const unsigned char *codes;
 	/* Bytes from one row of codes to the next. */
 	size_t ld;
 	const float *dictionary;
 	size_t dictionary_values;
+	/* Of one dictionary: its values, or exponents. */
+	size_t dictionary_size;
 	size_t group_rows;
 	size_t group_columns;
 	/* Dictionaries of the same rows. */
 	size_t groups;
+	size_t count;
 	const uint64_t *starts;
 	const uint32_t *columns;
 	const unsigned char *values;
 	enum element element;
+	/* Of a block, or of a code; 1 for kinds without. */
+	size_t block_rows;
+	size_t block_columns;
+	const uint64_t *bits;
+	/* Words of a row. */
+	size_t words;
+	const unsigned char *exponents;
+	const unsigned char *escapes;
 	struct coded_array arrays[CODED_ARRAYS];
 	size_t array_count;
 };
@@ -48,12 +65,58 @@ static inline size_t coded_code(const struct coded *w, const unsigned char *code
 /* The dictionaries of a row, of its first columns first. */
 static inline const float *coded_dictionaries(const struct coded *w, size_t row)
 {
-	return w->dictionary + row / w->group_rows * w->groups * w->dictionary_values;
+	return w->dictionary + row / w->group_rows * w->groups * w->dictionary_size;
 }
+
+/* The exponents of a row's codes. */
+static inline const unsigned char *coded_exponents(const struct coded *w, size_t row)
+{
+	return w->exponents + row / w->group_rows * w->dictionary_size;
+}
+
+/* Whether only what is stored is multiplied. */
+static inline bool coded_is_sparse(const struct coded *w)
+{
+	return w->kind == PINPOOL_CODED_SPARSE || w->kind == PINPOOL_CODED_BLOCKS;
+}
+
+/* Which of a group's codes are PINPOOL_CODED_ESCAPE. */
+static inline uint64_t coded_escapes(const uint64_t planes[3])
+{
+	return planes[0] & planes[1] & planes[2];
+}
+
+/*
+ * Which of 64 columns are stored, from half a byte for each four of them. Bit 0 of a half says for all four what bit 0
+ * of the first one's column is; and so on.
+ */
+static inline uint64_t coded_pairs(uint64_t halves)
+{
+	const uint64_t ones = 0x1111111111111111;
+	uint64_t a = halves & ones, b = halves >> 1 & ones, c = halves >> 2 & ones, d = halves >> 3 & ones;
+	uint64_t first = (a ^ ones) * 5 + a * 10, second = (c ^ ones) * 5 + c * 10;
+
+	/* 5: columns 0 and 2, which are even; 10: odd ones; 3: the lower two, 12: the upper. */
+	return (first & ((b ^ ones) * 3 + b * 12)) | (second & ((d ^ ones) * 3 + d * 12));
+}
+
+/* How many are stored before column @first, a multiple of CODED_STEP, of a row: escapes, or values of bits. */
+size_t coded_stored_before(const struct coded *w, size_t row, size_t first);
 
 /* Returns as pinpool_coded_check(), but does not read contents for which the caller vouches. */
 int coded_check(struct coded *out, const struct pinpool_coded *coded, uint64_t n, uint64_t k,
 		struct pinpool_diag *diag);
+/* The same of all but contents and starts, which are not read. @believe: whether the caller vouches for them. */
+int coded_describe(struct coded *out, const struct pinpool_coded *coded, uint64_t n, uint64_t k, bool *believe,
+		   struct pinpool_diag *diag);
+/* The contents of one row. Returns 0 or -EINVAL. */
+int coded_check_row(const struct coded *w, size_t row, size_t k, struct pinpool_diag *diag);
+/* Where a row's part of what is stored begins and ends. Returns 0 or -EINVAL. */
+int coded_check_start(const struct coded *w, size_t row, struct pinpool_diag *diag);
+
+/* Values of columns @first to @end of a row of @k, not including @end, as their definition says; zeros where none is stored. */
+void coded_decode(float *dst, const struct coded *w, size_t row, size_t k, size_t first, size_t end);
+
 /*
  * First row of part @part of @parts of @n sparse rows, which take about the same time; @n for part @parts. Rows count
  * themselves and what they store.
@@ -62,7 +125,9 @@ size_t coded_part(const struct coded *coded, size_t n, size_t part, size_t parts
 /* Values that are stored of @n rows, and the rows: what there is to do for one row of X. */
 static inline size_t coded_work(const struct coded *coded, size_t n)
 {
-	return coded->starts[n] - coded->starts[0] + n;
+	size_t block = coded->block_rows * coded->block_columns;
+
+	return (coded->starts[n / coded->block_rows] - coded->starts[0]) * block + n;
 }
 
 #endif

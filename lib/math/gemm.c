@@ -85,8 +85,8 @@ static void pack_w_panel(const struct gemm *g, unsigned char *dst, size_t column
 	const struct product *p = g->product;
 
 	if (p->coded.kind) {
-		g->kernels->pack_dictionary(dst, &p->coded, g->n0 + column, min(g->type->nr, g->n - column), g->k0,
-					    g->k);
+		g->kernels->pack_decoded(dst, &p->coded, g->n0 + column, min(g->type->nr, g->n - column), p->k, g->k0,
+					 g->k);
 		return;
 	}
 	if (p->packing) {
@@ -198,7 +198,7 @@ static size_t plan_step(const struct gemm *g, const struct cache *cache)
 	const struct panel_type *type = g->type;
 	const struct product *p = g->product;
 	/* Whole units and whole runs, whatever the type. */
-	size_t block = !type->run ? 4 : type->run > 128 ? type->run : 128;
+	size_t unit = p->coded.kind ? CODED_STEP : 4, block = !type->run ? unit : type->run > 128 ? type->run : 128;
 	size_t row = x_bytes(type, block) / block + 1;
 	size_t both = type->mr * row + type->bytes / type->values + 1;
 

@@ -51,8 +51,8 @@ static struct quantised quantised_row(const struct product *p, const struct quan
 
 static void dot_coded(const struct gemv *gemv, struct dot_coded_args args, size_t m0)
 {
-	if (args.w->kind == PINPOOL_CODED_DICTIONARY) {
-		gemv->kernels->dot_dictionary(&args);
+	if (!coded_is_sparse(args.w)) {
+		gemv->kernels->dot_decoded(&args);
 	} else if (!gemv->x_size) {
 		gemv->kernels->dot_sparse(&args);
 	} else {
@@ -111,7 +111,7 @@ void gemv_unit(const struct gemv *gemv, size_t unit)
 	size_t part = unit % gemv->units_n, n0 = part * gemv->unit_n, n1 = min(n0 + gemv->unit_n, p->n);
 	size_t m1 = min(m0 + gemv->unit_m, p->m);
 
-	if (p->coded.kind == PINPOOL_CODED_SPARSE) {
+	if (coded_is_sparse(&p->coded)) {
 		n0 = coded_part(&p->coded, p->n, part, gemv->units_n);
 		n1 = coded_part(&p->coded, p->n, part + 1, gemv->units_n);
 	}
@@ -123,7 +123,7 @@ size_t gemv_values(const struct product *p)
 {
 	size_t values;
 
-	if (p->coded.kind == PINPOOL_CODED_SPARSE)
+	if (coded_is_sparse(&p->coded))
 		return coded_work(&p->coded, p->n);
 	return __builtin_mul_overflow(p->k, p->n, &values) ? SIZE_MAX : values;
 }
@@ -174,7 +174,7 @@ bool gemv_fits(const struct pinpool_math *math, const struct product *p)
 {
 	const struct panel_type *type = &math->kernels->fresh[p->weight];
 
-	if (p->coded.kind == PINPOOL_CODED_SPARSE)
+	if (coded_is_sparse(&p->coded))
 		return true;
 	if (p->packing || p->weight == ELEMENT_I8)
 		return false;
@@ -189,22 +189,20 @@ bool gemv_fits(const struct pinpool_math *math, const struct product *p)
 /* Sparse weights that meet enough of X that it is worth bringing into panels. */
 static bool pays_for_panels(const struct product *p)
 {
-	return p->coded.kind == PINPOOL_CODED_SPARSE && p->m >= ROWS_SPARSE && coded_work(&p->coded, p->n) > p->k;
+	return coded_is_sparse(&p->coded) && p->m >= ROWS_SPARSE && coded_work(&p->coded, p->n) > p->k;
 }
 
 /* Bytes of a row of W, or of the mean one. */
 static size_t row_bytes(const struct product *p)
 {
 	const struct coded *w = &p->coded;
-	size_t value = w->code_bits ? 1 : elements[w->element].size;
+	size_t bytes = 0;
 
-	switch (w->kind) {
-	case PINPOOL_CODED_DICTIONARY:
-		return w->code_bits == 4 ? (p->k + 1) / 2 : p->k;
-	case PINPOOL_CODED_SPARSE:
-		return coded_work(w, p->n) / p->n * (value + sizeof(*w->columns)) + sizeof(*w->starts);
-	}
-	return product_w_bytes(p, p->k);
+	if (!w->kind)
+		return product_w_bytes(p, p->k);
+	for (size_t i = 0; i < w->array_count; i++)
+		bytes += w->arrays[i].end - w->arrays[i].start;
+	return bytes / p->n + 1;
 }
 
 void gemv_plan(struct gemv *gemv, const struct pinpool_math *math, const struct product *p)

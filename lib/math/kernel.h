@@ -145,16 +145,19 @@ struct math_kernels {
 	void (*quantise)(const struct quantised *dst, const float *x, size_t k, size_t run);
 	/* Of block types, m at most the table's dot_m. */
 	void (*dot_blocks[ELEMENT_COUNT])(const struct dot_blocks_args *args);
-	/* Of coded weights, by kind, m at most the table's dot_m. */
-	void (*dot_dictionary)(const struct dot_coded_args *args);
+	/* Of coded weights that are decoded, and of sparse ones, m at most the table's dot_m. */
+	void (*dot_decoded)(const struct dot_coded_args *args);
 	void (*dot_sparse)(const struct dot_coded_args *args);
 	/* The same with X as pack_sparse_x() left it, m at most SPARSE_ROWS. */
 	void (*dot_sparse_panel)(const struct dot_coded_args *args);
 	/* X[rows, k], rows at most SPARSE_ROWS: of each k, SPARSE_ROWS activations, zeros behind the last. */
 	void (*pack_sparse_x)(float *dst, const float *x, size_t ldx, size_t rows, size_t k);
-	/* Dictionary-coded rows from @row on, rows at most nr, and k columns from @first on, as pack_w() of fresh f32. */
-	void (*pack_dictionary)(unsigned char *dst, const struct coded *w, size_t row, size_t rows, size_t first,
-				size_t k);
+	/*
+	 * Rows of coded weights from @row on, rows at most nr, @all columns each, and k columns from @first on, a multiple
+	 * of CODED_STEP, as pack_w() of fresh f32.
+	 */
+	void (*pack_decoded)(unsigned char *dst, const struct coded *w, size_t row, size_t rows, size_t all, size_t first,
+			     size_t k);
 	/* Copies past the caches: to a multiple of 64 bytes, and as many as whole units of a packing have. */
 	void (*stream_out)(void *dst, const void *src, size_t bytes);
 	/* n values to f32; n of f32, plus those at bias if it is not NULL, to a type. dst may be src for f32. */

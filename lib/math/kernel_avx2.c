@@ -6,6 +6,7 @@
 #include "math/block.h"
 #include "math/kernel.h"
 #include "math/kernel_x86.h"
+#include "math/vectors.h"
 
 #if !defined(__AVX2__) || !defined(__FMA__) || !defined(__F16C__)
 #error "compile with -mavx2 -mfma -mf16c"
@@ -302,6 +303,60 @@ static inline void l4_look_up(vec *dst, const l4_table *table, const unsigned ch
 		dst[i] = _mm256_blendv_ps(_mm256_permutevar8x32_ps(table->low, each),
 					  _mm256_permutevar8x32_ps(table->high, each),
 					  _mm256_castsi256_ps(_mm256_slli_epi32(each, 28)));
+	}
+}
+
+static inline vec v_expand(vec v, uint32_t mask)
+{
+	const int n = __builtin_popcount(mask & 15);
+	__m256i from = _mm256_loadu2_m128i((const __m128i *)expand_four[mask >> 4],
+					   (const __m128i *)expand_four[mask & 15]);
+	__m256i none = _mm256_cmpgt_epi32(from, _mm256_set1_epi32(3));
+
+	from = _mm256_add_epi32(from, _mm256_inserti128_si256(_mm256_setzero_si256(), _mm_set1_epi32(n), 1));
+	return _mm256_andnot_ps(_mm256_castsi256_ps(none), _mm256_permutevar8x32_ps(v, from));
+}
+
+#define EXPONENTS_AT_ONCE 1
+typedef __m256i e_table;
+
+static inline void e_start(e_table *table, const unsigned char *exponents)
+{
+	*table = _mm256_broadcastsi128_si256(_mm_loadl_epi64((const __m128i *)exponents));
+}
+
+/* @value in the bytes whose bit of 32 is set. */
+static inline __m256i e_bits(uint32_t bits, int8_t value)
+{
+	const __m256i spread = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
+	const __m256i each = _mm256_set1_epi64x((int64_t)0x8040201008040201);
+	__m256i all = _mm256_shuffle_epi8(_mm256_set1_epi32((int)bits), spread);
+
+	return _mm256_and_si256(_mm256_cmpeq_epi8(_mm256_and_si256(all, each), each), _mm256_set1_epi8(value));
+}
+
+/* The upper and the lower bytes of bf16, side by side, are widened. */
+static inline void e_decode(float *dst, const e_table *table, const uint64_t *planes, const unsigned char *codes)
+{
+	const __m256i top = _mm256_set1_epi8(INT8_MIN);
+
+#pragma GCC unroll 2
+	for (int i = 0; i < 2; i++) {
+		__m256i rest = _mm256_loadu_si256((const __m256i *)codes + i);
+		__m256i code = _mm256_or_si256(_mm256_or_si256(e_bits((uint32_t)(planes[0] >> 32 * i), 1),
+							       e_bits((uint32_t)(planes[1] >> 32 * i), 2)),
+					       e_bits((uint32_t)(planes[2] >> 32 * i), 4));
+		__m256i exponent = _mm256_shuffle_epi8(*table, code);
+		__m256i upper = _mm256_or_si256(_mm256_and_si256(rest, top),
+						_mm256_andnot_si256(top, _mm256_srli_epi16(exponent, 1)));
+		__m256i lower = _mm256_or_si256(_mm256_and_si256(_mm256_slli_epi16(exponent, 7), top),
+						_mm256_andnot_si256(top, rest));
+		__m256i a = _mm256_unpacklo_epi8(lower, upper), b = _mm256_unpackhi_epi8(lower, upper);
+
+		v_store(dst + i * 32, widen_bf16(_mm256_castsi256_si128(a)));
+		v_store(dst + i * 32 + 8, widen_bf16(_mm256_castsi256_si128(b)));
+		v_store(dst + i * 32 + 16, widen_bf16(_mm256_extracti128_si256(a, 1)));
+		v_store(dst + i * 32 + 24, widen_bf16(_mm256_extracti128_si256(b, 1)));
 	}
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /* Kernels for AVX-512 F, BW, DQ, VL: products of codes by way of 16 bits. */
-#include "math/kernel_avx512.h"
+#include "math/kernel_avx512_coded.h"
 
 #define NAME(op) op##_avx512
 #define KERNELS_ISA PINPOOL_ISA_AVX512

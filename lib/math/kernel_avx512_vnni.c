@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /* Kernels for AVX-512 with VNNI: products of codes in one instruction, unsigned with signed, added up in 32 bits. */
-#include "math/kernel_avx512.h"
+#include "math/kernel_avx512_coded.h"
 
 #if !defined(__AVX512VNNI__)
 #error "compile with -mavx512vnni"

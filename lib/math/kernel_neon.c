@@ -339,6 +339,17 @@ static inline void l4_look_up(vec *dst, const l4_table *table, const unsigned ch
 	}
 }
 
+#define EXPONENTS_AT_ONCE 0
+
+static inline vec v_expand(vec v, uint32_t mask)
+{
+	typedef int32_t lanes4 __attribute__((vector_size(16)));
+	lanes4 from;
+
+	memcpy(&from, expand_four[mask], sizeof(from));
+	return __builtin_shuffle(v, v_zero(), from);
+}
+
 typedef int32x4_t ivec;
 
 static inline ivec q_zero(void)

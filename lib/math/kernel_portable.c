@@ -362,4 +362,15 @@ static inline ivec s_dot(ivec acc, ivec w, ivec x)
 	return u_dot(acc, w, x);
 }
 
+#define EXPONENTS_AT_ONCE 0
+
+static inline vec v_expand(vec v, uint32_t mask)
+{
+	typedef int32_t lanes4 __attribute__((vector_size(16)));
+	lanes4 from;
+
+	memcpy(&from, expand_four[mask], sizeof(from));
+	return __builtin_shuffle(v, v_zero(), from);
+}
+
 #include "math/kernel_template.h"

@@ -14,31 +14,35 @@ static double x_at(const struct product *p, size_t row, size_t column)
 	return activation;
 }
 
-static double dot_dictionary(const struct product *p, size_t row_x, size_t row_w)
+static double dot_decoded(const struct product *p, size_t row_x, size_t row_w)
 {
-	const struct coded *w = &p->coded;
-	const unsigned char *codes = w->codes + row_w * w->ld;
-	const float *dictionaries = coded_dictionaries(w, row_w);
 	double sum = 0;
 
-	for (size_t l = 0; l < p->k; l++)
-		sum += x_at(p, row_x, l) *
-		       (double)dictionaries[l / w->group_columns * w->dictionary_values + coded_code(w, codes, l)];
+	for (size_t first = 0; first < p->k; first += CODED_STEP) {
+		size_t end = p->k - first < CODED_STEP ? p->k : first + CODED_STEP;
+		float values[CODED_STEP];
+
+		coded_decode(values, &p->coded, row_w, p->k, first, end);
+		for (size_t l = first; l < end; l++)
+			sum += x_at(p, row_x, l) * (double)values[l - first];
+	}
 	return sum;
 }
 
+/* Of what is stored, whether that is columns or blocks. */
 static double dot_sparse(const struct product *p, size_t row_x, size_t row_w)
 {
 	const struct coded *w = &p->coded;
+	size_t row = row_w / w->block_rows;
 	double sum = 0;
-	float value;
 
-	for (uint64_t i = w->starts[row_w]; i < w->starts[row_w + 1]; i++) {
-		if (w->code_bits)
-			value = coded_dictionaries(w, row_w)[w->codes[i]];
-		else
-			elements[w->element].widen(&value, w->values + i * elements[w->element].size);
-		sum += x_at(p, row_x, w->columns[i]) * (double)value;
+	for (uint64_t i = w->starts[row]; i < w->starts[row + 1]; i++) {
+		size_t first = w->columns[i] * w->block_columns;
+		float values[CODED_STEP];
+
+		coded_decode(values, w, row_w, p->k, first, first + w->block_columns);
+		for (size_t c = 0; c < w->block_columns; c++)
+			sum += x_at(p, row_x, first + c) * (double)values[c];
 	}
 	return sum;
 }
@@ -76,7 +80,7 @@ int pinpool_matmul_reference(const struct pinpool_matmul_args *args, struct pinp
 		return ret;
 	y = &elements[p.y_element];
 	if (p.coded.kind)
-		sum = p.coded.kind == PINPOOL_CODED_SPARSE ? dot_sparse : dot_dictionary;
+		sum = coded_is_sparse(&p.coded) ? dot_sparse : dot_decoded;
 	fegetenv(&caller);
 	environment_set_default();
 	for (size_t i = 0; i < p.m; i++) {

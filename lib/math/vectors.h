@@ -49,4 +49,14 @@ static inline floats8 floats8_load(const void *src)
 	return values;
 }
 
+/*
+ * Which of the first of four lanes goes to each of four, of which those with a bit of a mask get one, in order; 4 to those
+ * that get none.
+ */
+static const int32_t expand_four[16][4] = {
+	{ 4, 4, 4, 4 }, { 0, 4, 4, 4 }, { 4, 0, 4, 4 }, { 0, 1, 4, 4 }, { 4, 4, 0, 4 }, { 0, 4, 1, 4 },
+	{ 4, 0, 1, 4 }, { 0, 1, 2, 4 }, { 4, 4, 4, 0 }, { 0, 4, 4, 1 }, { 4, 0, 4, 1 }, { 0, 1, 4, 2 },
+	{ 4, 4, 0, 1 }, { 0, 4, 1, 2 }, { 4, 0, 1, 2 }, { 0, 1, 2, 3 },
+};
+
 #endif

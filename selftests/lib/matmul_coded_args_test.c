@@ -159,8 +159,8 @@ TEST_F(coded_args, kinds_and_sizes)
 	REFUSED(-EOPNOTSUPP, "kind", "0", dense);
 	self->w.kind = 77;
 	REFUSED(-EOPNOTSUPP, "kind", "77", dense);
-	self->w.flags = 6;
-	REFUSED(-EOPNOTSUPP, "flags", "0x6", dense);
+	self->w.flags = 7;
+	REFUSED(-EOPNOTSUPP, "flags", "0x4", dense);
 }
 
 TEST_F(coded_args, weights_beside_them)
@@ -287,7 +287,7 @@ TEST_F(coded_args, sparse_arrays)
 	self->w.dictionary = self->dictionary;
 	REFUSED(-EINVAL, "dictionary", "none", sparse);
 	self->w.dictionary_values = 3;
-	REFUSED(-EINVAL, "dictionary", "none", sparse);
+	REFUSED(-EINVAL, "dictionary_values", "none", sparse);
 	self->w.group_rows = 3;
 	REFUSED(-EINVAL, "group_rows", "none", sparse);
 	self->w.group_columns = 3;
