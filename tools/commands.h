@@ -8,6 +8,7 @@
 extern const struct command command_bench_decode;
 extern const struct command command_bench_load;
 extern const struct command command_bench_matmul;
+extern const struct command command_compress;
 extern const struct command command_create;
 extern const struct command command_evictable;
 extern const struct command command_kg_build;

@@ -20,6 +20,7 @@ const struct command *const commands[] = {
 	&command_metrics,
 	&command_verify,
 	&command_save,
+	&command_compress,
 	&command_matmul,
 	&command_pack,
 	&command_kg_build,

@@ -10,6 +10,7 @@
 #ifndef PINPOOL_CATALOG_H
 #define PINPOOL_CATALOG_H
 
+#include <pinpool/coded.h>
 #include <pinpool/dtype.h>
 #include <pinpool/metadata.h>
 #include <pinpool/pool.h>
@@ -66,6 +67,13 @@ struct pinpool_slice_range {
  * @slice_ranges: of a slice in several ranges, such as the same part of each of fused projections, those, ascending;
  *	@slice_begin is that of the first. NULL for one range
  * @slice_range_count: number of @slice_ranges
+ * @coded: its bytes are a code of a matrix (<pinpool/compress.h>) of this kind, of PINPOOL_DTYPE_U8 and one dimension;
+ *	0 for values. Since 0.1.
+ * @plain_dtype: type of an element before it was coded. Since 0.1.
+ * @plain_ndim: number of dimensions before, at least 2. Since 0.1.
+ * @plain_shape: @plain_ndim extents. Since 0.1.
+ * @plain_bytes: length before. Since 0.1.
+ * @coded_error: how far the code is from the values: ||W - C|| / ||W||; 0 if every bit comes back. Since 0.1.
  *
  * Pointers live as long as the catalog. @data has the alignment that the file gave it, which may be 1.
  */
@@ -89,6 +97,12 @@ struct pinpool_tensor {
 	uint64_t slice_extent;
 	const struct pinpool_slice_range *slice_ranges;
 	uint32_t slice_range_count;
+	enum pinpool_coded_kind coded;
+	enum pinpool_dtype plain_dtype;
+	uint32_t plain_ndim;
+	const uint64_t *plain_shape;
+	uint64_t plain_bytes;
+	double coded_error;
 };
 
 PINPOOL_API size_t pinpool_catalog_tensor_count(const struct pinpool_catalog *catalog);

@@ -7,6 +7,7 @@
 #include <pinpool/catalog.h>
 #include <pinpool/coded.h>
 #include <pinpool/common.h>
+#include <pinpool/compress.h>
 #include <pinpool/dtype.h>
 #include <pinpool/kg.h>
 #include <pinpool/kg_build.h>

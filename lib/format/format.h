@@ -8,8 +8,23 @@
 
 #include "stream/source.h"
 
-#include <pinpool/dtype.h>
-#include <pinpool/metadata.h>
+#include <pinpool/catalog.h>
+
+/**
+ * struct format_code - what a coded tensor was, as its file says
+ * @kind: how it is coded
+ * @dtype: type of an element before
+ * @ndim: number of dimensions, at least 2
+ * @shape: extents
+ * @bytes: length before
+ */
+struct format_code {
+	enum pinpool_coded_kind kind;
+	enum pinpool_dtype dtype;
+	uint32_t ndim;
+	uint64_t shape[PINPOOL_NDIM_MAX];
+	uint64_t bytes;
+};
 
 /**
  * struct format_tensor - one tensor in a file
@@ -19,6 +34,7 @@
  * @shape: extents, row-major, outermost first
  * @begin: first byte, from the start of the file
  * @end: byte behind the last
+ * @code: if its bytes are a code of a matrix, what that was; owned. Or NULL
  */
 struct format_tensor {
 	char *name;
@@ -27,6 +43,7 @@ struct format_tensor {
 	uint64_t *shape;
 	uint64_t begin;
 	uint64_t end;
+	struct format_code *code;
 };
 
 /**

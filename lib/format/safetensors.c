@@ -13,6 +13,7 @@
  */
 #include "base/diag.h"
 #include "format/internal.h"
+#include "format/safetensors_codes.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -158,7 +159,8 @@ static int parse_header(struct format_file *file, json_t *header, struct pinpool
 			return err;
 	}
 	qsort(file->tensors, file->count, sizeof(*file->tensors), format_by_place);
-	return check_cover(file, diag);
+	err = check_cover(file, diag);
+	return err ? err : safetensors_read_codes(file, json_object_get(header, "__metadata__"), diag);
 }
 
 /* Length of the header, checked against file and format. */

@@ -3,18 +3,27 @@
 #include "format/safetensors_writer.h"
 #include "base/diag.h"
 #include "format/internal.h"
+#include "format/safetensors_codes.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define LENGTH_BYTES 8u
+/* Where data begins at a multiple of, if codes are there, which are read in place. */
+#define CODED_ALIGN  64u
 #define METADATA     "__metadata__"
+
+/* Codes are as wide as they are aligned. */
+static unsigned int width(const struct pinpool_tensor *tensor)
+{
+	return tensor->coded ? CODED_ALIGN * 8 : pinpool_dtype_bits(tensor->dtype);
+}
 
 int safetensors_order(const void *left, const void *right)
 {
 	const struct pinpool_tensor *a = left, *b = right;
-	unsigned int a_bits = pinpool_dtype_bits(a->dtype), b_bits = pinpool_dtype_bits(b->dtype);
+	unsigned int a_bits = width(a), b_bits = width(b);
 
 	if (a_bits != b_bits)
 		return a_bits > b_bits ? -1 : 1;
@@ -46,9 +55,9 @@ err_free:
 }
 
 /* Length and padding around the @length bytes of @json. */
-static int frame(const char *json, size_t length, char **out, size_t *bytes)
+static int frame(const char *json, size_t length, size_t align, char **out, size_t *bytes)
 {
-	size_t padded = length + -length % LENGTH_BYTES;
+	size_t padded = length + -(LENGTH_BYTES + length) % align;
 	char *header = malloc(LENGTH_BYTES + padded);
 
 	if (!header)
@@ -65,14 +74,21 @@ static int frame(const char *json, size_t length, char **out, size_t *bytes)
 int safetensors_make_header(const struct pinpool_tensor *tensors, size_t count, json_t *metadata, char **out,
 			    size_t *bytes, struct pinpool_diag *diag)
 {
+	size_t align = LENGTH_BYTES;
 	json_t *root = json_object();
 	char *json = NULL;
 	uint64_t at = 0;
-	int err = -ENOMEM;
+	int err;
 
-	if (metadata && json_object_set(root, METADATA, metadata))
+	metadata = safetensors_write_codes(metadata, tensors, count, &err);
+	if (err)
+		goto out;
+	err = -ENOMEM;
+	if (metadata && json_object_set_new(root, METADATA, metadata))
 		goto out;
 	for (size_t i = 0; i < count; i++) {
+		if (tensors[i].coded)
+			align = CODED_ALIGN;
 		if (!pinpool_dtype_bits(tensors[i].dtype)) {
 			err = refuse(&tensors[i], pinpool_dtype_name(tensors[i].dtype), diag);
 			goto out;
@@ -93,7 +109,7 @@ int safetensors_make_header(const struct pinpool_tensor *tensors, size_t count, 
 			       "its header would have more than %u bytes", FORMAT_JSON_MAX);
 		goto out;
 	}
-	err = frame(json, strlen(json), out, bytes);
+	err = frame(json, strlen(json), align, out, bytes);
 out:
 	if (err == -ENOMEM)
 		diag_errno(diag, err, "safetensors");

@@ -8,13 +8,13 @@
 
 /*
  * The order in which the format's reference lays tensors out: wider types first, so that each lies at a multiple of
- * its element's width, then by name. For qsort() of struct pinpool_tensor.
+ * its element's width, then by name. Codes come before all others. For qsort() of struct pinpool_tensor.
  */
 int safetensors_order(const void *left, const void *right);
 
 /*
- * Makes the header of a file that has @tensors one after the other: its length and the JSON, padded to a multiple of 8.
- * @metadata: an object, or NULL. The caller frees *@out. Returns 0, -EOPNOTSUPP (a type or name that the format has
+ * Makes the header of a file that has @tensors one after the other: its length and the JSON, padded to a multiple of 8,
+ * or of 64 with codes among them. @metadata: an object, or NULL; what there is to say of codes is put in. The caller frees *@out. Returns 0, -EOPNOTSUPP (a type or name that the format has
  * not, by name), -EOVERFLOW (longer than the format allows), -ENOMEM.
  */
 int safetensors_make_header(const struct pinpool_tensor *tensors, size_t count, json_t *metadata, char **out,

@@ -147,8 +147,10 @@ int format_file_open(struct format_file *file, const char *path, format_read_fn 
 
 void format_file_close(struct format_file *file)
 {
-	for (size_t i = 0; i < file->count; i++)
+	for (size_t i = 0; i < file->count; i++) {
 		free(file->tensors[i].shape);
+		free(file->tensors[i].code);
+	}
 	free(file->tensors);
 	free(file->metadata);
 	free(file->text);

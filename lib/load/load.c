@@ -371,6 +371,9 @@ static int publish(struct load *load, struct pinpool_diag *diag)
 	if (!load->opts.no_digest)
 		plan_store_digests(&load->plan);
 	plan_store_sha256(&load->plan);
+	err = plan_check_codes(&load->plan, load->base, diag);
+	if (err)
+		return err;
 	err = populate_catalog(load, diag);
 	if (err)
 		return err;

@@ -76,6 +76,13 @@ static void set_tensor(struct plan *plan, size_t index, uint64_t offset, uint64_
 		.slice_ranges = selected->range_count > 1 ? selected->ranges : NULL,
 		.slice_range_count = selected->range_count > 1 ? selected->range_count : 0,
 	};
+	if (from->code) {
+		plan->tensors[index].coded = from->code->kind;
+		plan->tensors[index].plain_dtype = from->code->dtype;
+		plan->tensors[index].plain_ndim = from->code->ndim;
+		plan->tensors[index].plain_shape = from->code->shape;
+		plan->tensors[index].plain_bytes = from->code->bytes;
+	}
 }
 
 /* A slice has a shape of its own, which plan_free() frees. */

@@ -63,5 +63,10 @@ void plan_free(struct plan *plan);
 void plan_store_digests(struct plan *plan);
 /* Those of SHA-256 that were wanted go into the catalog. */
 void plan_store_sha256(struct plan *plan);
+/*
+ * After the stream, into @base: what lies in coded tensors is what the files say of them; how far they are from the
+ * weights goes into the catalog. Returns 0, -EBADMSG, -EOPNOTSUPP; @diag names the tensor.
+ */
+int plan_check_codes(struct plan *plan, const char *base, struct pinpool_diag *diag);
 
 #endif

@@ -67,6 +67,9 @@ static int find_cut(struct selector *selector, const struct format_file *file, c
 		*cut = cut_by_name(tensor->name);
 	if (rows && columns)
 		return cut_refuse(file, tensor, diag, "narrow the patterns", "is to be cut by rows and by columns");
+	if (cut->kind != CUT_NONE && tensor->code)
+		return cut_refuse(file, tensor, diag, "load it whole, or what it was before it was compressed",
+				  "is coded, and a part of a code means nothing");
 	if (cut->kind != CUT_NONE && !tensor->ndim)
 		return cut_refuse(file, tensor, diag, "leave it whole",
 				  "is to be cut, but has one value and no dimension");

@@ -104,6 +104,7 @@ static const size_t entry_sizes[CATALOG_SECTION_TYPES] = {
 	[CATALOG_SLICES] = sizeof(struct catalog_slice),
 	[CATALOG_PARTS] = sizeof(struct catalog_part),
 	[CATALOG_FUSED] = sizeof(struct catalog_fused),
+	[CATALOG_CODES] = sizeof(struct catalog_code),
 };
 
 static int check_section(struct pinpool_catalog *catalog, const struct catalog_section *section, size_t table_end,
@@ -373,6 +374,8 @@ int pinpool_catalog_open(struct pinpool_pool *pool, struct pinpool_catalog **out
 	if (!err)
 		err = check_parts(catalog, pool->name, diag);
 	if (!err)
+		err = catalog_check_codes(catalog, pool->name, diag);
+	if (!err)
 		err = check_packings(catalog, pool->name, diag);
 	if (!err)
 		err = catalog_check_metadata(catalog, pool->name, diag);
@@ -425,6 +428,7 @@ static int export_tensor(const struct pinpool_catalog *catalog, size_t index, st
 	};
 
 	catalog_read_slice(catalog, index, &result);
+	catalog_read_code(catalog, index, &result);
 	memcpy(result.digest, from->digest, sizeof(result.digest));
 	result.has_sha256 = read_sha256(catalog, index, result.sha256);
 	return opts_write(tensor, &result, sizeof(result));

@@ -71,6 +71,11 @@ int catalog_check_slices(const struct pinpool_catalog *catalog, const char *pool
 /* What of the tensor in the file number @index is, if it is a slice. */
 void catalog_read_slice(const struct pinpool_catalog *catalog, size_t index, struct pinpool_tensor *tensor);
 
+/* Every code; tensors and slices were checked before. Returns 0, -EBADMSG, -EOPNOTSUPP. */
+int catalog_check_codes(const struct pinpool_catalog *catalog, const char *pool, struct pinpool_diag *diag);
+/* What is said of tensor @index before it was coded, if it is. */
+void catalog_read_code(const struct pinpool_catalog *catalog, size_t index, struct pinpool_tensor *tensor);
+
 /* Every entry of metadata; sources were checked before. Returns 0, -EBADMSG, -EOPNOTSUPP. */
 int catalog_check_metadata(const struct pinpool_catalog *catalog, const char *pool, struct pinpool_diag *diag);
 

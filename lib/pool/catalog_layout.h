@@ -43,6 +43,7 @@ enum catalog_section_type {
 	CATALOG_SLICES = 11, /* struct catalog_slice, in strict order of their tensors; not required, may be absent */
 	CATALOG_PARTS = 12, /* struct catalog_part, in strict order of their sources; not required, may be absent */
 	CATALOG_FUSED = 13, /* struct catalog_fused, in strict order of their tensors; not required, may be absent */
+	CATALOG_CODES = 14, /* struct catalog_code, in strict order of their tensors; not required, may be absent */
 	CATALOG_SECTION_TYPES /* one more than the last one known */
 };
 
@@ -166,6 +167,17 @@ struct catalog_part {
 	uint64_t bytes; /* of the file */
 };
 
+/* A tensor whose bytes are a code of a matrix; what that was before. */
+struct catalog_code {
+	uint32_t tensor; /* number of the tensor */
+	uint32_t kind; /* enum pinpool_coded_kind */
+	uint32_t dtype; /* enum pinpool_dtype */
+	uint32_t ndim;
+	uint64_t extents; /* index of the first in CATALOG_EXTENTS */
+	uint64_t bytes;
+	double error; /* ||W - C|| / ||W||; 0 if every bit comes back */
+};
+
 /* At capacity - CATALOG_FOOTER_BYTES; the rest of those bytes is zero. */
 struct catalog_footer {
 	char magic[8];
@@ -188,6 +200,7 @@ _Static_assert(sizeof(struct catalog_rest) == 24, "no holes");
 _Static_assert(sizeof(struct catalog_slice) == 24, "no holes");
 _Static_assert(sizeof(struct catalog_fused) == 32, "no holes");
 _Static_assert(sizeof(struct catalog_part) == 16, "no holes");
+_Static_assert(sizeof(struct catalog_code) == 40, "no holes");
 _Static_assert(sizeof(struct catalog_footer) == 56, "no holes");
 
 #endif

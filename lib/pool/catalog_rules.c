@@ -3,6 +3,8 @@
 #include "pool/catalog_rules.h"
 #include "pool/catalog_layout.h"
 
+#include <math.h>
+
 bool catalog_shape_fills(enum pinpool_dtype dtype, uint32_t ndim, const uint64_t *shape, uint64_t bytes)
 {
 	uint64_t values = pinpool_dtype_block_values(dtype);
@@ -55,6 +57,13 @@ bool catalog_tensor_slice_is_sound(const struct pinpool_tensor *tensor)
 						tensor->slice_range_count, tensor->slice_extent);
 	return catalog_slice_is_sound(tensor->ndim, tensor->shape, tensor->slice_dim, tensor->slice_begin,
 				      tensor->slice_extent);
+}
+
+bool catalog_code_is_sound(const struct pinpool_tensor *tensor)
+{
+	return tensor->dtype == PINPOOL_DTYPE_U8 && tensor->ndim == 1 && !tensor->sliced && tensor->plain_ndim >= 2 &&
+	       tensor->plain_bytes && tensor->coded_error >= 0 && isfinite(tensor->coded_error) &&
+	       catalog_shape_fills(tensor->plain_dtype, tensor->plain_ndim, tensor->plain_shape, tensor->plain_bytes);
 }
 
 bool catalog_packing_is_sound(const struct pinpool_packed *packed)

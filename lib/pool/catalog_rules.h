@@ -25,6 +25,9 @@ bool catalog_ranges_are_sound(uint32_t ndim, const uint64_t *shape, uint32_t dim
 /* Either of what is said of a slice; true of a tensor that is none. */
 bool catalog_tensor_slice_is_sound(const struct pinpool_tensor *tensor);
 
+/* What it was before it was coded is a matrix; bytes of its code have no shape of their own. */
+bool catalog_code_is_sound(const struct pinpool_tensor *tensor);
+
 /* Numbers of a packing that do not depend on the pool. Whether they are those of its kernels is theirs to say. */
 bool catalog_packing_is_sound(const struct pinpool_packed *packed);
 

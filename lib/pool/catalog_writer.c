@@ -12,29 +12,9 @@
 #include <xxhash.h>
 
 #include "base/utf8.h"
-#include "pool/catalog_layout.h"
 #include "pool/catalog_rules.h"
-#include "pool/catalog_table.h"
+#include "pool/catalog_writer_internal.h"
 #include "pool/value.h"
-
-struct catalog_writer {
-	struct table sources; /* struct catalog_source */
-	struct table tensors; /* struct catalog_tensor */
-	struct table extents; /* uint64_t */
-	struct table strings; /* char */
-	struct table packings; /* struct catalog_packing */
-	struct table metadata; /* struct catalog_metadata */
-	struct table values; /* char */
-	bool want_sha256;
-	bool want_rests;
-	struct catalog_sha256 *sha256; /* of tensors, then of sources; from seal on, if wanted */
-	struct catalog_rest *rests;
-	struct table slices; /* struct catalog_slice, of tensors by index */
-	struct table fused; /* struct catalog_fused, likewise */
-	struct table parts; /* struct catalog_part */
-	uint32_t *by_offset;
-	uint32_t *by_name;
-};
 
 int catalog_writer_new(struct catalog_writer **out)
 {
@@ -58,6 +38,7 @@ void catalog_writer_free(struct catalog_writer *writer)
 	free(writer->slices.at);
 	free(writer->fused.at);
 	free(writer->parts.at);
+	free(writer->codes.at);
 	free(writer->by_offset);
 	free(writer->by_name);
 	free(writer);
@@ -134,6 +115,23 @@ static int add_slice(struct catalog_writer *writer, const struct pinpool_tensor 
 	return err ? err : table_add(&writer->fused, &fused, 1, sizeof(fused));
 }
 
+/* Of the tensor that is added next. */
+static int add_code(struct catalog_writer *writer, const struct pinpool_tensor *tensor)
+{
+	const struct catalog_code code = {
+		.tensor = (uint32_t)writer->tensors.count,
+		.kind = tensor->coded,
+		.dtype = tensor->plain_dtype,
+		.ndim = tensor->plain_ndim,
+		.extents = writer->extents.count,
+		.bytes = tensor->plain_bytes,
+		.error = tensor->coded_error,
+	};
+	int err = table_add(&writer->extents, tensor->plain_shape, tensor->plain_ndim, sizeof(uint64_t));
+
+	return err ? err : table_add(&writer->codes, &code, 1, sizeof(code));
+}
+
 int catalog_writer_add_tensor(struct catalog_writer *writer, const struct pinpool_tensor *tensor)
 {
 	const struct catalog_source *sources = writer->sources.at;
@@ -153,7 +151,7 @@ int catalog_writer_add_tensor(struct catalog_writer *writer, const struct pinpoo
 	if (!utf8_is_valid(tensor->name, strlen(tensor->name)) || tensor->source >= writer->sources.count ||
 	    !catalog_shape_fills(tensor->dtype, tensor->ndim, tensor->shape, tensor->bytes) ||
 	    !within_source(&sources[tensor->source], tensor->offset, tensor->bytes) ||
-	    !catalog_tensor_slice_is_sound(tensor))
+	    !catalog_tensor_slice_is_sound(tensor) || (tensor->coded && !catalog_code_is_sound(tensor)))
 		return -EINVAL;
 	if (tensor->has_digest)
 		memcpy(entry.digest, tensor->digest, sizeof(entry.digest));
@@ -162,6 +160,8 @@ int catalog_writer_add_tensor(struct catalog_writer *writer, const struct pinpoo
 		err = table_add(&writer->extents, tensor->shape, tensor->ndim, sizeof(uint64_t));
 	if (!err)
 		err = add_slice(writer, tensor);
+	if (!err && tensor->coded)
+		err = add_code(writer, tensor);
 	if (!err)
 		err = table_add(&writer->tensors, &entry, 1, sizeof(entry));
 	return err ? err : (int)writer->tensors.count - 1;
@@ -175,48 +175,6 @@ void catalog_writer_want_sha256(struct catalog_writer *writer)
 void catalog_writer_want_rests(struct catalog_writer *writer)
 {
 	writer->want_rests = true;
-}
-
-void catalog_writer_source_digest(struct catalog_writer *writer, size_t index,
-				  const uint8_t digest[PINPOOL_DIGEST_BYTES])
-{
-	struct catalog_source *entry = (struct catalog_source *)writer->sources.at + index;
-
-	entry->flags |= CATALOG_HAS_DIGEST;
-	memcpy(entry->digest, digest, sizeof(entry->digest));
-}
-
-void catalog_writer_tensor_digest(struct catalog_writer *writer, size_t index,
-				  const uint8_t digest[PINPOOL_DIGEST_BYTES])
-{
-	struct catalog_tensor *entry = (struct catalog_tensor *)writer->tensors.at + index;
-
-	entry->flags |= CATALOG_HAS_DIGEST;
-	memcpy(entry->digest, digest, sizeof(entry->digest));
-}
-
-static void store_sha256(struct catalog_sha256 *entry, const uint8_t sha256[PINPOOL_SHA256_BYTES])
-{
-	entry->flags |= CATALOG_HAS_DIGEST;
-	memcpy(entry->digest, sha256, sizeof(entry->digest));
-}
-
-void catalog_writer_source_sha256(struct catalog_writer *writer, size_t index,
-				  const uint8_t sha256[PINPOOL_SHA256_BYTES])
-{
-	store_sha256(&writer->sha256[writer->tensors.count + index], sha256);
-}
-
-void catalog_writer_tensor_sha256(struct catalog_writer *writer, size_t index,
-				  const uint8_t sha256[PINPOOL_SHA256_BYTES])
-{
-	store_sha256(&writer->sha256[index], sha256);
-}
-
-void catalog_writer_source_rest(struct catalog_writer *writer, size_t index, const uint8_t digest[PINPOOL_DIGEST_BYTES])
-{
-	writer->rests[index].flags |= CATALOG_HAS_DIGEST;
-	memcpy(writer->rests[index].digest, digest, sizeof(writer->rests[index].digest));
 }
 
 int catalog_writer_add_packing(struct catalog_writer *writer, const struct pinpool_packed *packed)
@@ -360,6 +318,7 @@ static struct layout lay_out(const struct catalog_writer *writer)
 		{CATALOG_SLICES, 0, false, sizeof(struct catalog_slice), writer->slices.count},
 		{CATALOG_PARTS, 0, false, sizeof(struct catalog_part), writer->parts.count},
 		{CATALOG_FUSED, 0, false, sizeof(struct catalog_fused), writer->fused.count},
+		{CATALOG_CODES, 0, false, sizeof(struct catalog_code), writer->codes.count},
 	};
 	const size_t known = sizeof(contents) / sizeof(contents[0]);
 	struct layout layout = {0};
@@ -453,29 +412,32 @@ uint64_t catalog_writer_capacity(const struct catalog_writer *writer, uint64_t l
 	return align_up(length + lay_out(writer).bytes, CATALOG_ALIGN) + CATALOG_ALIGN + CATALOG_FOOTER_BYTES;
 }
 
-/* Of what begins with the number of a tensor. */
-static int compare_numbers(const void *a, const void *b)
+/* Entries about tensors begin with their numbers. */
+static int compare_about(const void *a, const void *b)
 {
 	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
 
 	return x < y ? -1 : x > y;
 }
 
-/* What is said of tensors, by the numbers that they have by @position. Nowhere if there is nothing. */
-static void write_about(const struct table *table, size_t size, const uint32_t *position, char *to)
+/* Entries about tensors, by the numbers that these have at last. */
+static void write_about(const struct table *table, size_t size, const uint32_t *position, void *to)
 {
 	for (size_t i = 0; i < table->count; i++) {
-		memcpy(to + i * size, (const char *)table->at + i * size, size);
-		*(uint32_t *)(to + i * size) = position[*(const uint32_t *)(to + i * size)];
+		uint32_t *entry = (uint32_t *)((char *)to + i * size);
+
+		memcpy(entry, (const char *)table->at + i * size, size);
+		*entry = position[*entry];
 	}
 	if (table->count)
-		qsort(to, table->count, size, compare_numbers);
+		qsort(to, table->count, size, compare_about);
 }
 
-/* The tensors in order of offset, by name the numbers they have in that order, and slices by these numbers. */
-static int write_tensors(const struct catalog_writer *writer, struct catalog_tensor *tensors, uint32_t *names,
-			 char *slices, char *fused)
+/* The tensors in order of offset, by name the numbers they have in that order, and what is said of them by these. */
+static int write_tensors(const struct catalog_writer *writer, const struct layout *layout, char *catalog)
 {
+	struct catalog_tensor *tensors = section_at(layout, CATALOG_TENSORS, catalog);
+	uint32_t *names = section_at(layout, CATALOG_NAME_ORDER, catalog);
 	size_t count = writer->tensors.count;
 	uint32_t *position = malloc((count + 1) * sizeof(uint32_t));
 
@@ -487,8 +449,10 @@ static int write_tensors(const struct catalog_writer *writer, struct catalog_ten
 	}
 	for (size_t i = 0; i < count; i++)
 		names[i] = position[writer->by_name[i]];
-	write_about(&writer->slices, sizeof(struct catalog_slice), position, slices);
-	write_about(&writer->fused, sizeof(struct catalog_fused), position, fused);
+	write_about(&writer->slices, sizeof(struct catalog_slice), position,
+		    section_at(layout, CATALOG_SLICES, catalog));
+	write_about(&writer->fused, sizeof(struct catalog_fused), position, section_at(layout, CATALOG_FUSED, catalog));
+	write_about(&writer->codes, sizeof(struct catalog_code), position, section_at(layout, CATALOG_CODES, catalog));
 	free(position);
 	return 0;
 }
@@ -541,9 +505,7 @@ static int build(const struct catalog_writer *writer, const struct layout *layou
 	if (writer->want_rests)
 		copy_rests(writer, section_at(layout, CATALOG_RESTS, catalog));
 	copy_table(section_at(layout, CATALOG_PARTS, catalog), &writer->parts, sizeof(struct catalog_part));
-	return write_tensors(writer, section_at(layout, CATALOG_TENSORS, catalog),
-			     section_at(layout, CATALOG_NAME_ORDER, catalog),
-			     section_at(layout, CATALOG_SLICES, catalog), section_at(layout, CATALOG_FUSED, catalog));
+	return write_tensors(writer, layout, catalog);
 }
 
 int catalog_writer_write(const struct catalog_writer *writer, void *base, uint64_t capacity, uint64_t length)

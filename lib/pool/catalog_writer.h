@@ -25,7 +25,7 @@ int catalog_writer_add_tensor(struct catalog_writer *writer, const struct pinpoo
 void catalog_writer_want_sha256(struct catalog_writer *writer);
 void catalog_writer_want_rests(struct catalog_writer *writer);
 
-/* After seal, by the index that add gave. The last three only if they were wanted. */
+/* After seal, by the index that add gave. Those of SHA-256 and of a rest only if they were wanted. */
 void catalog_writer_source_digest(struct catalog_writer *writer, size_t index,
 				  const uint8_t digest[PINPOOL_DIGEST_BYTES]);
 void catalog_writer_tensor_digest(struct catalog_writer *writer, size_t index,
@@ -36,6 +36,8 @@ void catalog_writer_tensor_sha256(struct catalog_writer *writer, size_t index,
 				  const uint8_t sha256[PINPOOL_SHA256_BYTES]);
 void catalog_writer_source_rest(struct catalog_writer *writer, size_t index,
 				const uint8_t digest[PINPOOL_DIGEST_BYTES]);
+/* Of a tensor that is coded. */
+void catalog_writer_tensor_error(struct catalog_writer *writer, size_t index, double error);
 
 /*
  * Copies @packed (its size and data are ignored). Returns 0, -EINVAL (names that are none, impossible numbers),
