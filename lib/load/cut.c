@@ -87,6 +87,7 @@ struct cut cut_by_name(const char *name)
 			continue;
 		/* What a product by columns adds is added once, so its bias is whole. */
 		cut.kind = cut.bias && known[i].kind == CUT_COLUMNS ? CUT_NONE : known[i].kind;
+		cut.named = true;
 		cut.experts = known[i].experts;
 	}
 	return cut;
@@ -224,6 +225,10 @@ int cut_tensor(struct selected *selected, const struct cut *cut, const struct fo
 
 	if (cut->experts && tensor->ndim <= own)
 		return cut_refuse(file, tensor, diag, SAY_WHICH, "has the name of experts, and one matrix");
+	/* Which of its dimensions are those of the matrix differs between models. */
+	if (cut->named && !cut->experts && tensor->ndim > own)
+		return cut_refuse(file, tensor, diag, SAY_WHICH, "has the name of one matrix, and %u dimensions",
+				  tensor->ndim);
 	switch (cut->kind) {
 	case CUT_COLUMNS:
 		return cut_even(selected, file, tensor, last, 1, opts, diag);

@@ -24,11 +24,13 @@ enum cut_kind {
 /**
  * struct cut - how a tensor is cut
  * @kind: along what
+ * @named: by a known name, so that its dimensions are known, too
  * @experts: the outermost dimension counts matrices, each of which is cut
  * @bias: of rows without columns
  */
 struct cut {
 	enum cut_kind kind;
+	bool named;
 	bool experts;
 	bool bias;
 };

@@ -280,6 +280,19 @@ TEST_F(fused, heads_that_lie_together_stay_together)
 	EXPECT_REFUSES(2, "query_key_value", "the model's 1 heads of keys and values do not divide by 2 ranks");
 }
 
+/* Which has lost the dimension that counts it. */
+static void write_one_expert(const char *path)
+{
+	struct gguf gguf = {0};
+
+	put_head(&gguf, 3, 1, 0);
+	put_matrix(&gguf, "blk.0.ffn_up_exps.weight", 4, 8, GGUF_I8, 0);
+	put_padding(&gguf, 32);
+	put_data(&gguf, 32);
+	write_gguf(path, &gguf);
+	free(gguf.bytes);
+}
+
 TEST_F(fused, what_is_not_known_is_refused)
 {
 	static const struct fused qkv[] = {{"l.0.self_attn.qkv_proj.weight", 2, {36, 11}, 0, {12, 12, 12}}};
@@ -288,6 +301,7 @@ TEST_F(fused, what_is_not_known_is_refused)
 		{"l.0.self_attn.k_proj.weight", 2, {12, 4}, 0, {12}},
 	};
 	static const struct fused experts[] = {{"l.0.mlp.experts.gate_up_proj", 3, {4, 8, 6}, 0, {0}}};
+	static const struct fused stack[] = {{"l.0.switch_mlp.gate_proj.weight", 3, {4, 8, 6}, 0, {0}}};
 	static const char *const rows[] = {"*qkv_proj*"};
 
 	write_tensors(self->file, qkv, 1);
@@ -321,6 +335,11 @@ TEST_F(fused, what_is_not_known_is_refused)
 
 	write_tensors(self->file, experts, 1);
 	EXPECT_REFUSES(2, "experts.gate_up_proj", "how such experts lie differs between models");
+	write_tensors(self->file, stack, 1);
+	EXPECT_REFUSES(2, "gate_proj", "has the name of one matrix, and 3 dimensions");
+	snprintf(self->file, sizeof(self->file), "%s", in_folder(self->folder, "experts.gguf"));
+	write_one_expert(self->file);
+	EXPECT_REFUSES(2, "ffn_up_exps", "has the name of experts, and one matrix");
 }
 
 /* A loader that comes later gets the same slices, and no others. */
