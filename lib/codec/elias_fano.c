@@ -78,7 +78,8 @@ static bool load_word(struct ef_cursor *cursor, uint32_t at)
 }
 
 /* The number that belongs to the one at bit @high of the high part, which is @in_block-th. */
-static uint64_t key_of(const struct ef_cursor *cursor, uint32_t high, unsigned int in_block)
+static inline __attribute__((always_inline)) uint64_t key_of(const struct ef_cursor *cursor, uint32_t high,
+							     unsigned int in_block)
 {
 	uint64_t low;
 
