@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/* The directory of a graph as it lies in a pool, and how nodes' shapes are packed; docs/graph.md says the same. */
+#ifndef PINPOOL_KG_GRAPH_LAYOUT_H
+#define PINPOOL_KG_GRAPH_LAYOUT_H
+
+#include <assert.h>
+#include <stdint.h>
+
+#define GRAPH_MAGIC   "PINPGRA\n"
+#define GRAPH_VERSION 1
+
+/* A predicate without triples has this for both of its tables. */
+#define GRAPH_NO_TABLE UINT32_MAX
+
+/* Then @predicates entries of two u32: its table by subjects, and by objects. Then @tables of struct graph_table. */
+struct graph_header {
+	char magic[8];
+	uint32_t version;
+	uint32_t header_bytes;
+	uint64_t nodes;
+	uint64_t predicates;
+	uint64_t triples;
+	uint64_t tables;
+	uint64_t data_bytes;
+	/* Of data, what serves only one direction; for reports. */
+	uint64_t lists_bytes[2];
+	/* Bits of data. */
+	uint64_t nodes_bit[2];
+	uint64_t shapes_bit;
+	uint64_t shape_count;
+	uint64_t shape_members;
+	uint8_t nodes_width[2];
+	uint8_t zero[6];
+};
+
+static_assert(sizeof(struct graph_header) == 120, "layout");
+
+/* The keys of all triples of a predicate, which are a sequence (lib/codec/elias_fano.h). */
+struct graph_table {
+	uint64_t count;
+	uint64_t row_first;
+	uint64_t rows;
+	uint64_t value_first;
+	uint64_t values;
+	uint64_t index_bit;
+	uint8_t key_bits;
+	uint8_t place_bits;
+	uint8_t zero[6];
+};
+
+static_assert(sizeof(struct graph_table) == 56, "layout");
+
+/*
+ * A shape is the set of predicates that a node has on one side. Nodes come in blocks: 6 bits for the width of a number,
+ * 32 for the least of them, then for each node its shape's number less the least. Places of blocks are nodes_width bits
+ * each, at nodes_bit. At shapes_bit come the shapes: for each where its members end, in as many bits as shape_members
+ * takes, then all members, in as many as the largest predicate takes.
+ */
+#define SHAPE_BLOCK	 128
+#define SHAPE_WIDTH_BITS 6
+#define SHAPE_LEAST_BITS 32
+/* The empty shape, and that of nodes whose shape found no room: they may have any predicate. */
+#define SHAPE_NONE	 0
+#define SHAPE_ANY	 1
+
+#endif
