@@ -6,7 +6,7 @@ BENCH_PROGRAMS := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
 $(BENCH_PROGRAMS): $(BUILD)/bench/%: bench/%.c $(wildcard bench/*.h) $(LIB_A)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) -Ilib -o $@ $< $(LIB_A) $(LIB_LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LIB_CFLAGS) -o $@ $< $(LIB_A) $(LIB_LIBS)
 
 # The rows come out of one run, also those that this user or machine cannot measure; see bench/run.
 .PHONY: bench bench-programs

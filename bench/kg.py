@@ -4,7 +4,7 @@
 
 WordNet is Debian's wordnet-base, without its glosses: 806,811 triples. The packages of Debian are those that apt knows
 (scripts/debian-graph); the first run keeps a copy in the cache, so that later ones measure the same. Pools are on tmpfs.
-Questions are by `pinpool kg bench`, median of five processes; the limit of bytes and times is what a graph should keep to.
+Questions are by `pinpool kg bench`, median of three processes; the limit of bytes and times is what a graph should keep to.
 A build is of the packages, from the page cache, by two threads, in turns with serd alone reading the file on one: the
 limit is what two of those would read.
 """
@@ -19,7 +19,7 @@ import host
 NAMES = ["kg.wordnet.bytes_per_triple", "kg.wordnet.sp", "kg.wordnet.po", "kg.wordnet.edge",
          "kg.debian.bytes_per_triple", "kg.build"]
 WORDNET = "/usr/share/wordnet"
-PROCESSES = 5
+PROCESSES = 3
 BUILDS = 5
 THREADS = 2
 LIMIT_BYTES = 5.0
