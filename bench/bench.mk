@@ -6,7 +6,7 @@ BENCH_PROGRAMS := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
 $(filter-out %/coded,$(BENCH_PROGRAMS)): $(BUILD)/bench/%: bench/%.c $(wildcard bench/*.h) $(LIB_A)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(LIB_A) $(LIB_LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LIB_CFLAGS) -o $@ $< $(LIB_A) $(LIB_LIBS)
 
 # A rival that is C++.
 $(BUILD)/bench/eigen.o: bench/eigen.cc bench/eigen.h

@@ -77,6 +77,8 @@ _pinpool_value() {
 	FILE) compopt -o filenames && _pinpool_compgen -f ;;
 	MODEL) compopt -o filenames && _pinpool_compgen -f -W "openpangu-embedded-1b openpangu-embedded-7b" ;;
 	GLOB) [[ $command != save || ! ${given[0]-} ]] || _pinpool_lines < <(_pinpool_ask show -n -o NAME "${given[0]}") ;;
+	FOLDER) compopt -o filenames && _pinpool_compgen -d ;;
+	PREDICATE) [[ ! ${given[0]-} ]] || _pinpool_lines < <(_pinpool_ask kg stat -n --predicates -o PREDICATE "${given[0]}") ;;
 	USER) _pinpool_compgen -u ;;
 	GROUP) _pinpool_compgen -g ;;
 	COLUMNS) _pinpool_columns ;;
@@ -103,11 +105,11 @@ _pinpool_operand() {
 	matmul.window:NAME) compopt -o filenames && _pinpool_compgen -f ;;
 	matmul.window:TENSOR) ;;
 	# A new pool has a new name.
-	create:NAME) ;;
+	create:NAME | 'kg build:NAME') ;;
 	*:NAME | *:'[NAME]' | *:'[NAME' | *:NAME...) _pinpool_lines < <(_pinpool_ask ls -n -o NAME) ;;
 	*:TENSOR | *:'[TENSOR...]]') _pinpool_lines < <(_pinpool_ask show -n -o NAME "${given[0]}") ;;
 	*:'[NODE') _pinpool_compgen -W "$(_pinpool_nodes)" ;;
-	*:PATH) compopt -o filenames && _pinpool_compgen -f ;;
+	*:PATH | *:PATH...) compopt -o filenames && _pinpool_compgen -f ;;
 	esac
 }
 

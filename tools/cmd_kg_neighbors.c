@@ -26,7 +26,7 @@ static const struct option_spec options[] = {
 	       struct neighbors_args, hops, .min = 1, .max = UINT32_MAX),
 	OPTION(0, "limit", "N", "at most so many; with --hops an error if there are more, 1000000 if not given",
 	       OPTION_NUMBER, struct neighbors_args, limit, .min = 1, .max = INT64_MAX),
-	OPTION('J', "json", NULL, "JSON, one object a line", OPTION_FLAG, struct neighbors_args, json),
+	OPTION('J', "json", NULL, "JSON lines: one object for each", OPTION_FLAG, struct neighbors_args, json),
 	{0},
 };
 

@@ -16,7 +16,7 @@ struct query_args {
 };
 
 static const struct option_spec options[] = {
-	OPTION('J', "json", NULL, "JSON, one object a line", OPTION_FLAG, struct query_args, json),
+	OPTION('J', "json", NULL, "JSON lines: one object for each", OPTION_FLAG, struct query_args, json),
 	OPTION(0, "count", NULL, "only how many match", OPTION_FLAG, struct query_args, count),
 	OPTION(0, "limit", "N", "at most so many", OPTION_NUMBER, struct query_args, limit, .min = 1, .max = INT64_MAX),
 	{0},

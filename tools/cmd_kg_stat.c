@@ -103,11 +103,11 @@ static const struct column graph_columns[] = {
 	{"DUPLICATES", "triples that were said again, and dropped", .get = get_duplicates},
 	{"NODES", "subjects and objects, literals among them", .get = get_nodes},
 	{"PREDICATES", "predicates", .get = get_predicates},
-	{"TRIPLE-BYTES", "bytes of the triples, both directions", .get = get_triple_bytes},
-	{"NODE-BYTES", "bytes of the nodes' names", .get = get_node_bytes},
-	{"PREDICATE-BYTES", "bytes of the predicates' names", .get = get_predicate_bytes},
-	{"BYTES-PER-TRIPLE", "of the triples alone", .get = get_per_triple},
-	{"ALL-PER-TRIPLE", "bytes of all for a triple", .get = get_all_per_triple},
+	{"TRIPLE_BYTES", "bytes of the triples, both directions", .get = get_triple_bytes},
+	{"NODE_BYTES", "bytes of the nodes' names", .get = get_node_bytes},
+	{"PREDICATE_BYTES", "bytes of the predicates' names", .get = get_predicate_bytes},
+	{"BYTES_PER_TRIPLE", "of the triples alone", .get = get_per_triple},
+	{"ALL_PER_TRIPLE", "bytes of all for a triple", .get = get_all_per_triple},
 	{0},
 };
 

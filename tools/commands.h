@@ -11,6 +11,7 @@ extern const struct command command_bench_matmul;
 extern const struct command command_compress;
 extern const struct command command_create;
 extern const struct command command_evictable;
+extern const struct command command_kg_bench;
 extern const struct command command_kg_build;
 extern const struct command command_kg_export;
 extern const struct command command_kg_neighbors;

@@ -150,7 +150,7 @@ int kg_word_read(struct cli *cli, const char **at, bool whole, struct kg_word *w
 	while (!whole && **at == ' ')
 		++*at;
 	written = *at;
-	*word = (struct kg_word){.written = written, .text = malloc(strlen(written) + 1)};
+	*word = (struct kg_word){.text = malloc(strlen(written) + 1)};
 	if (!word->text)
 		return error_errno(cli, written, ENOMEM);
 	to = word->text;
@@ -170,12 +170,14 @@ int kg_word_read(struct cli *cli, const char **at, bool whole, struct kg_word *w
 	if (!good)
 		return error_usage(cli, written, "<IRI>, _:label, \"string\", \"string\"@en, \"1\"^^<IRI> or a name",
 				   "is no term");
-	return STATUS_OK;
+	word->written = strndup(written, (size_t)(*at - written));
+	return word->written ? STATUS_OK : error_errno(cli, written, ENOMEM);
 }
 
 void kg_word_free(struct kg_word *word)
 {
 	free(word->text);
+	free(word->written);
 	*word = (struct kg_word){0};
 }
 

@@ -28,7 +28,7 @@ struct kg_word {
 	bool plain; /* a name, or the text of an IRI or a string */
 	struct pinpool_term term;
 	char *text; /* what the term lies in */
-	const char *written;
+	char *written;
 };
 
 /*

@@ -28,6 +28,7 @@ const struct command *const commands[] = {
 	&command_kg_query,
 	&command_kg_neighbors,
 	&command_kg_export,
+	&command_kg_bench,
 	&command_bench_matmul,
 	&command_bench_decode,
 	&command_bench_load,

@@ -157,6 +157,55 @@ typedef int (*pinpool_kg_scan_fn)(void *arg, const struct pinpool_triple *triple
 PINPOOL_API int pinpool_kg_scan(const struct pinpool_kg *kg, struct pinpool_math *math, uint64_t predicate,
 				pinpool_kg_scan_fn fn, void *arg);
 
+/**
+ * struct pinpool_kg_bench - what reading a graph costs, here and now
+ * @size: sizeof(struct pinpool_kg_bench), set by the caller
+ * @bytes_per_triple: of the triples, both directions
+ * @sp_ns: S P ?: the list of a triple drawn at random, its first object and how many there are
+ * @po_ns: ? P O likewise
+ * @spo_ns: whether a triple is there
+ * @edge_ns: for an edge, all of those of nodes drawn at random
+ * @term_ns: the term of a node drawn at random
+ * @find_ns: the node of such a term
+ * @text_ns: one string drawn at random, 0 if there are none
+ * @text_bytes: bytes of all strings
+ * @text_ratio: those for a byte that they take, 0 if there are none
+ * @text_rate: 1e9 bytes a second, all strings in their order
+ * @ids_rate: 1e9 numbers a second from the longest list
+ * @scan_rate: 1e6 triples a second, all of them, by all threads
+ * @components_ns: weakly connected components, by all threads
+ * @rank_ns: one round of PageRank, by all threads
+ * @near_ns: for a node that is within two steps of one drawn at random
+ */
+struct pinpool_kg_bench {
+	size_t size;
+	double bytes_per_triple;
+	double sp_ns;
+	double po_ns;
+	double spo_ns;
+	double edge_ns;
+	double term_ns;
+	double find_ns;
+	double text_ns;
+	uint64_t text_bytes;
+	double text_ratio;
+	double text_rate;
+	double ids_rate;
+	double scan_rate;
+	double components_ns;
+	double rank_ns;
+	double near_ns;
+};
+
+/**
+ * pinpool_kg_measure - measure what reading a graph costs
+ * @math: threads of what says so, or NULL for the caller alone; the rest is measured on one
+ * @bench: receives medians over some rounds, warm
+ *
+ * Return: 0, -EINVAL (size), -ENOMEM, -EBADMSG. Since 0.1.
+ */
+PINPOOL_API int pinpool_kg_measure(const struct pinpool_kg *kg, struct pinpool_math *math, struct pinpool_kg_bench *bench);
+
 #ifdef __cplusplus
 }
 #endif

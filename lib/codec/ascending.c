@@ -4,124 +4,84 @@
 #include "codec/varint.h"
 
 #include <errno.h>
-#include <string.h>
-
-uint64_t ascending_bits(const unsigned char *data, size_t bytes, uint64_t at, unsigned int count)
-{
-	size_t byte = at / 8;
-	unsigned int shift = at % 8;
-	uint64_t word = 0, more = 0;
-
-	if (!count || byte >= bytes)
-		return 0;
-	if (bytes - byte >= sizeof(word))
-		memcpy(&word, data + byte, sizeof(word));
-	else
-		for (size_t i = byte; i < bytes; i++)
-			word |= (uint64_t)data[i] << (8 * (i - byte));
-	word >>= shift;
-	if (shift && count > 64 - shift && bytes - byte > sizeof(word))
-		more = (uint64_t)data[byte + sizeof(word)] << (64 - shift);
-	word |= more;
-	return count < 64 ? word & ((1ULL << count) - 1) : word;
-}
-
-int ascending_bits_append(const uint64_t *values, unsigned int count, unsigned int width, struct bytes *bytes)
-{
-	const size_t size = ((size_t)count * width + 7) / 8;
-	unsigned char *out;
-
-	if (bytes_reserve(bytes, size))
-		return -ENOMEM;
-	out = (unsigned char *)bytes->data + bytes->count;
-	memset(out, 0, size);
-	for (unsigned int i = 0; i < count; i++)
-		for (unsigned int bit = 0; bit < width; bit++)
-			if (values[i] >> bit & 1)
-				out[((size_t)i * width + bit) / 8] |=
-					(unsigned char)(1U << (((size_t)i * width + bit) % 8));
-	bytes->count += size;
-	return 0;
-}
 
 int ascending_write(const uint64_t *numbers, unsigned int count, struct bytes *bytes)
 {
 	const uint64_t range = numbers[count - 1] - numbers[0];
+	struct bits_writer low = {.append = bytes_append_to, .arg = bytes}, high = low;
 	unsigned char head[VARINT_BYTES_MAX + 2], *at;
-	uint64_t low[ASCENDING_MAX], steps;
-	unsigned char high[3 * ASCENDING_MAX / 8 + 1];
 	unsigned int low_bits = 0;
+	uint64_t step = 0;
+	int err;
 
-	/* The mean distance's logarithm, so that there are fewer than two steps for each number. */
-	while (low_bits < 63 && range >> low_bits >= 2ULL * count)
+	/* About the mean distance's logarithm, so that there are fewer than two steps for each number. */
+	while (range >> low_bits >= 2ULL * count)
 		low_bits++;
-	steps = range >> low_bits;
-	memset(high, 0, sizeof(high));
-	for (unsigned int i = 0; i < count; i++) {
-		uint64_t number = numbers[i] - numbers[0];
-		uint64_t bit = (number >> low_bits) + i;
-
-		low[i] = low_bits ? number & ((1ULL << low_bits) - 1) : 0;
-		high[bit / 8] |= (unsigned char)(1U << bit % 8);
-	}
 	at = varint_put(head, numbers[0]);
 	*at++ = (unsigned char)low_bits;
-	*at++ = (unsigned char)((steps + count + 7) / 8);
-	if (bytes_append(bytes, head, (size_t)(at - head)) || ascending_bits_append(low, count, low_bits, bytes) ||
-	    bytes_append(bytes, high, (size_t)(steps + count + 7) / 8))
-		return -ENOMEM;
-	return 0;
+	*at++ = (unsigned char)(((range >> low_bits) + count + 7) / 8);
+	err = bytes_append(bytes, head, (size_t)(at - head));
+	if (err)
+		return err;
+	for (unsigned int i = 0; i < count; i++)
+		bits_put(&low, (numbers[i] - numbers[0]) & bits_mask(low_bits), low_bits);
+	err = bits_flush(&low);
+	if (err)
+		return err;
+	for (unsigned int i = 0; i < count; i++) {
+		for (; step < (numbers[i] - numbers[0]) >> low_bits; step++)
+			bits_put(&high, 0, 1);
+		bits_put(&high, 1, 1);
+	}
+	return bits_flush(&high);
 }
 
 const unsigned char *ascending_open(struct ascending *list, const unsigned char *at, const unsigned char *end,
 				    unsigned int count)
 {
-	size_t low_bytes;
-
 	at = varint_get(at, end, &list->first);
 	if (!at || end - at < 2 || at[0] > 63)
 		return NULL;
-	list->low_bits = at[0];
-	list->high_bytes = at[1];
 	list->count = count;
-	low_bytes = ((size_t)count * list->low_bits + 7) / 8;
+	list->low_bits = at[0];
+	list->low.size = ((uint64_t)count * list->low_bits + 7) / 8;
+	list->high.size = at[1];
 	at += 2;
-	if ((size_t)(end - at) < low_bytes + list->high_bytes)
+	if ((size_t)(end - at) < list->low.size + list->high.size)
 		return NULL;
-	list->low = at;
-	list->high = at + low_bytes;
-	return list->high + list->high_bytes;
+	list->low.bytes = at;
+	list->high.bytes = at + list->low.size;
+	return list->high.bytes + list->high.size;
 }
 
-/* Set bits: the processor that this is compiled for may not have an instruction for it. */
-static unsigned int ones_of(uint64_t word)
+/* The word from byte @at on, filled up with zeros. */
+static uint64_t load_word(const struct bits *bits, uint64_t at)
 {
-	word -= word >> 1 & 0x5555555555555555ULL;
-	word = (word & 0x3333333333333333ULL) + (word >> 2 & 0x3333333333333333ULL);
-	word = (word + (word >> 4)) & 0x0f0f0f0f0f0f0f0fULL;
-	return (unsigned int)(word * 0x0101010101010101ULL >> 56);
+	uint64_t word = 0;
+
+	if (bits->size - at >= sizeof(word))
+		return bits_load(bits->bytes + at);
+	for (unsigned int i = 0; i < bits->size - at; i++)
+		word |= (uint64_t)bits->bytes[at + i] << (8 * i);
+	return word;
 }
 
 int ascending_get(const struct ascending *list, unsigned int index, uint64_t *number)
 {
-	const size_t low_bytes = (size_t)(list->high - list->low);
 	unsigned int left = index, ones;
-	uint64_t word, bit;
-	size_t at = 0;
+	uint64_t word, steps, low;
 
-	/* The step behind as many numbers as stand before this one. */
-	for (;; at += sizeof(word), left -= ones) {
-		if (index >= list->count || at >= list->high_bytes)
-			return -EBADMSG;
-		word = ascending_bits(list->high, list->high_bytes, at * 8, 64);
-		ones = ones_of(word);
-		if (left < ones)
-			break;
+	if (index >= list->count || !bits_get(&list->low, (uint64_t)index * list->low_bits, list->low_bits, &low))
+		return -EBADMSG;
+	/* The one behind as many others as there are numbers before this. */
+	for (uint64_t at = 0; at < list->high.size; at += sizeof(word), left -= ones) {
+		word = load_word(&list->high, at);
+		ones = bits_ones(word);
+		if (left >= ones)
+			continue;
+		steps = at * 8 + bits_select(word, left) - index;
+		*number = list->first + (steps << list->low_bits) + low;
+		return 0;
 	}
-	while (left--)
-		word &= word - 1;
-	bit = at * 8 + (unsigned int)__builtin_ctzll(word);
-	*number = list->first + ((bit - index) << list->low_bits) +
-		  ascending_bits(list->low, low_bytes, (uint64_t)index * list->low_bits, list->low_bits);
-	return 0;
+	return -EBADMSG;
 }

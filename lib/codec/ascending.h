@@ -7,6 +7,7 @@
 #ifndef PINPOOL_CODEC_ASCENDING_H
 #define PINPOOL_CODEC_ASCENDING_H
 
+#include "codec/bits.h"
 #include "codec/bytes.h"
 
 #include <stdint.h>
@@ -15,9 +16,8 @@
 
 struct ascending {
 	uint64_t first;
-	const unsigned char *low;
-	const unsigned char *high;
-	size_t high_bytes;
+	struct bits low;
+	struct bits high;
 	unsigned int low_bits; /* of each number */
 	unsigned int count;
 };
@@ -32,10 +32,5 @@ const unsigned char *ascending_open(struct ascending *list, const unsigned char 
  * in order.
  */
 int ascending_get(const struct ascending *list, unsigned int index, uint64_t *number);
-
-/* @count bits from bit @at on, 64 at most; bits from @bytes on are 0. */
-uint64_t ascending_bits(const unsigned char *data, size_t bytes, uint64_t at, unsigned int count);
-/* Appends values of @width bits each, filled up to a byte. Returns 0 or -ENOMEM. */
-int ascending_bits_append(const uint64_t *values, unsigned int count, unsigned int width, struct bytes *bytes);
 
 #endif

@@ -38,6 +38,11 @@ int bytes_append(struct bytes *bytes, const void *data, size_t count)
 	return 0;
 }
 
+int bytes_append_to(void *arg, const void *data, size_t count)
+{
+	return bytes_append(arg, data, count);
+}
+
 void bytes_free(struct bytes *bytes)
 {
 	free(bytes->data);

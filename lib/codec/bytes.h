@@ -18,6 +18,8 @@ struct bytes {
 int bytes_reserve(struct bytes *bytes, size_t more);
 /* Appends. Returns 0 or -ENOMEM. */
 int bytes_append(struct bytes *bytes, const void *data, size_t count);
+/* The same for who hands out bytes, as bits_append_fn: @arg is the struct bytes. */
+int bytes_append_to(void *arg, const void *data, size_t count);
 /* Frees the memory; @bytes is an empty array again. */
 void bytes_free(struct bytes *bytes);
 

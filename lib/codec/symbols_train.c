@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROUNDS	    8
+#define ROUNDS	    5
 /* Pairs seen less often are not looked at. */
 #define PAIR_USES   3
 /* Distinct pairs in one round, at most; more in the samples are left out. */

@@ -100,6 +100,13 @@ static int canceled(const struct build *build, struct pinpool_diag *diag)
 	return diag_errno(diag, -ECANCELED, build->name);
 }
 
+/* Each step is told of, however short it is. */
+static int begin_phase(struct build *build, enum phase phase, struct pinpool_diag *diag)
+{
+	build->phase = phase;
+	return tell(build, 0, 1, true) ? canceled(build, diag) : 0;
+}
+
 /* Now and then in a loop; @done is how often it went round. */
 static int look(struct build *build, uint64_t done, uint64_t total, struct pinpool_diag *diag)
 {
@@ -116,7 +123,7 @@ static int tell_read(void *arg, uint64_t read, const struct input *input)
 
 static int tell_published(void *arg, uint64_t done, uint64_t total)
 {
-	return tell(arg, done, total, false);
+	return tell(arg, done, total, true);
 }
 
 static size_t buffer_bytes(const struct build *build)
@@ -337,13 +344,15 @@ static int make_graph(struct build *build, struct pinpool_diag *diag)
 {
 	int err;
 
-	build->phase = NAMES;
-	err = make_dictionary(build, RUN_NODES, KG_NODES, diag);
+	err = begin_phase(build, NAMES, diag);
+	if (!err)
+		err = make_dictionary(build, RUN_NODES, KG_NODES, diag);
 	if (!err)
 		err = make_dictionary(build, RUN_PREDICATES, KG_PREDICATES, diag);
+	if (!err)
+		err = begin_phase(build, SORT, diag);
 	if (err)
 		return err;
-	build->phase = SORT;
 	err = order_open(&build->order, build->counts[RUN_NODES], build->counts[RUN_PREDICATES]);
 	if (err)
 		return diag_set(diag, err, build->name, NULL, "more nodes and predicates than a graph may have");
@@ -361,8 +370,8 @@ static int make_graph(struct build *build, struct pinpool_diag *diag)
 		.triples = graph_stats_triples(build->stats, GRAPH_ANY),
 	};
 	build->header.duplicates = sorter_added(build->sorters[ORDER_OUT]) - build->header.triples;
-	build->phase = TRIPLES;
-	return write_triples(build, diag);
+	err = begin_phase(build, TRIPLES, diag);
+	return err ? err : write_triples(build, diag);
 }
 
 static int publish(struct build *build, struct pinpool_diag *diag)
@@ -380,8 +389,9 @@ static int publish(struct build *build, struct pinpool_diag *diag)
 	};
 	int err;
 
-	build->phase = PUBLISH;
-	err = publish_graph(&publish, diag);
+	err = begin_phase(build, PUBLISH, diag);
+	if (!err)
+		err = publish_graph(&publish, diag);
 	build->length = publish.length;
 	if (!err && build->opts.progress)
 		tell(build, 1, 1, true);
@@ -394,6 +404,8 @@ static int run(struct build *build, struct pinpool_diag *diag)
 
 	err = open_files(build, diag);
 	build->start_ns = clock_now_ns();
+	if (!err)
+		err = begin_phase(build, READ, diag);
 	if (!err)
 		err = read_inputs(build, diag);
 	if (err)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
-/* Reading inputs by threads; see parse.h. The lock is held while a block is read, which is short beside its parsing. */
+/*
+ * Reading inputs by threads; see parse.h. Who reads a block holds a lock of its own, which is short beside its parsing,
+ * but not if a pipe is silent: so nobody else needs it.
+ */
 #include "kg/parse.h"
 
 #include <errno.h>
@@ -29,13 +32,14 @@ struct reader {
 
 struct parse {
 	const struct parse_opts *opts;
+	/* What is read next. Taken before the other. */
+	pthread_mutex_t reading;
+	_Atomic size_t input;
+	struct lines lines;
+	/* Who is at work, and the first error. */
 	pthread_mutex_t lock;
 	pthread_cond_t ended;
-	/* Under the lock: what is read next, and who is at work. */
-	size_t input;
-	struct lines lines;
 	unsigned int working;
-	/* The first error. */
 	int err;
 	size_t err_input;
 	uint64_t err_offset;
@@ -44,9 +48,10 @@ struct parse {
 	volatile int stop;
 };
 
-/* Of the input @input, at or behind @offset. Under the lock. */
+/* Of the input @input, at or behind @offset. */
 static void note_error(struct parse *parse, int err, const struct reader *reader, size_t input, uint64_t offset)
 {
+	pthread_mutex_lock(&parse->lock);
 	if (!parse->err || input < parse->err_input || (input == parse->err_input && offset < parse->err_offset)) {
 		parse->err = err;
 		parse->err_input = input;
@@ -54,6 +59,7 @@ static void note_error(struct parse *parse, int err, const struct reader *reader
 		parse->diag = reader->diag;
 	}
 	parse->stop = 1;
+	pthread_mutex_unlock(&parse->lock);
 }
 
 static int add_triple(void *arg, const struct term terms[3], struct pinpool_diag *diag)
@@ -67,7 +73,7 @@ static int add_triple(void *arg, const struct term terms[3], struct pinpool_diag
 									: runs_add(reader->runs, &reader->batch, diag);
 }
 
-/* The next input. Under the lock. */
+/* The next input. Who reads calls it. */
 static void next_input(struct parse *parse)
 {
 	parse->input++;
@@ -75,7 +81,7 @@ static void next_input(struct parse *parse)
 	parse->lines = (struct lines){0};
 }
 
-/* A block of the input in work. Returns 1, 0 at its end, or an error. Under the lock. */
+/* A block of the input in work. Returns 1, 0 at its end, or an error. Likewise. */
 static int next_block(struct reader *reader, const struct input *input)
 {
 	struct parse *parse = reader->parse;
@@ -105,16 +111,16 @@ static int work(struct reader *reader)
 	size_t number;
 	int err;
 
-	pthread_mutex_lock(&parse->lock);
+	pthread_mutex_lock(&parse->reading);
 	if (parse->stop || parse->input == parse->opts->count) {
-		pthread_mutex_unlock(&parse->lock);
+		pthread_mutex_unlock(&parse->reading);
 		return 0;
 	}
 	number = parse->input;
 	input = &parse->opts->inputs[number];
 	if (!input_is_lines(input)) {
 		next_input(parse);
-		pthread_mutex_unlock(&parse->lock);
+		pthread_mutex_unlock(&parse->reading);
 		err = parser_whole(&reader->parser, input);
 	} else {
 		offset = parse->lines.offset;
@@ -123,17 +129,14 @@ static int work(struct reader *reader)
 			if (err)
 				note_error(parse, err, reader, number, offset);
 			next_input(parse);
-			pthread_mutex_unlock(&parse->lock);
+			pthread_mutex_unlock(&parse->reading);
 			return 1;
 		}
-		pthread_mutex_unlock(&parse->lock);
+		pthread_mutex_unlock(&parse->reading);
 		err = parser_lines(&reader->parser, input, &reader->block);
 	}
-	if (err) {
-		pthread_mutex_lock(&parse->lock);
+	if (err)
 		note_error(parse, err, reader, number, offset);
-		pthread_mutex_unlock(&parse->lock);
-	}
 	return 1;
 }
 
@@ -147,9 +150,9 @@ static void *read_inputs(void *arg)
 		;
 	if (!parse->stop && reader->batch.count)
 		err = runs_add(reader->runs, &reader->batch, &reader->diag);
-	pthread_mutex_lock(&parse->lock);
 	if (err)
 		note_error(parse, err, reader, parse->opts->count, 0);
+	pthread_mutex_lock(&parse->lock);
 	parse->working--;
 	pthread_cond_signal(&parse->ended);
 	pthread_mutex_unlock(&parse->lock);
@@ -174,7 +177,9 @@ static void wait_and_tell(struct parse *parse)
 		}
 		if (pthread_cond_clockwait(&parse->ended, &parse->lock, CLOCK_MONOTONIC, &until) != ETIMEDOUT)
 			continue;
-		input = parse->input < opts->count ? parse->input : opts->count - 1;
+		input = atomic_load(&parse->input);
+		if (input == opts->count)
+			input--;
 		pthread_mutex_unlock(&parse->lock);
 		stop = opts->tell(opts->arg, atomic_load(&parse->read), &opts->inputs[input]);
 		pthread_mutex_lock(&parse->lock);

@@ -98,7 +98,8 @@ int terms_check(const struct terms *terms, struct pinpool_diag *diag)
 		err = 0;
 		if (last.count && term_key_compare(last.data, last.count, cursor.key.data, cursor.key.count) >= 0)
 			err = wrong(diag, id, "not in order");
-		else if (!utf8_is_valid(term.text, term.bytes) || !utf8_is_valid(term.extra, term.extra_bytes))
+		else if (!utf8_is_valid(term.text, term.bytes) ||
+			 (term.extra_bytes && !utf8_is_valid(term.extra, term.extra_bytes)))
 			err = wrong(diag, id, "not UTF-8");
 		else if (!group_is_whole(cursor.place))
 			err = wrong(diag, id, "its group is not what follows from its terms");

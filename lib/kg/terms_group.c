@@ -88,6 +88,7 @@ static int write_numbered(const struct terms_group *group, struct bytes *out)
 {
 	const size_t prefix = prefix_bytes(group);
 	uint64_t numbers[GROUP_TERMS_MAX], filling[GROUP_TERMS_MAX], most_filling = 0;
+	struct bits_writer writer = {.append = bytes_append_to, .arg = out};
 	unsigned char head[VARINT_BYTES_MAX], shape[2];
 	size_t digits = 0, bytes;
 	int err;
@@ -108,7 +109,7 @@ static int write_numbered(const struct terms_group *group, struct bytes *out)
 			most_filling = filling[i];
 	}
 	shape[0] = (unsigned char)digits;
-	shape[1] = most_filling ? (unsigned char)(64 - __builtin_clzll(most_filling)) : 0;
+	shape[1] = (unsigned char)bits_width(most_filling);
 	err = bytes_append(out, &(char){GROUP_NUMBERS}, 1);
 	if (!err)
 		err = bytes_append(out, head, (size_t)(varint_put(head, prefix) - head));
@@ -118,7 +119,9 @@ static int write_numbered(const struct terms_group *group, struct bytes *out)
 		err = bytes_append(out, shape, sizeof(shape));
 	if (!err)
 		err = ascending_write(numbers, group->count, out);
-	return err ? err : ascending_bits_append(filling, group->count, shape[1], out);
+	for (unsigned int i = 0; !err && i < group->count; i++)
+		bits_put(&writer, filling[i], shape[1]);
+	return err ? err : bits_flush(&writer);
 }
 
 static int write_entry(const struct terms_group *group, unsigned int index, struct symbols_encoder *encoder,

@@ -42,7 +42,6 @@ static int enter_front_coded(struct terms_place *place, const unsigned char *at)
 static int enter_numbered(struct terms_place *place, const unsigned char *at)
 {
 	uint64_t prefix;
-	size_t filling;
 
 	at = varint_get(at, place->end, &prefix);
 	if (!at || prefix > (size_t)(place->end - at) || (size_t)(place->end - at) - prefix < 2)
@@ -55,11 +54,11 @@ static int enter_numbered(struct terms_place *place, const unsigned char *at)
 	/* So many bits as GROUP_DIGITS_MAX takes. */
 	if (place->digits > GROUP_DIGITS_MAX || place->filling_bits > 5)
 		return -EBADMSG;
-	place->filling = ascending_open(&place->list, at + 2, place->end, place->count);
-	filling = ((size_t)place->count * place->filling_bits + 7) / 8;
-	if (!place->filling || (size_t)(place->end - place->filling) < filling)
+	at = ascending_open(&place->list, at + 2, place->end, place->count);
+	place->filling = (struct bits){at, ((uint64_t)place->count * place->filling_bits + 7) / 8};
+	if (!at || place->filling.size > (size_t)(place->end - at))
 		return -EBADMSG;
-	place->at = place->filling + filling;
+	place->at = at + place->filling.size;
 	return 0;
 }
 
@@ -200,13 +199,12 @@ static int read_front_coded(struct terms_place *place, unsigned int index, struc
 
 static int read_numbered(const struct terms_place *place, unsigned int index, struct bytes *key)
 {
-	const size_t bytes = (size_t)(place->end - place->filling);
-	uint64_t filling = ascending_bits(place->filling, bytes, (uint64_t)index * place->filling_bits, place->filling_bits);
+	const unsigned int bits = place->filling_bits;
 	char digits[GROUP_DIGITS_MAX];
-	uint64_t number;
+	uint64_t number, filling;
 	int err = ascending_get(&place->list, index, &number);
 
-	if (err || filling > place->digits)
+	if (err || !bits_get(&place->filling, (uint64_t)index * bits, bits, &filling) || filling > place->digits)
 		return -EBADMSG;
 	for (unsigned int i = place->digits; i-- > 0; number /= 10) {
 		/* A digit that is not there is 0. */

@@ -48,7 +48,7 @@ struct terms_place {
 	size_t prefix_bytes;
 	unsigned int digits;
 	unsigned int filling_bits;
-	const unsigned char *filling;
+	struct bits filling;
 };
 
 static inline unsigned int column_group_terms(const struct column *column)

@@ -131,7 +131,13 @@ live() {
 	same "completion of a pool to save" $'clitest\nclitest-b' "$(offers pinpool save --tensor x "")"
 	same "completion of a pool to pack" $'clitest\nclitest-b' "$(offers pinpool pack --isa avx2 "")"
 	same "no completion for the name of a new pool" "" "$(offers pinpool create "")"
-	check "rm" pinpool rm clitest clitest-b
+	same "no completion for the name of a new graph" "" "$(offers pinpool kg build "")"
+	printf 'a\tknows\tb\n' >"$work/a.tsv"
+	check "a graph" pinpool kg build -q clitest-kg "$work/a.tsv"
+	same "completion of predicates" knows "$(offers pinpool kg neighbors clitest-kg --relation "")"
+	same "completion of a graph" clitest-kg "$(offers pinpool kg query clitest-k)"
+	same "completion of more files" "$work/a.tsv" "$(offers pinpool kg build x "$work/a.tsv" "$work/a")"
+	check "rm" pinpool rm clitest clitest-b clitest-kg
 }
 on_backends 0 live
 finish
