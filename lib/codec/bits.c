@@ -18,24 +18,6 @@ bool bits_get(const struct bits *bits, uint64_t bit, unsigned int width, uint64_
 	return true;
 }
 
-unsigned int bits_select(uint64_t word, unsigned int rank)
-{
-	const uint64_t low = 0x0101010101010101u, high = low << 7;
-	uint64_t sums, ranks = (rank + 1) * low;
-	unsigned int at, before;
-
-	/* Ones up to and in each byte, all at once. */
-	sums = word - (word >> 1 & 0x5555555555555555u);
-	sums = (sums & 0x3333333333333333u) + (sums >> 2 & 0x3333333333333333u);
-	sums = ((sums + (sums >> 4)) & 0x0f0f0f0f0f0f0f0fu) * low;
-	/* Bytes whose sum falls short of the rank. At most 64 each, so no byte borrows from the next. */
-	at = 8 * bits_ones(~((sums | high) - ranks) & high);
-	before = at ? sums >> (at - 8) & 0xff : 0;
-	for (word = word >> at & 0xff; before < rank; before++)
-		word &= word - 1;
-	return at + (unsigned int)__builtin_ctzll(word);
-}
-
 static void put_out(struct bits_writer *writer)
 {
 	if (!writer->err && writer->used)

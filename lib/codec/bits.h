@@ -61,12 +61,9 @@ static inline uint64_t bits_peek(const uint8_t *bytes, uint64_t bit, unsigned in
 {
 	const uint8_t *from = bytes + bit / 8;
 	unsigned int shift = bit % 8;
-	uint64_t word = bits_load(from) >> shift;
 
-	/* The rest of a number that begins within a byte; two shifts, since one by 64 is none. */
-	if (shift + width > 64)
-		word |= bits_load(from + 8) << 1 << (63 - shift);
-	return word & bits_mask(width);
+	/* Always both words, for a branch would be guessed wrong; two shifts, since one by 64 is none. */
+	return (bits_load(from) >> shift | bits_load(from + 8) << 1 << (63 - shift)) & bits_mask(width);
 }
 
 /* True if bits_peek() may be used for all of the bits from @bit to before @end. */
@@ -78,8 +75,25 @@ static inline bool bits_have(const struct bits *bits, uint64_t bit, uint64_t end
 /* False: not there. @width at most 64. */
 bool bits_get(const struct bits *bits, uint64_t bit, unsigned int width, uint64_t *value);
 
-/* Where the one number @rank (from 0) of @word is; there must be one. */
-unsigned int bits_select(uint64_t word, unsigned int rank);
+/* Where the one number @rank (from 0) of @word is; there must be one. Without a branch, on all bytes at once. */
+static inline unsigned int bits_select(uint64_t word, unsigned int rank)
+{
+	const uint64_t low = 0x0101010101010101u, high = low << 7;
+	uint64_t sums, byte;
+	unsigned int at;
+
+	/* Ones up to and in each byte. */
+	sums = word - (word >> 1 & 0x5555555555555555u);
+	sums = (sums & 0x3333333333333333u) + (sums >> 2 & 0x3333333333333333u);
+	sums = ((sums + (sums >> 4)) & 0x0f0f0f0f0f0f0f0fu) * low;
+	/* Bytes up to which there are too few. At most 64 each, so no byte borrows from the next. */
+	at = 8 * (unsigned int)(((~((sums | high) - (rank + 1) * low) & high) >> 7) * low >> 56);
+	rank -= (unsigned int)(sums << 8 >> at) & 0xff;
+	/* The same of the bits of that byte, each of which gets a byte. */
+	byte = (((word >> at & 0xff) * low & 0x8040201008040201u) + ~high) >> 7 & low;
+	sums = byte * low;
+	return at + (unsigned int)(((~((sums | high) - (rank + 1) * low) & high) >> 7) * low >> 56);
+}
 
 /* Returns 0 or -errno. */
 typedef int (*bits_append_fn)(void *arg, const void *bytes, size_t count);

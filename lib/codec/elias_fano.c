@@ -78,7 +78,8 @@ static bool load_word(struct ef_cursor *cursor, uint32_t at)
 }
 
 /* The number that belongs to the one at bit @high of the high part, which is @in_block-th. */
-static uint64_t key_of(const struct ef_cursor *cursor, uint32_t high, unsigned int in_block)
+static inline __attribute__((always_inline)) uint64_t key_of(const struct ef_cursor *cursor, uint32_t high,
+							     unsigned int in_block)
 {
 	uint64_t low;
 
@@ -190,7 +191,8 @@ int64_t ef_read(struct ef_cursor *cursor, uint64_t base, uint64_t end, uint64_t 
 
 static void begin(struct ef_cursor *cursor, const struct ef *ef)
 {
-	cursor->ef = *ef;
+	if (ef != &cursor->ef)
+		cursor->ef = *ef;
 	cursor->block = 0;
 	cursor->in_block = 0;
 	cursor->in_all = 0;
@@ -335,10 +337,10 @@ int ef_find(struct ef_cursor *cursor, const struct ef *ef, uint64_t key)
 int ef_skip(struct ef_cursor *cursor, uint64_t key)
 {
 	uint64_t next = cursor->block + 1;
-	struct ef ef = cursor->ef;
+	const struct ef *ef = &cursor->ef;
 
-	if (cursor->in_block == cursor->in_all || (next < ef_blocks(ef.count) && first_key(&ef, next) < key))
-		return ef_find(cursor, &ef, key);
+	if (cursor->in_block == cursor->in_all || (next < ef_blocks(ef->count) && first_key(ef, next) < key))
+		return ef_find(cursor, ef, key);
 	cursor->in_block = 0;
 	if (cursor->form != EF_RUN)
 		load_word(cursor, 0);

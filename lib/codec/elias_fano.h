@@ -67,9 +67,9 @@ uint64_t ef_index_bits(const struct ef *ef);
 /* Number @at. Returns 0, -EBADMSG, -ERANGE (there are fewer). */
 int ef_get(const struct ef *ef, uint64_t at, uint64_t *key);
 
-/* To number @at, which may be the count: then there is none. Returns 0, -EBADMSG, -ERANGE. */
+/* To number @at, which may be the count: then there is none. @ef may be the cursor's. Returns 0, -EBADMSG, -ERANGE. */
 int ef_seek(struct ef_cursor *cursor, const struct ef *ef, uint64_t at);
-/* To the first number that is @key or more, or behind the last. Returns 0 or -EBADMSG. */
+/* To the first number that is @key or more, or behind the last. @ef may be the cursor's. Returns 0 or -EBADMSG. */
 int ef_find(struct ef_cursor *cursor, const struct ef *ef, uint64_t key);
 /* The same from where the cursor is; nothing that has been read may be @key or more. Returns 0 or -EBADMSG. */
 int ef_skip(struct ef_cursor *cursor, uint64_t key);

@@ -80,8 +80,8 @@ int graph_open(struct graph *graph, const void *data, uint64_t data_bytes, const
 	if (header.nodes > EF_LIMIT || !shapes_are_there(graph))
 		return damaged(diag, "has no room for its shapes");
 	for (unsigned int side = 0; side < SIDES; side++)
-		/* A block takes a bit at least, so more nodes than that are a lie. */
-		if (shape_blocks(header.nodes) / 8 > data_bytes ||
+		/* Blocks have a head, so more nodes than that are a lie. */
+		if (shape_blocks(header.nodes) > data_bytes * 8 / (SHAPE_WIDTH_BITS + SHAPE_LEAST_BITS) ||
 		    !have(graph, graph->nodes_bit[side], shape_blocks(header.nodes), graph->nodes_width[side]))
 			return damaged(diag, "has no room for its nodes");
 	return 0;

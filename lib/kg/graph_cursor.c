@@ -70,18 +70,14 @@ static void enter(struct graph_cursor *cursor, uint64_t key, uint64_t end_key)
 
 int graph_cursor_find(struct graph_cursor *cursor, uint64_t row, uint64_t value, uint64_t end_row)
 {
-	struct ef ef = cursor->keys.ef;
-
 	enter(cursor, key_from(cursor, row, value), key_from(cursor, end_row, 0));
-	return ef_find(&cursor->keys, &ef, cursor->next_key);
+	return ef_find(&cursor->keys, &cursor->keys.ef, cursor->next_key);
 }
 
 int graph_cursor_seek(struct graph_cursor *cursor, uint64_t at)
 {
-	struct ef ef = cursor->keys.ef;
-
 	enter(cursor, 0, cursor->rows * cursor->values);
-	return ef_seek(&cursor->keys, &ef, at);
+	return ef_seek(&cursor->keys, &cursor->keys.ef, at);
 }
 
 int graph_cursor_skip(struct graph_cursor *cursor, uint64_t row, uint64_t value)

@@ -216,4 +216,70 @@ TEST_F(graph, is_whole)
 	EXPECT_EQ(bytes.total, self->kg.sizes[GRAPH_DATA] + self->kg.sizes[GRAPH_DIRECTORY]);
 	EXPECT_LE(bytes.lists_out + bytes.lists_in + bytes.index + bytes.shapes + bytes.directory, bytes.total);
 }
+TEST(node_of_a_million_edges)
+{
+	enum { EDGES = 1000000, AT_ONCE = 5000 };
+	struct kg_case kg = { .nodes = 3 * EDGES, .predicates = 2 };
+	struct graph_triple to = { 5, 1, 0 }, got;
+	uint64_t *ids = malloc(AT_ONCE * sizeof(*ids)), count, at = 0;
+	struct graph_iter iter;
+	int64_t read;
+
+	for (uint64_t i = 0; i < EDGES; i++)
+		kg_add(&kg, 5, 1, 3 * i + i % 2);
+	ASSERT_EQ(0, kg_make(&kg, NULL));
+	ASSERT_EQ(0, graph_count(&kg.graph, 5, GRAPH_ANY, GRAPH_ANY, &count));
+	EXPECT_EQ(EDGES, count);
+	ASSERT_EQ(0, graph_find(&kg.graph, 5, 1, GRAPH_ANY, &iter));
+	while ((read = graph_read(&iter, ids, AT_ONCE)) > 0)
+		for (int64_t i = 0; i < read; i++, at++)
+			ASSERT_EQ(3 * at + at % 2, ids[i]);
+	EXPECT_EQ(EDGES, at);
+	ASSERT_EQ(0, graph_find(&kg.graph, 5, GRAPH_ANY, GRAPH_ANY, &iter));
+	for (at = 7; at < EDGES; at += at / 3 + 1) {
+		to.o = 3 * at - 1;
+		ASSERT_EQ(0, graph_seek(&iter, &to));
+		ASSERT_EQ(1, graph_next(&iter, &got));
+		ASSERT_EQ(3 * at + at % 2, got.o);
+	}
+	EXPECT_EQ(1, graph_has(&kg.graph, GRAPH_ANY, 1, 3 * 999999 + 1));
+	EXPECT_EQ(0, graph_has(&kg.graph, 5, 1, 3 * 999999));
+	EXPECT_EQ(0, graph_has(&kg.graph, 5, 0, GRAPH_ANY));
+	/* A third of a range of nodes is three bits for each. */
+	EXPECT_LT(kg.graph.lists_bytes[0], EDGES / 2);
+	free(ids);
+	kg_free(&kg);
+}
+
+/* One table for a predicate and its inverse, and for both directions of one that is symmetric. */
+TEST(inverses_share_tables)
+{
+	struct kg_case kg = { .nodes = 50, .predicates = 4 };
+	uint64_t seed = 1, before;
+
+	for (int i = 0; i < 300; i++) {
+		uint64_t s = kg_draw(&seed) % 50, o = kg_draw(&seed) % 50;
+
+		kg_add(&kg, s, 0, o);
+		kg_add(&kg, o, 1, s);
+		kg_add(&kg, s, 2, o);
+		kg_add(&kg, o, 2, s);
+		kg_add(&kg, s, 3, o);
+	}
+	ASSERT_EQ(0, kg_make(&kg, NULL));
+	/* By subjects and by objects of 0, which serve for 1 and 3 as well, and the one of 2. */
+	EXPECT_EQ(3, kg.graph.table_count);
+	EXPECT_EQ(0, graph_check(&kg.graph, NULL, NULL));
+	before = kg.sizes[GRAPH_DATA];
+	kg.triples[0].o = (kg.triples[0].o + 1) % 50;
+	for (int section = 0; section < GRAPH_SECTIONS; section++)
+		kg.sizes[section] = 0;
+	ASSERT_EQ(0, kg_make(&kg, NULL));
+	/* A triple more or less is another list. */
+	EXPECT_EQ(5, kg.graph.table_count);
+	EXPECT_GT(kg.sizes[GRAPH_DATA], before);
+	EXPECT_EQ(0, graph_check(&kg.graph, NULL, NULL));
+	kg_free(&kg);
+}
+
 TEST_HARNESS_MAIN
