@@ -359,7 +359,7 @@ static void print_row(const char *name, int m, const char *other, double ours, d
 {
 	static bool more;
 
-	printf("%s{\"name\":\"coded.%s.m%d%s%s\",\"ours\":%.4f,\"unit\":\"ms\",\"rival\":%.4f,\"rival_name\":\"%s\","
+	printf("%s{\"name\":\"%s.m%d%s%s\",\"ours\":%.4f,\"unit\":\"ms\",\"rival\":%.4f,\"rival_name\":\"%s\","
 	       "\"ratio\":%.4f,\"limit\":%.4f,\"limit_share\":%.4f}",
 	       more ? "," : "[", name, m, strcmp(other, "eigen") ? "" : ".", strcmp(other, "eigen") ? "" : other,
 	       ours * 1e3, rival * 1e3, other, ratio, limit * 1e3, limit / ours);
