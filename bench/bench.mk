@@ -3,10 +3,20 @@
 
 BENCH_PROGRAMS := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
 
-$(BENCH_PROGRAMS): $(BUILD)/bench/%: bench/%.c $(wildcard bench/*.h) $(LIB_A)
+$(filter-out %/coded,$(BENCH_PROGRAMS)): $(BUILD)/bench/%: bench/%.c $(wildcard bench/*.h) $(LIB_A)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(LIB_A) $(LIB_LIBS)
+
+# A rival that is C++.
+$(BUILD)/bench/eigen.o: bench/eigen.cc bench/eigen.h
+	@mkdir -p $(@D)
+	$(call say,CXX,$@)
+	$(Q)$(CXX) -O3 -march=native -DNDEBUG -isystem /usr/include/eigen3 -c -o $@ $<
+$(BUILD)/bench/coded: bench/coded.c $(BUILD)/bench/eigen.o $(wildcard bench/*.h) $(LIB_A)
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(BUILD)/bench/eigen.o $(LIB_A) $(LIB_LIBS) -lstdc++
 
 # The rows come out of one run, also those that this user or machine cannot measure; see bench/run.
 .PHONY: bench bench-programs

@@ -158,7 +158,7 @@ PINPOOL_API uint64_t pinpool_matmul_run(enum pinpool_dtype dtype);
  * @w_scales: for PINPOOL_DTYPE_I8, the scale of each of the @n rows of W, f32, aligned to 4 bytes; NULL for other types
  * @packing: W as a packing for the kernels of the context (<pinpool/packing.h>), which has the same @w_dtype, @n and @k; then
  *     @w, @w_scales and @ldw are NULL and 0. NULL for weights as they lie in a checkpoint
- * @w_coded: W as codes of a dictionary or as sparse rows (<pinpool/coded.h>), of @n rows and @k columns; then @w,
+ * @w_coded: W as codes or as what it has besides zeros (<pinpool/coded.h>), of @n rows and @k columns; then @w,
  *     @w_dtype, @w_scales, @ldw and @packing are NULL and 0, and @y must not overlap what it names either. NULL for
  *     other weights
  */
@@ -220,7 +220,9 @@ PINPOOL_API int pinpool_matmul_reference(const struct pinpool_matmul_args *args,
  * Block types may meet activations that are integers: of each run of as many as a block has values, multiples of 1/127
  * of the largest magnitude in it, to the nearest. So PINPOOL_MATMUL_QUANT is added to the budget, and the sum of
  * magnitudes is taken with each activation as large as the largest in its run. A run with a value that is not finite makes
- * its row of results NaN; one with no value of 2^-100 or more counts as zeros.
+ * its row of results NaN; one with no value of 2^-100 or more counts as zeros. Codes of 4 bits (<pinpool/coded.h>) meet them
+ * in runs of 32; their values lose some bits as well, for which each weight counts as larger by 1/64 of the largest magnitude
+ * in its dictionary.
  */
 #define PINPOOL_MATMUL_QUANT (1.0 / 254)
 

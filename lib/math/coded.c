@@ -293,7 +293,9 @@ static int describe_structured(struct coded *w, const struct pinpool_coded *c, u
 	    (ret = check_whole("k", k, 4, diag)) || (ret = describe_values(w, c, diag)) ||
 	    (ret = add_rows(w, "codes", c->codes, n, w->ld, 1, 1, diag)))
 		return ret;
-	return add_rows(w, "values", c->values, n, k / 2, elements[w->element].size, 1, diag);
+	ret = add_rows(w, "values", c->values, n, k / 2, elements[w->element].size, 1, diag);
+	w->count = ret ? 0 : n * (k / 2);
+	return ret;
 }
 
 static int describe(struct coded *w, const struct pinpool_coded *c, uint64_t n, uint64_t k, struct pinpool_diag *diag)

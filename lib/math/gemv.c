@@ -16,6 +16,9 @@
 /* Rows of X from which on sparse weights meet it in panels. */
 #define ROWS_SPARSE 3
 
+/* Rows of X up to which codes of 4 bits meet it as integers. */
+#define ROWS_INTEGERS 32
+
 /* Rows of W from which on a copy of X is paid for. */
 #define ROWS_FOR_COPY 64
 /* Values in a page of X, after which the sets of a first cache repeat. */
@@ -23,6 +26,23 @@
 
 /* Bytes of W in one unit when it is read once. Less and a unit's start shows; more and the last one holds the rest. */
 #define UNIT_BYTES ((size_t)1 << 20)
+
+/* Codes of 4 bits that meet activations as integers: whole runs, each row with one dictionary. */
+static bool meets_integers(const struct product *p)
+{
+	const struct coded *w = &p->coded;
+
+	return w->kind == PINPOOL_CODED_DICTIONARY && w->code_bits == 4 && !w->exact && w->groups == 1 &&
+	       p->k % CODEBOOK_RUN == 0;
+}
+
+/* Activations that share a scale, 0 where they stay f32. */
+static size_t x_run(const struct product *p)
+{
+	if (p->coded.kind)
+		return meets_integers(p) ? CODEBOOK_RUN : 0;
+	return elements[p->weight].block > 1 ? elements[p->weight].block : 0;
+}
 
 static size_t sums_a_run(const struct product *p)
 {
@@ -40,7 +60,7 @@ static size_t copied_stride(const struct product *p)
 
 static struct quantised quantised_row(const struct product *p, const struct quantised *all, size_t row)
 {
-	size_t runs = row * (p->k / elements[p->weight].block);
+	size_t runs = row * (p->k / x_run(p));
 
 	return (struct quantised){
 		.codes = all->codes + row * p->k,
@@ -51,7 +71,10 @@ static struct quantised quantised_row(const struct product *p, const struct quan
 
 static void dot_coded(const struct gemv *gemv, struct dot_coded_args args, size_t m0)
 {
-	if (!coded_is_sparse(args.w)) {
+	if (meets_integers(gemv->product)) {
+		args.q = quantised_row(gemv->product, &gemv->x, m0);
+		gemv->kernels->dot_codebook(&args);
+	} else if (!coded_is_sparse(args.w)) {
 		gemv->kernels->dot_decoded(&args);
 	} else if (!gemv->x_size) {
 		gemv->kernels->dot_sparse(&args);
@@ -138,23 +161,26 @@ void gemv_prepare_unit(const struct gemv *gemv, size_t unit)
 	const struct product *p = gemv->product;
 	struct quantised row;
 
-	if (p->coded.kind) {
+	if (coded_is_sparse(&p->coded)) {
 		gemv->kernels->pack_sparse_x(gemv->rows + unit * SPARSE_ROWS * p->k,
 					     (const float *)p->x + unit * SPARSE_ROWS * p->ldx, p->ldx,
 					     min(p->m - unit * SPARSE_ROWS, SPARSE_ROWS), p->k);
 		return;
 	}
-	if (elements[p->weight].block == 1) {
+	if (!x_run(p)) {
 		memcpy(gemv->rows + unit * copied_stride(p), (const float *)p->x + unit * p->ldx, p->k * sizeof(float));
 		return;
 	}
 	row = quantised_row(p, &gemv->x, unit);
-	gemv->kernels->quantise(&row, (const float *)p->x + unit * p->ldx, p->k, elements[p->weight].block);
+	if (p->coded.kind)
+		gemv->kernels->quantise_halves(&row, (const float *)p->x + unit * p->ldx, p->k);
+	else
+		gemv->kernels->quantise(&row, (const float *)p->x + unit * p->ldx, p->k, elements[p->weight].block);
 }
 
 size_t gemv_prepare_units(const struct gemv *gemv)
 {
-	size_t rows = gemv->product->coded.kind ? SPARSE_ROWS : 1;
+	size_t rows = coded_is_sparse(&gemv->product->coded) ? SPARSE_ROWS : 1;
 
 	return gemv->x_size ? (gemv->product->m - 1) / rows + 1 : 0;
 }
@@ -162,7 +188,7 @@ size_t gemv_prepare_units(const struct gemv *gemv)
 void gemv_place_x(struct gemv *gemv, void *memory)
 {
 	const struct product *p = gemv->product;
-	size_t runs = p->m * p->k / elements[p->weight].block;
+	size_t runs = x_run(p) ? p->m * p->k / x_run(p) : 0;
 
 	gemv->rows = memory;
 	gemv->x.scales = memory;
@@ -180,7 +206,9 @@ bool gemv_fits(const struct pinpool_math *math, const struct product *p)
 		return false;
 	if (p->m <= ROWS_ALWAYS || p->n < type->nr / 2)
 		return true;
-	/* Codes would be decoded again for every four rows. */
+	/* Codes would be decoded again for every four rows, which pays for some rows if the panels would be f32. */
+	if (meets_integers(p))
+		return p->m <= ROWS_INTEGERS;
 	if (p->coded.kind || elements[p->weight].block > 1)
 		return false;
 	return p->m <= math->kernels->stream_m && p->k <= math->cache.l3 / 4 / sizeof(float) / p->m;
@@ -208,14 +236,14 @@ static size_t row_bytes(const struct product *p)
 void gemv_plan(struct gemv *gemv, const struct pinpool_math *math, const struct product *p)
 {
 	const struct math_kernels *kernels = math->kernels;
-	size_t block = elements[p->weight].block, bytes, rows;
+	size_t run = x_run(p), bytes, rows;
 
 	*gemv = (struct gemv){ .kernels = kernels, .product = p, .dot_m = kernels->dot_m };
 	if (pays_for_panels(p)) {
 		gemv->dot_m = SPARSE_ROWS;
 		gemv->x_size = ((p->m - 1) / SPARSE_ROWS + 1) * SPARSE_ROWS * p->k * sizeof(float);
 	}
-	if (block == 1 && !p->coded.kind) {
+	if (!run && !p->coded.kind) {
 		gemv->dot_m = DOT_MOST;
 		if (p->m > kernels->dot_m && p->m <= DOT_MOST && p->n >= ROWS_FOR_COPY)
 			gemv->x_size = p->m * copied_stride(p) * sizeof(float);
@@ -223,8 +251,8 @@ void gemv_plan(struct gemv *gemv, const struct pinpool_math *math, const struct 
 	/* What is read again for the next rows of X should still be near. */
 	bytes = p->m <= gemv->dot_m ? UNIT_BYTES : math->cache.l2 / 4;
 	rows = bytes / row_bytes(p);
-	if (block > 1)
-		gemv->x_size = p->m * p->k + p->m * p->k / block * (1 + sums_a_run(p)) * sizeof(float);
+	if (run)
+		gemv->x_size = p->m * p->k + p->m * p->k / run * (1 + sums_a_run(p)) * sizeof(float);
 	if (rows > p->n / (4 * team_threads(math->team)))
 		rows = p->n / (4 * team_threads(math->team));
 	rows -= rows % kernels->dot_rows;

@@ -66,10 +66,15 @@ struct dot_coded_args {
 	size_t k;
 	const float *x;
 	size_t ldx;
+	/* The same as quantise_halves() left it; only dot_codebook() reads it. */
+	struct quantised q;
 	const struct coded *w;
 	float *y;
 	size_t ldy;
 };
+
+/* Activations that share a scale where they meet codes of 4 bits. */
+#define CODEBOOK_RUN 32
 
 /* Rows of X that lie side by side where they meet sparse weights; a multiple of every table's VL. */
 #define SPARSE_ROWS 16
@@ -145,8 +150,14 @@ struct math_kernels {
 	void (*quantise)(const struct quantised *dst, const float *x, size_t k, size_t run);
 	/* Of block types, m at most the table's dot_m. */
 	void (*dot_blocks[ELEMENT_COUNT])(const struct dot_blocks_args *args);
-	/* Of coded weights that are decoded, and of sparse ones, m at most the table's dot_m. */
+	/* The same in runs of CODEBOOK_RUN for codes of 4 bits: of each run the even columns come first. */
+	void (*quantise_halves)(const struct quantised *dst, const float *x, size_t k);
+	/*
+	 * Of coded weights that are decoded, of dictionaries of 4 bits as integers, and of sparse ones, m at most the table's
+	 * dot_m.
+	 */
 	void (*dot_decoded)(const struct dot_coded_args *args);
+	void (*dot_codebook)(const struct dot_coded_args *args);
 	void (*dot_sparse)(const struct dot_coded_args *args);
 	/* The same with X as pack_sparse_x() left it, m at most SPARSE_ROWS. */
 	void (*dot_sparse_panel)(const struct dot_coded_args *args);

@@ -55,4 +55,6 @@ static inline ivec s_dot(ivec acc, ivec w, ivec x)
 	return _mm512_add_epi32(acc, _mm512_madd_epi16(w, x));
 }
 
+#define EXPONENTS_FUSED 0
+
 #include "math/kernel_template.h"

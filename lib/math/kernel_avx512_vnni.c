@@ -58,4 +58,23 @@ static inline ivec s_dot(ivec acc, ivec w, ivec x)
 	return _mm512_dpbusd_epi32(acc, w, x);
 }
 
+/* Processors with VNNI mostly have VBMI2 too, which spreads bytes over the lanes of a mask. */
+#define EXPONENTS_FUSED 1
+#define E_TARGET	__attribute__((target("avx512vbmi2")))
+#define E_FUSES		__builtin_cpu_supports("avx512vbmi2")
+
+/* As e_decode(), with the exponents that have no code; returns how many these are. */
+static inline E_TARGET __attribute__((always_inline)) size_t e_decode_all(vec *dst, const e_table *table,
+									  const uint64_t *planes,
+									  const unsigned char *codes,
+									  const unsigned char *escapes)
+{
+	uint64_t mask = coded_escapes(planes);
+	size_t n = (size_t)__builtin_popcountll(mask);
+	__m512i own = _mm512_maskz_loadu_epi8(n < 64 ? (1ull << n) - 1 : UINT64_MAX, escapes);
+
+	e_widen(dst, _mm512_mask_expand_epi8(e_exponents(*table, planes), mask, own), codes);
+	return n;
+}
+
 #include "math/kernel_template.h"

@@ -125,9 +125,10 @@ INLINE void dictionary_rows(const struct dot_coded_args *a, size_t m)
 	}
 }
 
-/* Runs of a row of any other kind. */
+/* Runs of a row of any other kind; long ones, so that the first values are there when the last have been made. */
 INLINE void run_rows(const struct dot_coded_args *a, size_t m)
 {
+	enum { RUN = 4 * CODED_RUN };
 	struct lookup lookup = { .values = NULL };
 	const struct coded *w = a->w;
 
@@ -136,9 +137,9 @@ INLINE void run_rows(const struct dot_coded_args *a, size_t m)
 		vec acc[4][CODED_SUMS];
 
 		coded_begin(acc, m);
-		for (size_t first = 0; first < a->k; first += CODED_RUN) {
-			size_t end = a->k - first < CODED_RUN ? a->k : first + CODED_RUN;
-			_Alignas(64) float run[CODED_RUN];
+		for (size_t first = 0; first < a->k; first += RUN) {
+			size_t end = a->k - first < RUN ? a->k : first + RUN;
+			_Alignas(64) float run[RUN];
 
 			NAME(decode_step)(run, &lookup, w, a->first + j, a->k, first, end, &at);
 			coded_add(acc, a->x + first, a->ldx, run, end - first, m);
@@ -147,10 +148,67 @@ INLINE void run_rows(const struct dot_coded_args *a, size_t m)
 	}
 }
 
+#if EXPONENTS_FUSED
+/* bf16 with its exponents apart, which stays in registers. */
+INLINE E_TARGET void exponent_rows(const struct dot_coded_args *a, size_t m)
+{
+	const struct coded *w = a->w;
+
+	for (size_t j = 0; j < a->rows; j++) {
+		const unsigned char *codes = w->codes + (a->first + j) * w->ld;
+		const unsigned char *escapes = w->escapes + w->starts[a->first + j];
+		const uint64_t *planes = w->bits + (a->first + j) * w->words;
+		unsigned char exponents[PINPOOL_CODED_EXPONENTS_MAX + 1] = { 0 };
+		vec acc[4][CODED_SUMS], values[CODED_STEP / VL];
+		e_table table;
+		size_t p = 0;
+
+		memcpy(exponents, coded_exponents(w, a->first + j), w->dictionary_size);
+		e_start(&table, exponents);
+		coded_begin(acc, m);
+		for (; p + CODED_STEP <= a->k; p += CODED_STEP, planes += 3) {
+			__builtin_prefetch(codes + p + 2 * PREFETCH_BYTES);
+			escapes += e_decode_all(values, &table, planes, codes + p, escapes);
+			vectors_add(acc, a->x + p, a->ldx, values, CODED_STEP / VL, m);
+		}
+		if (p < a->k) {
+			float rest[CODED_STEP];
+
+			e_decode_all(values, &table, planes, codes + p, escapes);
+			memcpy(rest, values, sizeof(rest));
+			coded_add(acc, a->x + p, a->ldx, rest, a->k - p, m);
+		}
+		coded_end(a, j, acc, m);
+	}
+}
+
+static E_TARGET void NAME(dot_exponents)(const struct dot_coded_args *a)
+{
+	switch (a->m) {
+	case 1:
+		exponent_rows(a, 1);
+		break;
+	case 2:
+		exponent_rows(a, 2);
+		break;
+	case 3:
+		exponent_rows(a, 3);
+		break;
+	case 4:
+		exponent_rows(a, 4);
+		break;
+	}
+}
+#endif
+
 INLINE void decoded_rows(const struct dot_coded_args *a, size_t m)
 {
 	if (a->w->kind == PINPOOL_CODED_DICTIONARY)
 		dictionary_rows(a, m);
+#if EXPONENTS_FUSED
+	else if (a->w->kind == PINPOOL_CODED_EXPONENTS && E_FUSES)
+		NAME(dot_exponents)(a);
+#endif
 	else
 		run_rows(a, m);
 }

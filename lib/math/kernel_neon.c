@@ -240,6 +240,22 @@ static inline codes32 i_halves(codes16 pairs)
 	return codes.codes;
 }
 
+static inline sums8 i_dot_halves(sums8 sums, codes32 upper, codes32 lower, codes32 s)
+{
+	const weights16 ones = (weights16){ 0 } + 1;
+
+	return ((sums + i_dot(upper, s, ones)) << 7) + i_dot(lower, s, ones);
+}
+
+static inline codes32 i_look_up(codes16 table, codes32 codes)
+{
+	union pair all = { .codes = codes };
+
+	for (size_t i = 0; i < 2; i++)
+		all.s8[i] = (int8x16_t)vqtbl1q_u8((uint8x16_t)table, (uint8x16_t)all.s8[i]);
+	return all.codes;
+}
+
 static inline sums8 i_eight(const void *src)
 {
 	int16x8_t wide = vmovl_s8(vld1_s8(src));
@@ -340,6 +356,7 @@ static inline void l4_look_up(vec *dst, const l4_table *table, const unsigned ch
 }
 
 #define EXPONENTS_AT_ONCE 0
+#define EXPONENTS_FUSED 0
 
 static inline vec v_expand(vec v, uint32_t mask)
 {

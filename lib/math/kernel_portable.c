@@ -165,6 +165,20 @@ static inline codes32 i_halves(codes16 pairs)
 	return codes;
 }
 
+static inline sums8 i_dot_halves(sums8 sums, codes32 upper, codes32 lower, codes32 s)
+{
+	const weights16 ones = (weights16){ 0 } + 1;
+
+	return ((sums + i_dot(upper, s, ones)) << 7) + i_dot(lower, s, ones);
+}
+
+static inline codes32 i_look_up(codes16 table, codes32 codes)
+{
+	for (size_t i = 0; i < 32; i++)
+		codes[i] = table[codes[i]];
+	return codes;
+}
+
 static inline sums8 i_eight(const void *src)
 {
 	const int8_t *p = src;
@@ -363,6 +377,7 @@ static inline ivec s_dot(ivec acc, ivec w, ivec x)
 }
 
 #define EXPONENTS_AT_ONCE 0
+#define EXPONENTS_FUSED 0
 
 static inline vec v_expand(vec v, uint32_t mask)
 {

@@ -22,7 +22,7 @@
  *   v_load_lower v_load_upper    the lower and the upper halves of VL words of 32 bits, as bf16
  *   v_store_halves v_store_bytes(dst, v, n)    the 16 or 8 bits from bit n on of each word, n a constant
  *   v_transpose(vec r[VL])
- *   what kernel_decode.h, kernel_integer.h and kernel_panel.h ask for
+ *   what kernel_decode.h, kernel_integer.h, kernel_codebook.h and kernel_panel.h ask for
  *
  * A sum of VL or fewer products of padding is exactly zero because both factors of a padded lane are zero, so padding
  * along k cannot make a NaN of an infinity. Padded columns of a tile may hold anything: they are not stored.
@@ -77,6 +77,7 @@ CONVERSIONS_OF(f16, 2)
 #include "math/kernel_coded.h"
 #include "math/kernel_integer.h"
 #include "math/kernel_sparse.h"
+#include "math/kernel_codebook.h"
 #include "math/kernel_panel.h"
 #include "math/kernel_pack.h"
 
@@ -105,7 +106,9 @@ const struct math_kernels NAME(kernels) = {
 	.quantise = NAME(quantise),
 	.dot_blocks = { [ELEMENT_Q8_0] = NAME(dot_q8_0), [ELEMENT_Q4_0] = NAME(dot_q4_0),
 			[ELEMENT_Q4_K] = NAME(dot_q4_k), [ELEMENT_Q6_K] = NAME(dot_q6_k) },
+	.quantise_halves = NAME(quantise_halves),
 	.dot_decoded = NAME(dot_decoded),
+	.dot_codebook = NAME(dot_codebook),
 	.dot_sparse = NAME(dot_sparse),
 	.dot_sparse_panel = NAME(dot_sparse_panel),
 	.pack_decoded = NAME(pack_decoded),

@@ -25,6 +25,24 @@ static inline codes32 i_halves(codes16 pairs)
 	return (codes32)_mm256_and_si256(both, _mm256_set1_epi8(15));
 }
 
+static inline sums8 i_dot_halves(sums8 sums, codes32 upper, codes32 lower, codes32 s)
+{
+#ifdef __AVX512VNNI__
+	__m256i all = _mm256_dpbusd_epi32((__m256i)sums, (__m256i)upper, (__m256i)s);
+
+	return (sums8)_mm256_dpbusd_epi32(_mm256_slli_epi32(all, 7), (__m256i)lower, (__m256i)s);
+#else
+	const weights16 ones = (weights16){ 0 } + 1;
+
+	return ((sums + i_dot(upper, s, ones)) << 7) + i_dot(lower, s, ones);
+#endif
+}
+
+static inline codes32 i_look_up(codes16 table, codes32 codes)
+{
+	return (codes32)_mm256_shuffle_epi8(_mm256_broadcastsi128_si256((__m128i)table), (__m256i)codes);
+}
+
 static inline sums8 i_eight(const void *src)
 {
 	return (sums8)_mm256_cvtepi8_epi32(_mm_loadl_epi64(src));

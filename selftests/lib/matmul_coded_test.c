@@ -37,6 +37,7 @@ static const struct form forms[] = {
 	{ "8 bits in groups", PINPOOL_CODED_DICTIONARY, 8, 200, 3, 29, 0, 3, 0 },
 	{ "8 bits, one value", PINPOOL_CODED_DICTIONARY, 8, 1, 2, 1000, 0, 0, 0 },
 	{ "4 bits", PINPOOL_CODED_DICTIONARY, 4, 16, 0, 0, 0, 0, 0 },
+	{ "4 bits, rows in groups", PINPOOL_CODED_DICTIONARY, 4, 13, 3, 0, 0, 2, 0 },
 	{ "4 bits in groups", PINPOOL_CODED_DICTIONARY, 4, 11, 5, 7, 0, 4, 0 },
 	{ "4 bits in wide odd groups", PINPOOL_CODED_DICTIONARY, 4, 16, 1, 45, 0, 0, 0 },
 	{ "sparse f32", PINPOOL_CODED_SPARSE, 0, 0, 0, 0, PINPOOL_DTYPE_F32, 0, 0 },
@@ -54,7 +55,7 @@ static const struct form forms[] = {
 static const struct shape shapes[] = {
 	{ 1, 1, 1, 1000 }, { 1, 7, 15, 300 },	{ 2, 9, 16, 500 },  { 3, 5, 63, 200 },	 { 4, 12, 64, 1000 },
 	{ 5, 6, 65, 10 },  { 1, 33, 200, 0 },	{ 9, 40, 129, 50 }, { 1, 300, 257, 100 }, { 70, 11, 131, 400 },
-	{ 2, 50, 1, 500 }, { 4, 1, 700, 1000 }, { 17, 35, 130, 300 }, { 9, 33, 1500, 40 }, { 16, 9, 20, 5 },
+	{ 2, 50, 1, 500 }, { 4, 1, 700, 1000 }, { 3, 21, 96, 30 }, { 1, 41, 288, 30 }, { 33, 7, 32, 9 }, { 6, 9, 1056, 2 }, { 17, 35, 130, 300 }, { 9, 33, 1500, 40 }, { 16, 9, 20, 5 },
 };
 
 /* @wide: what each value is; @stored: whether there is one. */
@@ -241,8 +242,31 @@ static void product_free(struct product *p)
 	munmap(p->y.map, p->y.map_size);
 }
 
-/* How many results are not within @budget of their sums' magnitudes, or were written where none belong. */
-static size_t count_wrong(const struct product *p, const struct weights *w, double budget)
+/* Activations that share a scale where this product makes them integers, else 1. */
+static size_t run_of(const struct form *f, size_t k)
+{
+	return f->bits == 4 && !f->group_columns && k % 32 == 0 ? 32 : 1;
+}
+
+static double budget_of(const struct form *f, size_t k)
+{
+	return PINPOOL_MATMUL_BUDGET(k) + (run_of(f, k) > 1 ? PINPOOL_MATMUL_QUANT : 0);
+}
+
+static float largest_of_run(const float *x, size_t l, size_t run)
+{
+	float largest = 0;
+
+	for (size_t i = l - l % run; i < l - l % run + run; i++)
+		largest = fabsf(x[i]) > largest ? fabsf(x[i]) : largest;
+	return largest;
+}
+
+/*
+ * How many results are not within @budget of their sums' magnitudes, where an activation counts as the largest of its
+ * @run, or were written where none belong.
+ */
+static size_t count_wrong(const struct product *p, const struct weights *w, double budget, size_t run)
 {
 	const struct pinpool_matmul_args *a = &p->args;
 	const float *x = a->x, *y = a->y;
@@ -258,7 +282,9 @@ static size_t count_wrong(const struct product *p, const struct weights *w, doub
 				if (!w->stored[j * a->k + l])
 					continue;
 				sum += product;
-				magnitude += fabs(product);
+				magnitude += run == 1 ? fabs(product) :
+							fabs((double)largest_of_run(x + i * a->ldx, l, run) *
+							     w->wide[j * a->k + l]);
 			}
 			/* Written so that a NaN is wrong. */
 			wrong += !(fabs(y[i * a->ldy + j] - sum) <= budget * magnitude + a->k * 0x1p-149);
@@ -293,12 +319,16 @@ TEST_F_TIMEOUT(coded, products_of_every_form_and_shape, TIMEOUT_SECONDS)
 			{
 				TH_LOG("%s: %s: %s", forms[f].name, diag.object, diag.cause);
 			}
-			EXPECT_EQ(0, count_wrong(&p, &w, PINPOOL_MATMUL_BUDGET(c->k)))
+			EXPECT_EQ(0, count_wrong(&p, &w, budget_of(&forms[f], c->k), run_of(&forms[f], c->k)))
 			{
 				TH_LOG("%s, %zu x %zu x %zu", forms[f].name, c->m, c->n, c->k);
 			}
+			/* In f32 if that is asked for. */
+			w.coded.flags |= PINPOOL_CODED_F32;
+			ASSERT_EQ(0, pinpool_matmul(self->math, &p.args, NULL));
+			EXPECT_EQ(0, count_wrong(&p, &w, PINPOOL_MATMUL_BUDGET(c->k), 1));
 			ASSERT_EQ(0, pinpool_matmul_reference(&p.args, NULL));
-			EXPECT_EQ(0, count_wrong(&p, &w, 0x1p-24))
+			EXPECT_EQ(0, count_wrong(&p, &w, 0x1p-24, 1))
 			{
 				TH_LOG("%s, reference, %zu x %zu x %zu", forms[f].name, c->m, c->n, c->k);
 			}
@@ -313,14 +343,14 @@ TEST_F_TIMEOUT(coded, many_rows, TIMEOUT_SECONDS)
 {
 	enum { M = 9, N = 3200 };
 	const size_t k = emulated() ? 70 : 701;
-	const struct form *form = &forms[4];
+	const struct form *form = &forms[5];
 	struct weights w;
 	struct product p;
 
 	weights_new(_metadata, &w, form, N, k, 0);
 	product_new(_metadata, &p, &w, M, N, k, form->gap);
 	ASSERT_EQ(0, pinpool_matmul(self->math, &p.args, NULL));
-	EXPECT_EQ(0, count_wrong(&p, &w, PINPOOL_MATMUL_BUDGET(k)));
+	EXPECT_EQ(0, count_wrong(&p, &w, PINPOOL_MATMUL_BUDGET(k), 1));
 	product_free(&p);
 	weights_free(&w);
 }
@@ -402,6 +432,56 @@ TEST_F(coded, infinities_meet_only_what_is_stored)
 	EXPECT_TRUE(y[0] == 0 && y[1] == 0);
 }
 
+/*
+ * Dictionaries of 4 bits that no scale makes integers of, next to one that is one: with an infinity, with a NaN that no
+ * code names, too small, zeros.
+ */
+TEST_F(coded, dictionaries_without_a_scale)
+{
+	enum { M = 5, N = 10, K = 64 };
+	float x[M * K], y[M * N], dictionaries[N / 2 * 16], reference[M * N];
+	unsigned char codes[N * K / 2];
+	struct pinpool_coded w = { .size = sizeof(w), .kind = PINPOOL_CODED_DICTIONARY, .code_bits = 4, .codes = codes,
+				   .dictionary = dictionaries, .dictionary_values = 16, .group_rows = 2 };
+	struct pinpool_matmul_args args = { .size = sizeof(args), .m = M, .n = N, .k = K, .x = x, .y = y,
+					    .w_coded = &w };
+	uint64_t state = 1;
+
+	for (size_t i = 0; i < M * K; i++)
+		x[i] = 1 + (int32_t)next_random(&state) * 0x1p-32f;
+	for (size_t i = 0; i < N / 2 * 16; i++)
+		dictionaries[i] = (int32_t)next_random(&state) * 0x1p-31f;
+	/* Code 15 is in the first row of the second and the third dictionary only. */
+	for (size_t i = 0; i < N * K / 2; i++)
+		codes[i] = next_random(&state) % 15 | next_random(&state) % 15 << 4;
+	codes[2 * K / 2] = codes[4 * K / 2] = 0xff;
+	dictionaries[16 + 15] = INFINITY;
+	dictionaries[0 + 15] = NAN;
+	for (size_t i = 0; i < 16; i++) {
+		dictionaries[3 * 16 + i] *= 0x1p-130f;
+		dictionaries[4 * 16 + i] = 0;
+	}
+	ASSERT_EQ(0, pinpool_matmul(self->math, &args, NULL));
+	args.y = reference;
+	ASSERT_EQ(0, pinpool_matmul_reference(&args, NULL));
+	for (size_t i = 0; i < M * N; i++) {
+		size_t group = i % N / 2;
+
+		if (i % N == 2)
+			EXPECT_TRUE(y[i] == INFINITY);
+		else if (group == 4)
+			EXPECT_TRUE(y[i] == 0);
+		else
+			EXPECT_TRUE(fabsf(y[i] - reference[i]) <= K * (group == 3 ? 0x1p-144f : 0x1p-6f));
+		EXPECT_TRUE(group != 3 || y[i] != 0);
+	}
+	/* A run with a NaN is one, and so is the product; another row of X is not. */
+	x[K + 40] = NAN;
+	args.y = y;
+	ASSERT_EQ(0, pinpool_matmul(self->math, &args, NULL));
+	EXPECT_TRUE(isnan(y[N + 4]) && !isnan(y[4]) && !isnan(y[2 * N + 4]));
+}
+
 /* bf16 in, f16 out, a bias: results are those in f32, rounded. */
 TEST_F(coded, other_activations_and_a_bias)
 {
@@ -451,7 +531,7 @@ TEST_F(coded, other_activations_and_a_bias)
 static void check_bits(struct __test_metadata *_metadata, struct pinpool_math *math, enum pinpool_isa isa,
 		       const struct form *f, size_t m)
 {
-	enum { N = 400, K = 300, PART = 123 };
+	enum { N = 400, K = 320, PART = 123 };
 	static const uint32_t counts[] = { 1, 3, 7 };
 	float *first = malloc(m * N * 4);
 	/* From 3 rows on sparse weights meet panels; up to 8 dictionary-coded ones do not become any. */
