@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
  * Product quantisation: 256 entries that stand for all runs of 2, 4 or 8 columns. They are trained on a sample (Lloyd's
- * algorithm), from a start that depends on the matrix alone; sums are made in the order of the sample, so that the number
- * of threads changes nothing.
+ * algorithm), from a start that depends on the matrix alone; sums are made in the order of the sample, so that the
+ * number of threads changes nothing.
  */
 #include "codec/rows.h"
 
@@ -17,7 +17,7 @@
 #define ROUNDS	12
 
 /* As every processor's registers have them. */
-#define LANES	4u
+#define LANES 4u
 
 typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
 typedef int32_t numbers __attribute__((vector_size(LANES * sizeof(int32_t))));
