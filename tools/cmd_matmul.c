@@ -12,6 +12,7 @@
 #include "size.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,8 +30,10 @@ struct matmul_args {
 
 enum {
 	DEFAULT_M = 64,
-	/* Activations that may share a scale. */
-	LONGEST_RUN = 256,
+	/* Activations that share a scale in front of codes of four bits, which lose a part of the largest value:
+	   math.h. */
+	CODED_RUN = 32,
+	CODED_PART = 64,
 };
 
 static const struct option_spec options[] = {
@@ -219,6 +222,22 @@ static void print_job(const struct job *job)
 	putchar('\n');
 }
 
+/* The largest magnitude in any dictionary. */
+static float largest_value(const struct job *job)
+{
+	const struct pinpool_coded *coded = &job->coded;
+	uint64_t groups = 1, i;
+	float largest = 0;
+
+	if (coded->group_rows)
+		groups *= (job->tensor.shape[0] + coded->group_rows - 1) / coded->group_rows;
+	if (coded->group_columns)
+		groups *= (job->tensor.shape[1] + coded->group_columns - 1) / coded->group_columns;
+	for (i = 0; i < groups * coded->dictionary_values; i++)
+		largest = fmaxf(largest, fabsf(coded->dictionary[i]));
+	return largest;
+}
+
 /* A coded tensor is multiplied by in place, and checked against rows that are decoded one at a time. */
 static int set_coded(struct cli *cli, struct job *job, struct pinpool_matmul_args *product,
 		     struct matmul_check_how *how)
@@ -227,10 +246,11 @@ static int set_coded(struct cli *cli, struct job *job, struct pinpool_matmul_arg
 	if (!job->row)
 		return error_line(cli, job->object, NULL, "no memory for a row of it");
 	*how = matmul_check_how(product, job->args->seed);
-	/* Activations may become integers in front of codes of four bits, in runs as they do for block types. */
+	/* Activations may become integers, and so may what they meet. */
 	if (job->coded.kind == PINPOOL_CODED_DICTIONARY && job->coded.code_bits == 4) {
 		how->budget += PINPOOL_MATMUL_QUANT;
-		how->run = LONGEST_RUN;
+		how->run = CODED_RUN;
+		how->lift = largest_value(job) / CODED_PART;
 	}
 	how->row = decode_row;
 	how->row_arg = job;
