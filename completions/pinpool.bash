@@ -76,9 +76,10 @@ _pinpool_value() {
 	case ${takes[$1]} in
 	FILE) compopt -o filenames && _pinpool_compgen -f ;;
 	MODEL) compopt -o filenames && _pinpool_compgen -f -W "openpangu-embedded-1b openpangu-embedded-7b" ;;
-	GLOB) [[ $command != save || ! ${given[0]-} ]] || _pinpool_lines < <(_pinpool_ask show -n -o NAME "${given[0]}") ;;
 	FOLDER) compopt -o filenames && _pinpool_compgen -d ;;
 	PREDICATE) [[ ! ${given[0]-} ]] || _pinpool_lines < <(_pinpool_ask kg stat -n --predicates -o PREDICATE "${given[0]}") ;;
+	CODE) _pinpool_compgen -W "bitmask blocks dictionary16 dictionary256 exponents means16 means256 product2 product4 product8 sparse sparse256 structured" ;;
+	GLOB) [[ ($command != save && $command != compress) || ! ${given[0]-} ]] || _pinpool_lines < <(_pinpool_ask show -n -o NAME "${given[0]}") ;;
 	USER) _pinpool_compgen -u ;;
 	GROUP) _pinpool_compgen -g ;;
 	COLUMNS) _pinpool_columns ;;
@@ -104,6 +105,9 @@ _pinpool_operand() {
 	case $command${of_file:+.window}:${list[index]-} in
 	matmul.window:NAME) compopt -o filenames && _pinpool_compgen -f ;;
 	matmul.window:TENSOR) ;;
+	# A pool or a file, a new pool or a file.
+	compress:SRC) compopt -o filenames && _pinpool_compgen -f -W "$(_pinpool_ask ls -n -o NAME)" ;;
+	compress:DST) compopt -o filenames && _pinpool_compgen -f ;;
 	# A new pool has a new name.
 	create:NAME | 'kg build:NAME') ;;
 	*:NAME | *:'[NAME]' | *:'[NAME' | *:NAME...) _pinpool_lines < <(_pinpool_ask ls -n -o NAME) ;;

@@ -12,6 +12,7 @@
 #include "size.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,10 @@ struct matmul_args {
 
 enum {
 	DEFAULT_M = 64,
+	/* Activations that share a scale in front of codes of four bits, which lose a part of the largest value:
+	   math.h. */
+	CODED_RUN = 32,
+	CODED_PART = 64,
 };
 
 static const struct option_spec options[] = {
@@ -52,7 +57,8 @@ static const struct option_spec options[] = {
 struct job {
 	const struct matmul_args *args;
 	char object[640]; /* POOL: TENSOR, for messages */
-	struct pinpool_tensor tensor;
+	struct pinpool_tensor tensor; /* if it is coded, with the type and shape that it had before */
+	struct pinpool_coded coded; /* then it is this */
 	struct npy x;
 	struct npy y;
 	struct pinpool_math *math;
@@ -71,7 +77,7 @@ static int check_tensor(struct cli *cli, const struct job *job)
 	if (tensor->ndim != 2)
 		return error_line(cli, job->object, "matmul takes a tensor [N,K]", "it has %u dimension%s",
 				  tensor->ndim, tensor->ndim == 1 ? "" : "s");
-	if (!pinpool_matmul_takes(tensor->dtype))
+	if (!tensor->coded && !pinpool_matmul_takes(tensor->dtype))
 		return error_line(cli, job->object, "pinpool help matmul lists those that it takes", "its type is %s",
 				  pinpool_dtype_name(tensor->dtype));
 	if (!tensor->shape[0] || !tensor->shape[1])
@@ -148,6 +154,15 @@ static int stream(struct job *job, const struct pinpool_matmul_args *product, st
 	return err ? err : pinpool_window_matmul(job->window, job->math, NULL, &streamed, diag);
 }
 
+/* For the check: a row of the weights, decoded. */
+static const void *decode_row(void *arg, uint64_t row, struct pinpool_diag *diag)
+{
+	struct job *job = arg;
+	uint64_t n = job->tensor.shape[0], k = job->tensor.shape[1];
+
+	return pinpool_coded_row(job->row, &job->coded, n, k, row, 0, k, diag) ? NULL : job->row;
+}
+
 /* For the check: a row of the weights, read from the file. */
 static const void *read_row(void *arg, uint64_t row, struct pinpool_diag *diag)
 {
@@ -192,8 +207,10 @@ static void print_job(const struct job *job)
 	/* A clock that did not move must not give infinity. */
 	double seconds = job->seconds > 1e-9 ? job->seconds : 1e-9;
 
-	printf("%s: y[%llu,%llu] = x[%llu,%llu] * w[%llu,%llu]^T, w %s, x %s\n", job->object, m, n, m, k, n, k,
-	       pinpool_dtype_name(job->tensor.dtype), job->args->x ? job->args->x : "random");
+	printf("%s: y[%llu,%llu] = x[%llu,%llu] * w[%llu,%llu]^T, w %s%s%s, x %s\n", job->object, m, n, m, k, n, k,
+	       pinpool_dtype_name(job->tensor.dtype), job->tensor.coded ? " as " : "",
+	       job->tensor.coded ? pinpool_coded_kind_name(job->tensor.coded) : "",
+	       job->args->x ? job->args->x : "random");
 	printf("%.3f ms (best of %lld), %.2f GFLOP/s, %.2f GB/s of weights, %s, %u thread%s%s", seconds * 1e3,
 	       (long long)job->args->repeat, 2e-9 * (double)m * (double)n * (double)k / seconds,
 	       (double)job->tensor.bytes / seconds * 1e-9, pinpool_isa_name(pinpool_math_isa(job->math)), threads,
@@ -205,16 +222,63 @@ static void print_job(const struct job *job)
 	putchar('\n');
 }
 
+/* The largest magnitude in any dictionary. */
+static float largest_value(const struct job *job)
+{
+	const struct pinpool_coded *coded = &job->coded;
+	uint64_t groups = 1, i;
+	float largest = 0;
+
+	if (coded->group_rows)
+		groups *= (job->tensor.shape[0] + coded->group_rows - 1) / coded->group_rows;
+	if (coded->group_columns)
+		groups *= (job->tensor.shape[1] + coded->group_columns - 1) / coded->group_columns;
+	for (i = 0; i < groups * coded->dictionary_values; i++)
+		largest = fmaxf(largest, fabsf(coded->dictionary[i]));
+	return largest;
+}
+
+/* A coded tensor is multiplied by in place, and checked against rows that are decoded one at a time. */
+static int set_coded(struct cli *cli, struct job *job, struct pinpool_matmul_args *product,
+		     struct matmul_check_how *how)
+{
+	job->row = malloc(product->k * sizeof(float));
+	if (!job->row)
+		return error_line(cli, job->object, NULL, "no memory for a row of it");
+	*how = matmul_check_how(product, job->args->seed);
+	/* Activations may become integers, and so may what they meet. */
+	if (job->coded.kind == PINPOOL_CODED_DICTIONARY && job->coded.code_bits == 4) {
+		how->budget += PINPOOL_MATMUL_QUANT;
+		how->run = CODED_RUN;
+		how->lift = largest_value(job) / CODED_PART;
+	}
+	how->row = decode_row;
+	how->row_arg = job;
+	product->w = NULL;
+	product->w_dtype = PINPOOL_DTYPE_INVALID;
+	product->w_coded = &job->coded;
+	return STATUS_OK;
+}
+
 static int multiply(struct cli *cli, struct job *job)
 {
 	PINPOOL_OPTS(pinpool_matmul_args, product, .m = job->x.rows, .n = job->y.columns, .k = job->x.columns,
 		     .x = job->x.data, .w = job->tensor.data, .w_dtype = job->tensor.dtype, .y = job->y.data);
-	struct pinpool_matmul_args packed = product;
+	struct pinpool_matmul_args packed, check_args;
 	struct pinpool_diag diag = {0};
 	struct matmul_check_how how = matmul_check_how(&product, job->args->seed);
 	struct matmul_check check;
-	int err;
+	int err, status;
 
+	check_args = product;
+	if (job->tensor.coded) {
+		check_args.w = NULL;
+		check_args.w_dtype = PINPOOL_DTYPE_F32;
+		status = set_coded(cli, job, &product, &how);
+		if (status)
+			return status;
+	}
+	packed = product;
 	if (job->window) {
 		job->row = malloc(job->tensor.bytes / product.n);
 		if (!job->row)
@@ -228,7 +292,7 @@ static int multiply(struct cli *cli, struct job *job)
 	if (err)
 		return error_diag(cli, err, &diag);
 	print_job(job);
-	err = matmul_check(&product, &how, &check, &diag);
+	err = matmul_check(&check_args, &how, &check, &diag);
 	if (err)
 		return error_diag(cli, err, &diag);
 	if (!check.within)
@@ -258,7 +322,7 @@ static int run_job(struct cli *cli, struct job *job, struct pinpool_pool *pool)
 	status = math_args_open(cli, &job->args->math, &job->math);
 	if (status)
 		return status;
-	if (pool && !job->args->unpacked)
+	if (pool && !job->args->unpacked && !job->tensor.coded)
 		find_packing(job, pool);
 	status = make_x(cli, job);
 	if (!status)
@@ -283,6 +347,29 @@ static int find_tensor(struct cli *cli, struct job *job, const struct pinpool_ca
 	return error_line(cli, job->object, change, "no such tensor");
 }
 
+/* What a coded tensor is, checked once, so that products need not. */
+static int open_coded(struct cli *cli, struct job *job)
+{
+	struct pinpool_tensor *tensor = &job->tensor;
+	struct pinpool_diag diag = {0};
+	uint64_t n, k;
+	int err;
+
+	if (!tensor->coded)
+		return STATUS_OK;
+	job->coded.size = sizeof(job->coded);
+	err = pinpool_coded_open(tensor, &job->coded, &n, &k, &diag);
+	if (!err)
+		err = pinpool_coded_check(&job->coded, n, k, &diag);
+	if (err)
+		return error_diag(cli, err, &diag);
+	job->coded.flags |= PINPOOL_CODED_CHECKED;
+	tensor->dtype = tensor->plain_dtype;
+	tensor->ndim = tensor->plain_ndim;
+	tensor->shape = tensor->plain_shape;
+	return STATUS_OK;
+}
+
 static int run_pool(struct cli *cli, struct job *job, char **operands)
 {
 	struct pinpool_catalog *catalog = NULL;
@@ -295,6 +382,8 @@ static int run_pool(struct cli *cli, struct job *job, char **operands)
 		return status;
 	err = pinpool_catalog_open(pool, &catalog, &diag);
 	status = err ? error_diag(cli, err, &diag) : find_tensor(cli, job, catalog, operands);
+	if (!status)
+		status = open_coded(cli, job);
 	if (!status)
 		status = run_job(cli, job, pool);
 	pinpool_catalog_close(catalog);

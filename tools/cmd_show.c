@@ -2,6 +2,7 @@
 /* pinpool show: the catalog of a pool, its tensors, the files they came from, or what those say beside. */
 #include "commands.h"
 #include "error.h"
+#include "size.h"
 #include "table.h"
 
 #include <errno.h>
@@ -39,9 +40,12 @@ static void get_name(const void *row, struct cell *cell)
 	cell_text(cell, ((const struct tensor_row *)row)->tensor.name);
 }
 
+/* Of a coded tensor, type and shape are those that products see. */
 static void get_dtype(const void *row, struct cell *cell)
 {
-	cell_text(cell, pinpool_dtype_name(((const struct tensor_row *)row)->tensor.dtype));
+	const struct pinpool_tensor *tensor = &((const struct tensor_row *)row)->tensor;
+
+	cell_text(cell, pinpool_dtype_name(tensor->coded ? tensor->plain_dtype : tensor->dtype));
 }
 
 static void get_shape(const void *row, struct cell *cell)
@@ -49,8 +53,8 @@ static void get_shape(const void *row, struct cell *cell)
 	const struct pinpool_tensor *tensor = &((const struct tensor_row *)row)->tensor;
 
 	cell->kind = CELL_SHAPE;
-	cell->extents = tensor->shape;
-	cell->ndim = tensor->ndim;
+	cell->extents = tensor->coded ? tensor->plain_shape : tensor->shape;
+	cell->ndim = tensor->coded ? tensor->plain_ndim : tensor->ndim;
 }
 
 static void get_size(const void *row, struct cell *cell)
@@ -95,6 +99,29 @@ static void get_slice(const void *row, struct cell *cell)
 	cell_text(cell, tensor->tensor.sliced ? tensor->slice : NULL);
 }
 
+static void get_code(const void *row, struct cell *cell)
+{
+	cell_text(cell, pinpool_coded_kind_name(((const struct tensor_row *)row)->tensor.coded));
+}
+
+static uint64_t bytes_before(const struct pinpool_tensor *tensor)
+{
+	return tensor->coded ? tensor->plain_bytes : tensor->bytes;
+}
+
+static void get_before(const void *row, struct cell *cell)
+{
+	cell_bytes(cell, bytes_before(&((const struct tensor_row *)row)->tensor));
+}
+
+static void get_error(const void *row, struct cell *cell)
+{
+	const struct pinpool_tensor *tensor = &((const struct tensor_row *)row)->tensor;
+
+	if (tensor->coded)
+		cell_real(cell, tensor->coded_error, 5);
+}
+
 static const struct column tensor_columns[] = {
 	{"NAME", "name of the tensor", .get = get_name},
 	{"DTYPE", "type of an element", .get = get_dtype},
@@ -104,9 +131,15 @@ static const struct column tensor_columns[] = {
 	{"DIGEST", "XXH3-128 of its bytes, before it was packed", .extra = true, .get = get_digest},
 	{"SOURCE", "file it came from; the pool, if it is packed", .extra = true, .get = get_source},
 	{"SHA256", "SHA-256 of its bytes", .extra = true, .get = get_sha256},
+	{"CODE", "how it is coded", .extra = true, .get = get_code},
+	{"BEFORE", "length before it was coded", .right = true, .extra = true, .get = get_before},
+	{"ERROR", "of the code: ||W - C|| / ||W||", .right = true, .extra = true, .get = get_error},
 	{"SLICE", "rows or columns that it is of the tensor in the file", .extra = true, .get = get_slice},
 	{0},
 };
+
+/* What is shown of a pool with codes where nothing else is asked for. */
+#define CODED_COLUMNS "NAME,DTYPE,SHAPE,SIZE,BEFORE,CODE,ERROR,OFFSET"
 
 static void get_source_path(const void *row, struct cell *cell)
 {
@@ -308,8 +341,54 @@ static int add_metadata(struct table *table, const struct pinpool_catalog *catal
 	return err;
 }
 
+/* Of the tensors of a pool. */
+struct totals {
+	size_t tensors;
+	size_t coded;
+	uint64_t before;
+	uint64_t now;
+};
+
+static struct totals add_up(const struct pinpool_catalog *catalog)
+{
+	struct pinpool_tensor tensor = {.size = sizeof(tensor)};
+	struct totals totals = {0};
+
+	for (; !pinpool_catalog_tensor(catalog, totals.tensors, &tensor); totals.tensors++) {
+		totals.coded += !!tensor.coded;
+		totals.before += bytes_before(&tensor);
+		totals.now += tensor.bytes;
+	}
+	return totals;
+}
+
+/* The tensors of a pool with codes: with columns about them, and what it comes to. */
+static int show_coded(struct cli *cli, const struct show_args *args, const struct pinpool_catalog *catalog,
+		      const struct totals *totals, const char *name)
+{
+	char before[SIZE_TEXT_MAX], now[SIZE_TEXT_MAX];
+	struct table_args columns = args->table;
+	struct table *table;
+	int err, status;
+
+	if (!columns.columns && !columns.all)
+		columns.columns = CODED_COLUMNS;
+	status = table_new(&table, cli, &columns, tensor_columns, "tensors");
+	if (status)
+		return status;
+	err = add_tensors(table, catalog);
+	status = err ? error_errno(cli, name, err) : table_print(table);
+	table_free(table);
+	if (!status && !columns.json && !columns.noheadings && !args->table.columns)
+		printf("%zu of %zu tensors coded, %s -> %s (%.3f)\n", totals->coded, totals->tensors,
+		       size_long(totals->before, before), size_long(totals->now, now),
+		       (double)totals->now / (double)totals->before);
+	return status;
+}
+
 static int show(struct cli *cli, const struct show_args *args, const char *name, struct table *table)
 {
+	struct totals totals;
 	struct pinpool_catalog *catalog = NULL;
 	struct pinpool_diag diag = {0};
 	struct pinpool_pool *pool;
@@ -321,6 +400,11 @@ static int show(struct cli *cli, const struct show_args *args, const char *name,
 	err = pinpool_catalog_open(pool, &catalog, &diag);
 	if (err) {
 		status = error_diag(cli, err, &diag);
+		goto out;
+	}
+	totals = add_up(catalog);
+	if (totals.coded && !args->sources && !args->metadata) {
+		status = show_coded(cli, args, catalog, &totals, name);
 		goto out;
 	}
 	if (args->sources)

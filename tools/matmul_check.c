@@ -102,15 +102,16 @@ static void compare(const struct pinpool_matmul_args *args, double budget, uint6
 	}
 }
 
-/* The magnitudes of row @column of the weights. Returns 0 or what widening them gave. */
-static int weight_magnitudes(const struct pinpool_matmul_args *args, uint64_t column, const void *row, float *to)
+/* The magnitudes of row @column of the weights, all larger by @lift. Returns 0 or what widening them gave. */
+static int weight_magnitudes(const struct pinpool_matmul_args *args, uint64_t column, const void *row, float lift,
+			     float *to)
 {
 	float scale = args->w_scales ? args->w_scales[column] : 1;
 	int err = pinpool_matmul_weights(args->w_dtype, row, to, args->k);
 	uint64_t i;
 
 	for (i = 0; !err && i < args->k; i++)
-		to[i] = fabsf(to[i] * scale);
+		to[i] = fabsf(to[i] * scale) + lift;
 	return err;
 }
 
@@ -159,7 +160,7 @@ int matmul_check(const struct pinpool_matmul_args *args, const struct matmul_che
 		err = pinpool_matmul_reference(&one, diag);
 		if (err)
 			goto out;
-		err = weight_magnitudes(args, column, one.w, abs_w);
+		err = weight_magnitudes(args, column, one.w, how->lift, abs_w);
 		if (err)
 			goto out;
 		one.w = abs_w;

@@ -17,6 +17,7 @@ struct matmul_check {
 struct matmul_check_how {
 	double budget; /* what the error may be, as such a share */
 	uint64_t run; /* an activation counts as the largest of so many in its row; 1: as itself */
+	float lift; /* a weight counts as larger by so much */
 	uint64_t seed; /* chooses the sample */
 	uint64_t work; /* multiplications that a check may cost */
 	/* Row @column of W, valid until the next call, where args->w is NULL; NULL with @diag filled if it cannot be

@@ -288,7 +288,7 @@ void *blob_new(struct blob *blob)
 
 static uint64_t digest_content(const void *data, uint64_t bytes)
 {
-	return XXH3_64bits((const char *)data + HEADER_BYTES, bytes - HEADER_BYTES);
+	return XXH3_64bits((const char *)data + sizeof(struct header), bytes - sizeof(struct header));
 }
 
 void blob_seal(struct blob *blob, void *data)

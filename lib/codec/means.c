@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
- * k-means in one dimension over bins; see means.h. The bins are in order of value, so that who is nearest to a mean is a
- * run of them, found by bisection, and its mean a difference of two sums: a step costs no more than the means are many.
+ * k-means in one dimension over bins; see means.h. The bins are in order of value, so that who is nearest to a mean is
+ * a run of them, found by bisection, and its mean a difference of two sums: a step costs no more than the means are
+ * many.
  */
 #include "codec/means.h"
 

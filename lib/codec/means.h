@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
- * Few values that stand for many (k-means in one dimension). Values are counted in bins, which are as fine as bf16; a bin
- * has the sum of what its values have beyond that, as an integer, so that neither order nor threads change the result.
+ * Few values that stand for many (k-means in one dimension). Values are counted in bins, which are as fine as bf16; a
+ * bin has the sum of what its values have beyond that, as an integer, so that neither order nor threads change the
+ * result.
  */
 #ifndef PINPOOL_CODEC_MEANS_H
 #define PINPOOL_CODEC_MEANS_H

@@ -42,13 +42,7 @@ void weights_store(enum pinpool_dtype dtype, const uint32_t *bits, uint64_t coun
 #define WEIGHTS_DISTINCT_MAX 256u
 
 /* Rows that may share a dictionary, the widest first: all of them, and so many. */
-enum weights_group {
-	WEIGHTS_GROUP_ALL,
-	WEIGHTS_GROUP_64,
-	WEIGHTS_GROUP_8,
-	WEIGHTS_GROUP_ROW,
-	WEIGHTS_GROUPS
-};
+enum weights_group { WEIGHTS_GROUP_ALL, WEIGHTS_GROUP_64, WEIGHTS_GROUP_8, WEIGHTS_GROUP_ROW, WEIGHTS_GROUPS };
 
 extern const uint32_t weights_group_rows[WEIGHTS_GROUPS];
 

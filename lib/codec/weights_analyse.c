@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
- * Looking at a matrix once, row by row: what is zero and in which structure, how many values there are, which exponents.
- * Groups and blocks of rows are of one unit; what units found is added up in their order.
+ * Looking at a matrix once, row by row: what is zero and in which structure, how many values there are, which
+ * exponents. Groups and blocks of rows are of one unit; what units found is added up in their order.
  */
 #include "codec/distinct.h"
 #include "codec/rows.h"
@@ -59,7 +59,7 @@ static void make_mask(const uint32_t *bits, uint64_t k, uint64_t *mask)
 		uint64_t end = k - first < 64 ? k - first : 64, word = 0;
 
 		for (uint64_t i = 0; i < end; i++)
-			word |= (uint64_t)!!bits[first + i] << i;
+			word |= (uint64_t) !!bits[first + i] << i;
 		mask[first / 64] = word;
 	}
 }
@@ -67,10 +67,8 @@ static void make_mask(const uint32_t *bits, uint64_t k, uint64_t *mask)
 /* Runs of @columns, which is a power of two, with a bit in them. */
 static uint64_t runs(const uint64_t *mask, size_t words, uint32_t columns)
 {
-	static const uint64_t firsts[] = {[1] = ~0ULL,
-					  [4] = 0x1111111111111111,
-					  [8] = 0x0101010101010101,
-					  [16] = 0x0001000100010001};
+	static const uint64_t firsts[] = {
+		[1] = ~0ULL, [4] = 0x1111111111111111, [8] = 0x0101010101010101, [16] = 0x0001000100010001};
 	uint64_t count = 0;
 
 	for (size_t i = 0; i < words; i++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
- * bf16 with its exponents apart: weights are much alike in size, so that few exponents have nearly all of them and three
- * bits say which. Sign and mantissa stay a byte; what has another exponent has it written out.
+ * bf16 with its exponents apart: weights are much alike in size, so that few exponents have nearly all of them and
+ * three bits say which. Sign and mantissa stay a byte; what has another exponent has it written out.
  */
 #include "codec/rows.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
  * Product quantisation: 256 entries that stand for all runs of 2, 4 or 8 columns. They are trained on a sample (Lloyd's
- * algorithm), from a start that depends on the matrix alone; sums are made in the order of the sample, so that the number
- * of threads changes nothing.
+ * algorithm), from a start that depends on the matrix alone; sums are made in the order of the sample, so that the
+ * number of threads changes nothing.
  */
 #include "codec/rows.h"
 
@@ -16,41 +16,57 @@
 #define SAMPLE	16384u
 #define ROUNDS	12
 
+/* As every processor's registers have them. */
+#define LANES 4u
+
+typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
+typedef int32_t numbers __attribute__((vector_size(LANES * sizeof(int32_t))));
+
+static const numbers first_numbers = {0, 1, 2, 3};
+
 struct product {
 	const struct weights *weights;
 	uint32_t d; /* columns of a run */
 	uint64_t runs; /* of a row */
-	float entries[8][ENTRIES]; /* the values of all entries in one column of a run, then in the next */
-	float half[ENTRIES]; /* half of an entry's length, squared */
+	lanes entries[8][ENTRIES / LANES]; /* the values of all entries in one column of a run, then in the next */
+	lanes half[ENTRIES / LANES]; /* half of an entry's length, squared */
 	const struct pinpool_coded *coded;
 	float *sample;
 	size_t sample_count;
 	unsigned char *codes; /* of the sample */
 };
 
-/* The entry nearest to a run: the largest product, less half of the entry's square. Of equal ones the first. */
+/*
+ * The entry nearest to a run: the largest product, less half of the entry's square. Each lane looks at every so many
+ * entries; of equal ones the first counts.
+ */
 static unsigned char nearest(const struct product *p, const float *run)
 {
-	float distance[ENTRIES], least;
-	uint32_t best = 0;
+	lanes least = p->half[0] + INFINITY;
+	numbers best = {0}, number = first_numbers;
+	uint32_t at = 0;
 
-	memcpy(distance, p->half, sizeof(distance));
-	for (uint32_t c = 0; c < p->d; c++)
-		for (uint32_t i = 0; i < ENTRIES; i++)
-			distance[i] -= run[c] * p->entries[c][i];
-	least = distance[0];
-	for (uint32_t i = 1; i < ENTRIES; i++) {
-		best = distance[i] < least ? i : best;
-		least = distance[i] < least ? distance[i] : least;
+	for (uint32_t i = 0; i < ENTRIES / LANES; i++, number += LANES) {
+		lanes distance = p->half[i];
+		numbers less;
+
+		for (uint32_t c = 0; c < p->d; c++)
+			distance -= run[c] * p->entries[c][i];
+		less = distance < least;
+		best = (less & number) | (~less & best);
+		least = (lanes)((less & (numbers)distance) | (~less & (numbers)least));
 	}
-	return (unsigned char)best;
+	for (uint32_t i = 1; i < LANES; i++)
+		if (least[i] < least[at] || (least[i] == least[at] && best[i] < best[at]))
+			at = i;
+	return (unsigned char)best[at];
 }
 
 static void set_halves(struct product *p)
 {
-	for (uint32_t i = 0; i < ENTRIES; i++) {
-		p->half[i] = 0;
-		for (uint32_t c = 0; c < p->d; c++)
+	for (uint32_t i = 0; i < ENTRIES / LANES; i++) {
+		p->half[i] = p->entries[0][i] * p->entries[0][i] / 2;
+		for (uint32_t c = 1; c < p->d; c++)
 			p->half[i] += p->entries[c][i] * p->entries[c][i] / 2;
 	}
 }
@@ -86,10 +102,16 @@ static bool take_sample(struct product *p, uint32_t *bits)
 	return true;
 }
 
+/* A value of an entry among the others. */
+static float *value_of(struct product *p, uint32_t entry, uint32_t column)
+{
+	return (float *)p->entries[column] + entry;
+}
+
 static void set_entry(struct product *p, uint32_t entry, const float *run)
 {
 	for (uint32_t c = 0; c < p->d; c++)
-		p->entries[c][entry] = run[c];
+		*value_of(p, entry, c) = run[c];
 }
 
 static void code_sample(void *arg, size_t unit, unsigned int thread)
@@ -116,7 +138,7 @@ static void move_entries(struct product *p, uint64_t *state)
 		if (!counts[i])
 			set_entry(p, i, p->sample + next_random(state) % p->sample_count * p->d);
 		for (uint32_t c = 0; c < p->d && counts[i]; c++)
-			p->entries[c][i] = (float)(sums[i][c] / (double)counts[i]);
+			*value_of(p, i, c) = (float)(sums[i][c] / (double)counts[i]);
 	}
 }
 
@@ -146,25 +168,25 @@ static void write_row(void *arg, uint64_t row, const uint32_t *bits, unsigned in
 	}
 }
 
-static void write_entries(const struct product *p)
+static void write_entries(struct product *p)
 {
 	float *to = (float *)p->coded->dictionary;
 
 	for (uint32_t i = 0; i < ENTRIES; i++)
 		for (uint32_t c = 0; c < p->d; c++)
-			to[i * p->d + c] = p->entries[c][i];
+			to[i * p->d + c] = *value_of(p, i, c);
 }
 
 int weights_product(const struct weights *weights, const struct codec_team *team, struct blob *blob, void **data)
 {
-	struct product *p = calloc(1, sizeof(*p));
+	struct product *p = aligned_alloc(BLOB_ALIGN, (sizeof(*p) + BLOB_ALIGN - 1) / BLOB_ALIGN * BLOB_ALIGN);
 	uint32_t *bits = malloc(weights->k * sizeof(*bits));
 	int err = -ENOMEM;
 
+	if (p)
+		*p = (struct product){.weights = weights, .coded = &blob->coded};
 	if (!p || !bits)
 		goto out;
-	p->weights = weights;
-	p->coded = &blob->coded;
 	p->d = blob->coded.block_columns;
 	p->runs = weights->k / p->d;
 	p->sample = malloc(SAMPLE * sizeof(*p->sample) * p->d);

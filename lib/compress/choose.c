@@ -3,8 +3,8 @@
  * Choosing a code: of those that a matrix can have, the smallest that is within the bound. How large each would be
  * follows from what the matrix looks like; whether one that loses bits is near enough, from trying it.
  */
-#include "compress/compression.h"
 #include "base/diag.h"
+#include "compress/compression.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -95,8 +95,7 @@ static int is_near(struct pinpool_compression *c, const struct candidate *candid
 
 	if (rows < weights->n / 2) {
 		part.n = rows;
-		part.data = (const char *)weights->data +
-			    (weights->n - rows) / 2 * weights->k * weights_width(weights);
+		part.data = (const char *)weights->data + (weights->n - rows) / 2 * weights->k * weights_width(weights);
 		err = try_code(c, candidate, &part, error, diag);
 		if (err || *error > c->opts.max_error * PART_LEEWAY)
 			return err;

@@ -67,7 +67,8 @@ static int decode_item(struct pinpool_compression *c, const struct item *item, c
 		return err;
 	if (blob.dtype != tensor->plain_dtype || blob.ndim != tensor->plain_ndim ||
 	    memcmp(blob.shape, tensor->plain_shape, blob.ndim * sizeof(*blob.shape)))
-		return diag_set(diag, -EBADMSG, object, NULL, "its code is of another type or shape than its file says");
+		return diag_set(diag, -EBADMSG, object, NULL,
+				"its code is of another type or shape than its file says");
 	if (!blob_is_whole(&blob, data))
 		return diag_set(diag, -EBADMSG, object, "fetch it again", "its code does not match its checksum");
 	/* As nobody has to guess what a decoder makes of nonsense. */

@@ -3,8 +3,8 @@
  * How far a code is from the weights, and what it stands for: both by the decoder that products have, so that what is
  * believed here is what they will compute with. Sums are made row by row and added up in order.
  */
-#include "compress/compression.h"
 #include "codec/rows.h"
+#include "compress/compression.h"
 
 #include <errno.h>
 #include <float.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
-/* The plan of a compression: every tensor is looked at, none is written; its header is what the file will begin with. */
+/* The plan of a compression: every tensor is looked at, none is written; its header is what the file will begin with.
+ */
 #include "base/clock.h"
 #include "base/diag.h"
 #include "base/opts.h"
@@ -98,9 +99,11 @@ static int check_opts(const struct pinpool_compress_opts *opts, struct pinpool_d
 	if (opts->code && codes_find(opts->code) == codes_count())
 		return diag_set(diag, -EINVAL, opts->code, "docs/compression.md lists them", "no such code");
 	if (opts->code && !codes_is_exact(codes_find(opts->code)) && !(opts->max_error > 0))
-		return diag_set(diag, -EINVAL, opts->code, "allow an error", "loses bits, and every bit shall come back");
+		return diag_set(diag, -EINVAL, opts->code, "allow an error",
+				"loses bits, and every bit shall come back");
 	if (opts->decompress && (opts->code || opts->max_error > 0))
-		return diag_set(diag, -EINVAL, "decompress", "leave code and error out", "the way back chooses nothing");
+		return diag_set(diag, -EINVAL, "decompress", "leave code and error out",
+				"the way back chooses nothing");
 	return 0;
 }
 
@@ -122,7 +125,8 @@ static int check_to(struct pinpool_compression *c, struct pinpool_diag *diag)
 		return output_check(c->to, c->opts.force, diag);
 	err = pinpool_name_check(c->to);
 	if (err)
-		return diag_set(diag, err, c->to, "use 1 to 63 of letters, digits, '.', '_' and '-'", "is no pool name");
+		return diag_set(diag, err, c->to, "use 1 to 63 of letters, digits, '.', '_' and '-'",
+				"is no pool name");
 	if (!pinpool_pool_stat(c->ctx, c->to, &info, NULL) && info.state == PINPOOL_STATE_READY)
 		return diag_set(diag, -EEXIST, c->to, "choose another name, or remove the pool first",
 				"a pool of this name is READY");

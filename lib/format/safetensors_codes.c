@@ -62,8 +62,7 @@ static int parse_value(const struct format_file *file, const char *name, const c
 			   format_quote(quoted, sizeof(quoted), value));
 		return -EOPNOTSUPP;
 	}
-	if (!blob_matrix(code->ndim, code->shape, &n, &k) ||
-	    __builtin_mul_overflow(n, k, &code->bytes) ||
+	if (!blob_matrix(code->ndim, code->shape, &n, &k) || __builtin_mul_overflow(n, k, &code->bytes) ||
 	    __builtin_mul_overflow(code->bytes, (uint64_t)pinpool_dtype_bits(code->dtype), &code->bytes) ||
 	    code->bytes % 8)
 		return format_bad(&file->source, name, diag, "it is said to be the code of no matrix: %s",
@@ -117,8 +116,7 @@ int safetensors_read_codes(struct format_file *file, const json_t *metadata, str
 	if (strcmp(json_string_value(version), VERSION))
 		return diag_set(diag, -EOPNOTSUPP, file->source.path, "use a newer pinpool",
 				"its tensors are coded in a newer way");
-	json_object_foreach((json_t *)metadata, key, value)
-		said += !strncmp(key, PREFIX, strlen(PREFIX));
+	json_object_foreach((json_t *)metadata, key, value) said += !strncmp(key, PREFIX, strlen(PREFIX));
 	for (size_t i = 0; i < file->count && said; i++) {
 		char *name;
 		int err;

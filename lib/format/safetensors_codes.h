@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
- * Which tensors of a safetensors file are coded: strings of its __metadata__, "pinpool.coded": "1" and, for each of them,
- * "pinpool.coded.NAME": "KIND DTYPE [EXTENT, ...]", what it was before. The bytes are a U8 tensor (docs/compression.md).
+ * Which tensors of a safetensors file are coded: strings of its __metadata__, "pinpool.coded": "1" and, for each of
+ * them, "pinpool.coded.NAME": "KIND DTYPE [EXTENT, ...]", what it was before. The bytes are a U8 tensor
+ * (docs/compression.md).
  */
 #ifndef PINPOOL_FORMAT_SAFETENSORS_CODES_H
 #define PINPOOL_FORMAT_SAFETENSORS_CODES_H

@@ -14,8 +14,9 @@ int safetensors_order(const void *left, const void *right);
 
 /*
  * Makes the header of a file that has @tensors one after the other: its length and the JSON, padded to a multiple of 8,
- * or of 64 with codes among them. @metadata: an object, or NULL; what there is to say of codes is put in. The caller frees *@out. Returns 0, -EOPNOTSUPP (a type or name that the format has
- * not, by name), -EOVERFLOW (longer than the format allows), -ENOMEM.
+ * or of 64 with codes among them. @metadata: an object, or NULL; what there is to say of codes is put in. The caller
+ * frees *@out. Returns 0, -EOPNOTSUPP (a type or name that the format has not, by name), -EOVERFLOW (longer than the
+ * format allows), -ENOMEM.
  */
 int safetensors_make_header(const struct pinpool_tensor *tensors, size_t count, json_t *metadata, char **out,
 			    size_t *bytes, struct pinpool_diag *diag);

@@ -85,8 +85,7 @@ static bool same_tensor(const struct pinpool_tensor *is, const struct pinpool_te
 	       is->bytes == want->bytes && is->source == want->source && is->sliced == want->sliced &&
 	       (!is->sliced || (is->slice_dim == want->slice_dim && is->slice_begin == want->slice_begin &&
 				is->slice_extent == want->slice_extent && same_ranges(is, want))) &&
-	       is->coded == want->coded &&
-	       !memcmp(is->shape, want->shape, is->ndim * sizeof(*is->shape));
+	       is->coded == want->coded && !memcmp(is->shape, want->shape, is->ndim * sizeof(*is->shape));
 }
 
 static int compare(const struct attach *attach, const struct pinpool_catalog *catalog, struct pinpool_diag *diag)

@@ -66,12 +66,14 @@ static int check_codes(const struct coded *w, const unsigned char *codes, size_t
 
 static int check_columns(const struct coded *w, size_t row, size_t k, struct pinpool_diag *diag)
 {
-	const uint32_t *columns = w->columns + w->starts[row / w->block_rows];
 	size_t count = w->starts[row / w->block_rows + 1] - w->starts[row / w->block_rows];
+	const uint32_t *columns;
 	bool ascend = true;
 
+	/* Where nothing is stored, there may be no array. */
 	if (!count)
 		return 0;
+	columns = w->columns + w->starts[row / w->block_rows];
 	for (size_t i = 1; i < count; i++)
 		ascend &= columns[i - 1] < columns[i];
 	if (!ascend)
@@ -156,7 +158,7 @@ int coded_check_row(const struct coded *w, size_t row, size_t k, struct pinpool_
 		return check_codes(w, w->codes + row * w->ld, k / w->block_columns, row, diag);
 	case PINPOOL_CODED_SPARSE:
 		ret = check_columns(w, row, k, diag);
-		if (ret || !w->code_bits)
+		if (ret || !w->code_bits || w->starts[row] == w->starts[row + 1])
 			return ret;
 		return check_codes(w, w->codes + w->starts[row], w->starts[row + 1] - w->starts[row], row, diag);
 	case PINPOOL_CODED_EXPONENTS:

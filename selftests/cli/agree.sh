@@ -102,6 +102,8 @@ done
 same "completion of a part of an option" $'--no-attach\n--no-digest\n--no-probe' "$(offers pinpool load a --no-)"
 same "completion of choices" $'auto\nfixed\npread\nuring\nuring-cmd' "$(offers pinpool load --io "")"
 same "completion of models" $'openpangu-embedded-1b\nopenpangu-embedded-7b' "$(offers pinpool bench decode --shape openp)"
+same "completion of codes" "$(grep -oE '\*(means|product)[0-9]+\*' "$top/man/pinpool-compress.1.scd" | tr -d '*' | sort -u)" \
+	"$({ offers pinpool compress --code m && offers pinpool compress --code p; } | sort)"
 same "pinpool bench --help lists its commands" "$(grep "^bench " <<<"$commands_text")" \
 	"$(pinpool bench --help | sed -n 's/^  \(bench [a-z]*\)  .*/\1/p' | sort)"
 same "and begins with an example" "Example:" "$(pinpool bench --help | head -n 1)"
@@ -128,6 +130,8 @@ live() {
 	same "completion of a part of a tensor" weight "$(offers pinpool matmul --m 3 clitest we)"
 	same "completion of more tensors" $'bias\nweight' "$(offers pinpool pack clitest weight "")"
 	same "completion of tensors to save" $'bias\nweight' "$(offers pinpool save clitest file --tensor "")"
+	same "completion of tensors to compress" $'bias\nweight' "$(offers pinpool compress clitest file --tensor "")"
+	same "completion of what is compressed" $'clitest\nclitest-b' "$(offers pinpool compress clites)"
 	same "completion of a pool to save" $'clitest\nclitest-b' "$(offers pinpool save --tensor x "")"
 	same "completion of a pool to pack" $'clitest\nclitest-b' "$(offers pinpool pack --isa avx2 "")"
 	same "no completion for the name of a new pool" "" "$(offers pinpool create "")"

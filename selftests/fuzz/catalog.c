@@ -103,6 +103,11 @@ static void use(const struct pinpool_catalog *catalog)
 		must(!pinpool_catalog_source(catalog, tensor.source, &source), "a tensor without a source");
 		for (uint32_t dim = 0; dim < tensor.ndim; dim++)
 			read += tensor.shape[dim];
+		must(!tensor.coded || (tensor.plain_ndim >= 2 && tensor.plain_ndim <= PINPOOL_NDIM_MAX &&
+				       pinpool_dtype_name(tensor.plain_dtype)),
+		     "a code of no matrix");
+		for (uint32_t dim = 0; dim < tensor.plain_ndim; dim++)
+			read += tensor.plain_shape[dim];
 	}
 	for (size_t i = 0; i < pinpool_catalog_source_count(catalog); i++) {
 		must(!pinpool_catalog_source(catalog, i, &source) && within(source.offset, source.bytes), "a source");
