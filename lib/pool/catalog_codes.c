@@ -21,7 +21,8 @@ static int check_code(const struct pinpool_catalog *catalog, const struct catalo
 	struct pinpool_tensor tensor = {
 		.dtype = (enum pinpool_dtype)from->dtype,
 		.ndim = from->ndim,
-		.sliced = catalog_entry_about(catalog, CATALOG_SLICES, code->tensor),
+		.sliced = catalog_entry_about(catalog, CATALOG_SLICES, code->tensor) ||
+			  catalog_entry_about(catalog, CATALOG_FUSED, code->tensor),
 	};
 
 	if (code->dtype >= PINPOOL_DTYPE_COUNT)
