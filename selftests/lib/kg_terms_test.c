@@ -687,16 +687,20 @@ TEST_F(terms, damaged_groups_are_refused)
 {
 	unsigned char *data;
 	struct term term;
+	size_t bytes;
 
 	for (unsigned int i = 0; i < 20; i++)
 		add_text(&self->t, TERM_NAME, NULL, "name%c", 'a' + i);
 	ASSERT_EQ(0, write_terms(&self->t, false));
+	/* Letters that belong to nobody. */
+	bytes = self->t.sections[TERMS_DATA].count;
+	ASSERT_EQ(0, bytes_append(&self->t.sections[TERMS_DATA], "uvwxyz0123456789", 16));
 	ASSERT_EQ(0, open_terms(&self->t, &self->diag));
 	data = (unsigned char *)self->t.sections[TERMS_DATA].data;
-	/* The last one's tail goes on behind the section. */
-	data[self->t.sections[TERMS_DATA].count - 2] += 8;
+	/* The last one's tail goes on behind the group. */
+	data[bytes - 2] += 8;
 	EXPECT_EQ(-EBADMSG, terms_get(self->t.terms, 19, &self->text, &term));
-	data[self->t.sections[TERMS_DATA].count - 2] -= 8;
+	data[bytes - 2] -= 8;
 	EXPECT_EQ(0, terms_get(self->t.terms, 19, &self->text, &term));
 	data[0] = GROUP_NUMBERS + 1;
 	EXPECT_EQ(-EBADMSG, terms_get(self->t.terms, 0, &self->text, &term));
