@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 
 #include "base/diag.h"
 #include "base/opts.h"
@@ -341,6 +342,25 @@ int coded_describe(struct coded *out, const struct pinpool_coded *coded, uint64_
 				ret == -E2BIG ? "has fields that this library does not know" : "size is not set");
 	*believe = c.flags & PINPOOL_CODED_CHECKED;
 	return describe(out, &c, n, k, diag);
+}
+
+bool coded_scales(const struct coded *w, size_t n)
+{
+	size_t groups = (n - 1) / w->group_rows + 1;
+
+	for (size_t group = 0; group < groups; group++) {
+		const float *values = w->dictionary + group * w->dictionary_size;
+		float largest = 0;
+
+		for (size_t i = 0; i < w->dictionary_size; i++) {
+			if (!isfinite(values[i]))
+				return false;
+			largest = fmaxf(largest, fabsf(values[i]));
+		}
+		if (largest < QUANTISED_LEAST)
+			return false;
+	}
+	return true;
 }
 
 size_t coded_part(const struct coded *coded, size_t n, size_t part, size_t parts)

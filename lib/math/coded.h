@@ -18,6 +18,11 @@
  */
 #define CODED_STEP PINPOOL_CODED_BITS_COLUMNS
 
+/* Activations that share a scale where they meet codes of 4 bits. */
+#define CODEBOOK_RUN 32
+/* A dictionary, or a run of activations, whose largest magnitude is less has no scale: 127 / x could overflow. */
+#define QUANTISED_LEAST 0x1p-100f
+
 struct coded_array {
 	const char *name;
 	uintptr_t start;
@@ -99,6 +104,16 @@ static inline uint64_t coded_pairs(uint64_t halves)
 	/* 5: columns 0 and 2, which are even; 10: odd ones; 3: the lower two, 12: the upper. */
 	return (first & ((b ^ ones) * 3 + b * 12)) | (second & ((d ^ ones) * 3 + d * 12));
 }
+
+/* Codes of 4 bits that meet activations as integers: whole runs, each row with one dictionary. */
+static inline bool coded_meets_integers(const struct coded *w, size_t k)
+{
+	return w->kind == PINPOOL_CODED_DICTIONARY && w->code_bits == 4 && !w->exact && w->groups == 1 &&
+	       k % CODEBOOK_RUN == 0;
+}
+
+/* Whether every dictionary of @n rows can be integers with a scale: finite, with a value of some size. */
+bool coded_scales(const struct coded *w, size_t n);
 
 /* How many are stored before column @first, a multiple of CODED_STEP, of a row: escapes, or values of bits. */
 size_t coded_stored_before(const struct coded *w, size_t row, size_t first);

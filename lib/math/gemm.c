@@ -84,6 +84,10 @@ static void pack_w_panel(const struct gemm *g, unsigned char *dst, size_t column
 {
 	const struct product *p = g->product;
 
+	if (p->coded.kind && g->type->run) {
+		g->kernels->pack_codebook(dst, &p->coded, g->n0 + column, min(g->type->nr, g->n - column), g->k0, g->k);
+		return;
+	}
 	if (p->coded.kind) {
 		g->kernels->pack_decoded(dst, &p->coded, g->n0 + column, min(g->type->nr, g->n - column), p->k, g->k0,
 					 g->k);
@@ -215,6 +219,12 @@ static size_t plan_height(const struct panel_type *type, size_t m)
 	return type->heights[ceil_div(m, ceil_div(m, type->mr))];
 }
 
+bool gemm_takes_codebooks(const struct pinpool_math *math, const struct product *p)
+{
+	return math->kernels->pack_codebook && coded_meets_integers(&p->coded, p->k) &&
+	       (p->coded.group_rows % 4 == 0 || p->coded.group_rows >= p->n) && coded_scales(&p->coded, p->n);
+}
+
 void gemm_plan(struct gemm *g, const struct pinpool_math *math, const struct product *p)
 {
 	const struct cache *cache = &math->cache;
@@ -225,6 +235,8 @@ void gemm_plan(struct gemm *g, const struct pinpool_math *math, const struct pro
 
 	if (!p->packing || unpack)
 		type = &math->kernels->fresh[p->weight];
+	if (gemm_takes_codebooks(math, p))
+		type = &math->kernels->codebook;
 	*g = (struct gemm){
 		.kernels = math->kernels,
 		.product = p,

@@ -27,13 +27,9 @@
 /* Bytes of W in one unit when it is read once. Less and a unit's start shows; more and the last one holds the rest. */
 #define UNIT_BYTES ((size_t)1 << 20)
 
-/* Codes of 4 bits that meet activations as integers: whole runs, each row with one dictionary. */
 static bool meets_integers(const struct product *p)
 {
-	const struct coded *w = &p->coded;
-
-	return w->kind == PINPOOL_CODED_DICTIONARY && w->code_bits == 4 && !w->exact && w->groups == 1 &&
-	       p->k % CODEBOOK_RUN == 0;
+	return coded_meets_integers(&p->coded, p->k);
 }
 
 /* Activations that share a scale, 0 where they stay f32. */
@@ -208,7 +204,7 @@ bool gemv_fits(const struct pinpool_math *math, const struct product *p)
 		return true;
 	/* Codes would be decoded again for every four rows, which pays for some rows if the panels would be f32. */
 	if (meets_integers(p))
-		return p->m <= ROWS_INTEGERS;
+		return p->m <= ROWS_INTEGERS && !gemm_takes_codebooks(math, p);
 	if (p->coded.kind || elements[p->weight].block > 1)
 		return false;
 	return p->m <= math->kernels->stream_m && p->k <= math->cache.l3 / 4 / sizeof(float) / p->m;

@@ -30,8 +30,6 @@ struct dot_args {
 	size_t ldy;
 };
 
-/* Below this 127 / x could overflow. */
-#define QUANTISED_LEAST 0x1p-100f
 /* Sums of codes for each run of 256: of each 16, then of each 32. */
 #define QUANTISED_SUMS (16 + 8)
 
@@ -72,9 +70,6 @@ struct dot_coded_args {
 	float *y;
 	size_t ldy;
 };
-
-/* Activations that share a scale where they meet codes of 4 bits. */
-#define CODEBOOK_RUN 32
 
 /* Rows of X that lie side by side where they meet sparse weights; a multiple of every table's VL. */
 #define SPARSE_ROWS 16
@@ -169,6 +164,12 @@ struct math_kernels {
 	 */
 	void (*pack_decoded)(unsigned char *dst, const struct coded *w, size_t row, size_t rows, size_t all, size_t first,
 			     size_t k);
+	/*
+	 * Panels of codes of 4 bits, for use at once, and as pack_w() of them; NULL where panels of f32 are faster. Each 4 rows
+	 * of a panel have one dictionary, which has a scale.
+	 */
+	struct panel_type codebook;
+	void (*pack_codebook)(unsigned char *dst, const struct coded *w, size_t row, size_t rows, size_t first, size_t k);
 	/* Copies past the caches: to a multiple of 64 bytes, and as many as whole units of a packing have. */
 	void (*stream_out)(void *dst, const void *src, size_t bytes);
 	/* n values to f32; n of f32, plus those at bias if it is not NULL, to a type. dst may be src for f32. */

@@ -319,6 +319,7 @@ static inline vec v_expand(vec v, uint32_t mask)
 
 #define EXPONENTS_AT_ONCE 1
 #define EXPONENTS_FUSED 0
+#define CODEBOOK_PANELS 0
 typedef __m256i e_table;
 
 static inline void e_start(e_table *table, const unsigned char *exponents)

@@ -56,5 +56,6 @@ static inline ivec s_dot(ivec acc, ivec w, ivec x)
 }
 
 #define EXPONENTS_FUSED 0
+#define CODEBOOK_PANELS 0
 
 #include "math/kernel_template.h"

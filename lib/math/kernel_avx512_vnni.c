@@ -39,6 +39,18 @@ static inline __attribute__((always_inline)) ivec u_scaled(ivec acc, u_vec u, iv
 	return _mm512_add_epi32(acc, _mm512_mullo_epi32(u, scale));
 }
 
+#define CODEBOOK_PANELS 1
+
+static inline ivec q_look_up(ivec table, ivec codes)
+{
+	return _mm512_shuffle_epi8(table, codes);
+}
+
+static inline ivec q_shift7(ivec a)
+{
+	return _mm512_slli_epi32(a, 7);
+}
+
 /* Codes of W are stored as unsigned ones, 128 higher. */
 #define S_VALUES 4
 #define S_BIASED 1

@@ -13,6 +13,10 @@
  *   i_dot_halves(sums, upper, lower, s)    128 times sums and those of the upper halves with s, and those of the lower
  */
 
+#define EVEN_FIRST                                                                    \
+	((codes32){ 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30,        \
+		    1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31 })
+
 struct codebook {
 	const float *values; /* NULL: none yet */
 	codes16 upper;
@@ -155,12 +159,9 @@ static void NAME(dot_codebook)(const struct dot_coded_args *a)
 /* As quantise() in runs of CODEBOOK_RUN, whose even columns come first, as i_halves() has them. */
 static void NAME(quantise_halves)(const struct quantised *dst, const float *x, size_t k)
 {
-	const codes32 order = { 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30,
-				1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31 };
-
 	NAME(quantise)(dst, x, k, CODEBOOK_RUN);
 	for (size_t p = 0; p < k; p += CODEBOOK_RUN) {
-		codes32 codes = __builtin_shuffle(codes32_load(dst->codes + p), order);
+		codes32 codes = __builtin_shuffle(codes32_load(dst->codes + p), EVEN_FIRST);
 
 		memcpy(dst->codes + p, &codes, sizeof(codes));
 	}

@@ -357,6 +357,7 @@ static inline void l4_look_up(vec *dst, const l4_table *table, const unsigned ch
 
 #define EXPONENTS_AT_ONCE 0
 #define EXPONENTS_FUSED 0
+#define CODEBOOK_PANELS 0
 
 static inline vec v_expand(vec v, uint32_t mask)
 {

@@ -263,9 +263,18 @@ INLINE void x_words(unsigned char *dst, const int8_t *codes, size_t count, size_
 	}
 }
 
-/* Rows behind the last are zero. */
+/* The even ones of 32 codes first. */
+INLINE void even_first(int8_t *codes)
+{
+	codes32 halves = codes32_load(codes);
+
+	halves = __builtin_shuffle(halves, EVEN_FIRST);
+	memcpy(codes, &halves, sizeof(halves));
+}
+
+/* Rows behind the last are zero. @halves: of each run the even columns come first. */
 INLINE void quant_x(void *panel, const float *x, size_t ldx, size_t rows, size_t height, size_t k, size_t run,
-		    size_t bytes, size_t sums_a_run, sums_fn sums)
+		    size_t bytes, size_t sums_a_run, sums_fn sums, bool halves)
 {
 	size_t padded = (k + 3) / 4 * 4, runs = (k + run - 1) / run;
 	unsigned char *words = panel;
@@ -284,6 +293,8 @@ INLINE void quant_x(void *panel, const float *x, size_t ldx, size_t rows, size_t
 			if (left < run)
 				memcpy(part, x + first, left * sizeof(float));
 			scales[r * height + row] = quantise_run(codes, left < run ? part : x + first, run);
+			if (halves)
+				even_first(codes);
 			x_words(words + first * height * bytes, codes, (left + 3) / 4 * 4, height, row, bytes);
 			sums(own, codes, run);
 			for (size_t s = 0; s < sums_a_run; s++)
@@ -292,18 +303,54 @@ INLINE void quant_x(void *panel, const float *x, size_t ldx, size_t rows, size_t
 	}
 }
 
-#define QUANT_X_OF(type, run, bytes, count, sums)                                                               \
+#define QUANT_X_OF(type, run, bytes, count, sums, halves)                                                       \
 	static void NAME(pack_x_##type)(void *panel, const float *x, size_t ldx, size_t rows, size_t height,   \
 					size_t k)                                                               \
 	{                                                                                                       \
-		quant_x(panel, x, ldx, rows, height, k, run, bytes, count, sums);                                       \
+		quant_x(panel, x, ldx, rows, height, k, run, bytes, count, sums, halves);                               \
 	}
 
-QUANT_X_OF(i8, QUANT_RUN_I8, S_BYTES, 1, sums_signed)
-QUANT_X_OF(q8_0, 32, S_BYTES, 1, sums_signed)
-QUANT_X_OF(q4_0, 32, 1, 1, sums_q4_0)
-QUANT_X_OF(q4_k, 256, 1, 4, sums_q4_k)
-QUANT_X_OF(q6_k, 256, 1, 8, sums_q6_k)
+QUANT_X_OF(i8, QUANT_RUN_I8, S_BYTES, 1, sums_signed, false)
+QUANT_X_OF(q8_0, 32, S_BYTES, 1, sums_signed, false)
+QUANT_X_OF(q4_0, 32, 1, 1, sums_q4_0, false)
+QUANT_X_OF(q4_k, 256, 1, 4, sums_q4_k, false)
+QUANT_X_OF(q6_k, 256, 1, 8, sums_q6_k, false)
+
+#if CODEBOOK_PANELS
+QUANT_X_OF(codebook, CODEBOOK_RUN, 1, 1, sums_q4_0, true)
+
+/* What a row has the values of its codes from. Rows that there are not have zeros. */
+INLINE void place_codebooks(unsigned char *dst, const struct coded *w, size_t row, size_t rows)
+{
+	struct codebook book = { 0 };
+
+	memset(dst, 0, 12 * VL);
+	for (size_t i = 0; i < rows; i++) {
+		const float *values = coded_dictionaries(w, row + i);
+
+		if (book.values != values)
+			codebook_start(&book, w, values);
+		memcpy(dst + i / 4 * 16, &book.upper, 16);
+		memcpy(dst + 4 * VL + i / 4 * 16, &book.lower, 16);
+		memcpy(dst + 8 * VL + i * 4, &book.scale, 4);
+	}
+}
+
+static void NAME(pack_codebook)(unsigned char *dst, const struct coded *w, size_t row, size_t rows, size_t first, size_t k)
+{
+	const unsigned char *codes = w->codes + row * w->ld + first / 2;
+	unsigned char head[12 * VL];
+
+	place_codebooks(head, w, row, rows);
+	for (; k; dst += UNIT_codebook, codes += 64) {
+		size_t some = at_most(k, 128);
+
+		memcpy(dst, head, sizeof(head));
+		copy_words(dst + 12 * VL, codes, w->ld, rows, some / 8);
+		k -= some;
+	}
+}
+#endif
 
 #define QUANT(type, values_, unit_bytes, run_, bytes_, sums)                                                            \
 	{                                                                                                               \
@@ -311,6 +358,14 @@ QUANT_X_OF(q6_k, 256, 1, 8, sums_q6_k)
 		.x_bytes = (bytes_), .x_sums = (sums), .heights = NAME(quant_heights),                                  \
 		.pack_x = NAME(pack_x_##type), .pack_w = NAME(pack_##type), .tile = NAME(tile_##type),                  \
 	}
+#if CODEBOOK_PANELS
+#define CODEBOOK                                                                                                \
+	{                                                                                                               \
+		.mr = QUANT_ROWS, .nr = VL, .values = 128, .bytes = UNIT_codebook, .run = CODEBOOK_RUN, .x_bytes = 1,      \
+		.x_sums = 1, .heights = NAME(quant_heights), .pack_x = NAME(pack_x_codebook),                           \
+		.tile = NAME(tile_codebook),                                                                            \
+	}
+#endif
 #define QUANT_PANELS_OF_ALL                                                             \
 	[ELEMENT_I8] = QUANT(i8, 4, 4 * VL, QUANT_RUN_I8, S_BYTES, 1),                  \
 	[ELEMENT_Q8_0] = QUANT(q8_0, 128, UNIT_q8_0, 32, S_BYTES, 1),                    \

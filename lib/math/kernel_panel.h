@@ -12,13 +12,16 @@
  *   q6_k    d, s (8 pairs for every row), as much again as d, then 3 vectors for 16 codes: words 0 to 2 in the lower 6
  *           bits of bytes, word 3 in the upper ones, its lowest bits first
  *   i8      codes only; the scale of a row is the caller's
+ *   codebook    the upper and the lower 7 bits of the values of codes (kernel_codebook.h), 16 for each 4 rows, and a scale
+ *           for each row, then 4 vectors for each of 4 runs; word i of a run has codes 8 i, 8 i + 2, ... in the lower halves
+ *           of its bytes, the odd ones in the upper
  *
  * Signed codes lie in pairs or quadruples of k, as S_VALUES says, and with their highest bit turned where S_BIASED is
  * set. A panel of X holds for each run the words of its rows side by side, their scales, and the sums that a block of W
  * needs: of what is subtracted from every code of a block, the sum over the run is one multiplication. Per run and row
  *
  *   q8_0, i8    -128 times the sum of codes, where S_BIASED is set
- *   q4_0        -8 times the sum
+ *   q4_0, codebook    -8 times the sum
  *   q4_k        4 pairs of sums of 32 codes
  *   q6_k        8 pairs of sums of 16 codes
  *
@@ -34,6 +37,8 @@
  *   u_vec, u_start(sum), u_dot(u, w, x), u_end(u, sum)    sum + products of unsigned codes w and signed ones x; 8 words
  *                                 of 4 bits fit, U_WORDS_6 of 6
  *   u_zero(), u_scaled(acc, u, pairs, odd)    acc + the products in u, times one of a pair
+ *   CODEBOOK_PANELS               1 where integers of 32 bits add up products of codes, which codes of 4 bits want
+ *   q_look_up(table, codes), q_shift7(a)    of the 16 bytes for each 4 rows; a << 7. u_vec is ivec then
  *   s_load(src), s_start(sum), s_dot(acc, w, x)    the same for signed codes, which have no limit
  *
  * Loops over words are unrolled where a block is short; longer ones would only make the code larger than its cache.
@@ -67,6 +72,7 @@ struct quant_shape {
 /* Bytes of a unit of VL rows. */
 #define UNIT_q8_0 (4 * 34 * VL)
 #define UNIT_q4_0 (4 * 18 * VL)
+#define UNIT_codebook (4 * 19 * VL)
 #define UNIT_q4_k (148 * VL)
 #define UNIT_q6_k (212 * VL)
 
@@ -224,6 +230,46 @@ INLINE void run_q4_0(vec *f, size_t step, const unsigned char *const *panels, si
 	for (size_t i = 0; i < m; i++)
 		add_scaled(f + i * step, u_end(u[i], x->sums + i), scale, x, i);
 }
+
+#if CODEBOOK_PANELS
+/* Codes are met as two halves of their values, of which the upper ones are 64 too high. */
+INLINE void run_codebook(vec *f, size_t step, const unsigned char *const *panels, size_t at, const struct x_run *x, size_t m,
+			 size_t words)
+{
+	const unsigned char *w = panels[0];
+	const unsigned char *block = w + 12 * VL + at * 16 * VL;
+	const ivec upper = q_load(w), lower = q_load(w + 4 * VL);
+	u_vec above[MQ], below[MQ];
+
+	if (!at)
+		fetch_head(w, 12 * VL, AHEAD(UNIT_codebook), m);
+	UNROLL
+	for (size_t i = 0; i < m; i++) {
+		int32_t high = x->sums[i] * 8;
+
+		above[i] = u_start(&high);
+		below[i] = u_zero();
+	}
+	UNROLL
+	for (size_t word = 0; word < 4; word++) {
+		ivec pairs = codes_load(block, word, AHEAD(UNIT_codebook), m);
+		ivec even = q_low(pairs), odd = q_high(pairs);
+		ivec even_upper = q_look_up(upper, even), odd_upper = q_look_up(upper, odd);
+		ivec even_lower = q_look_up(lower, even), odd_lower = q_look_up(lower, odd);
+
+		UNROLL
+		for (size_t i = 0; i < m; i++) {
+			ivec a = x_word(x, word, m, i), b = x_word(x, word + 4, m, i);
+
+			above[i] = u_dot(u_dot(above[i], even_upper, a), odd_upper, b);
+			below[i] = u_dot(u_dot(below[i], even_lower, a), odd_lower, b);
+		}
+	}
+	UNROLL
+	for (size_t i = 0; i < m; i++)
+		add_scaled(f + i * step, q_add(q_shift7(above[i]), below[i]), v_load(w + 8 * VL), x, i);
+}
+#endif
 
 /* One group of 32 codes of Q4_K, in the lower or the upper halves of 8 vectors. */
 INLINE void group_q4_k(ivec *acc, const unsigned char *w, const struct x_run *x, size_t m, ivec scales, size_t group)
@@ -459,5 +505,8 @@ static const uint8_t NAME(quant_heights)[] = { 0, 1, 2, 4, 4, 6, 6, 8, 8, 12, 12
 QUANT_OF(i8, I8_PANELS, QUANT_RUN_I8, 1, QUANT_RUN_I8 *VL, S_BYTES, 1, true)
 QUANT_OF(q8_0, Q8_0_PANELS, 32, 4, UNIT_q8_0, S_BYTES, 1, true)
 QUANT_OF(q4_0, QUANT_PANELS, 32, 4, UNIT_q4_0, 1, 1, false)
+#if CODEBOOK_PANELS
+QUANT_OF(codebook, QUANT_PANELS, 32, 4, UNIT_codebook, 1, 1, false)
+#endif
 QUANT_OF(q4_k, QUANT_PANELS, 256, 1, UNIT_q4_k, 1, 4, false)
 QUANT_OF(q6_k, QUANT_PANELS, 256, 1, UNIT_q6_k, 1, 8, false)

@@ -378,6 +378,7 @@ static inline ivec s_dot(ivec acc, ivec w, ivec x)
 
 #define EXPONENTS_AT_ONCE 0
 #define EXPONENTS_FUSED 0
+#define CODEBOOK_PANELS 0
 
 static inline vec v_expand(vec v, uint32_t mask)
 {

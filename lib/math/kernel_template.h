@@ -112,6 +112,10 @@ const struct math_kernels NAME(kernels) = {
 	.dot_sparse = NAME(dot_sparse),
 	.dot_sparse_panel = NAME(dot_sparse_panel),
 	.pack_decoded = NAME(pack_decoded),
+#if CODEBOOK_PANELS
+	.codebook = CODEBOOK,
+	.pack_codebook = NAME(pack_codebook),
+#endif
 	.pack_sparse_x = NAME(pack_sparse_x),
 	.stream_out = NAME(stream_out),
 	.widen = { NAME(widen_f32), NAME(widen_bf16), NAME(widen_f16) },

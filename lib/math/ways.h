@@ -51,6 +51,8 @@ struct gemm {
 	size_t k;
 };
 
+/* Whether panels of codes of 4 bits are made, which activations meet as integers. */
+bool gemm_takes_codebooks(const struct pinpool_math *math, const struct product *product);
 void gemm_plan(struct gemm *g, const struct pinpool_math *math, const struct product *product);
 /* One block and step is all: units can run beside those of other products, after gemm_prepare_unit() on all panels. */
 bool gemm_is_single(const struct gemm *g);
