@@ -20,7 +20,7 @@ make_files() {
 	tensors = {
 	    "few": ("F32", [64, 64], struct.pack("<4096f", *random.choices([0.5, -1, 2], k=4096))),
 	    "noise": ("F32", [64, 64], struct.pack("<4096f", *normal(4096))),
-	    "sparse": ("F32", [64, 64], struct.pack("<4096f", *[v if random.random() < 0.1 else 0 for v in normal(4096)])),
+	    "sparse": ("F32", [64, 64], struct.pack("<4096f", *[v if random.random() < 0.3 else 0 for v in normal(4096)])),
 	    "bias": ("F32", [64], struct.pack("<64f", *normal(64))),
 	    "layer": ("BF16", [64, 256], b"".join(struct.pack("<f", v)[2:] for v in normal(64 * 256))),
 	}

@@ -51,9 +51,9 @@ static const struct entry entries[] = {
 	{ "g.dense", NORMAL, PINPOOL_DTYPE_F32, 2, { 64, 256 }, "", 0 },
 	{ "h.strange", STRANGE, PINPOOL_DTYPE_F32, 2, { 64, 64 }, "dictionary16", PINPOOL_CODED_DICTIONARY },
 	{ "i.rows", FEW_OF_ROW, PINPOOL_DTYPE_F32, 2, { 256, 512 }, "dictionary16", PINPOOL_CODED_DICTIONARY },
-	{ "j.half", HALF, PINPOOL_DTYPE_BF16, 2, { 64, 512 }, "bitmask", PINPOOL_CODED_BITMASK },
+	{ "j.half", HALF, PINPOOL_DTYPE_F16, 2, { 64, 512 }, "bitmask", PINPOOL_CODED_BITMASK },
 	{ "k.lossless", NORMAL, PINPOOL_DTYPE_BF16, 2, { 128, 512 }, "exponents", PINPOOL_CODED_EXPONENTS },
-	{ "l.sparse", SPARSE, PINPOOL_DTYPE_F16, 2, { 64, 512 }, "bitmask", PINPOOL_CODED_BITMASK },
+	{ "l.sparse", SPARSE, PINPOOL_DTYPE_F16, 2, { 64, 512 }, "sparse", PINPOOL_CODED_SPARSE },
 };
 
 #define ENTRIES (sizeof(entries) / sizeof(entries[0]))
@@ -431,7 +431,7 @@ TEST_F(compress, metadata_that_lies_is_refused)
 		{ "exponents BF16 [128, 512]", "exponents F166 [128, 512]", -EOPNOTSUPP, "k.lossless" },
 		{ "exponents BF16 [128, 512]", "exponence BF16 [128, 512]", -EOPNOTSUPP, "k.lossless" },
 		{ "exponents BF16 [128, 512]", "structure BF16 [128, 512]", -EOPNOTSUPP, "k.lossless" },
-		{ "bitmask BF16 [64, 512]", "bitmask F16 [64, 1024]", -EBADMSG, "j.half" },
+		{ "bitmask F16 [64, 512]", "bitmask F16 [512, 64]", -EBADMSG, "j.half" },
 		{ "pinpool.coded.j.half", "pinpool.coded.j.hall", -EBADMSG, "j.hall" },
 		{ "pinpool.coded.j.half", "pinpool.coded.g.dens", -EBADMSG, "g.dens" },
 		{ "\"pinpool.coded\":\"1\"", "\"pinpool.coded\":\"2\"", -EOPNOTSUPP, "c.safetensors" },

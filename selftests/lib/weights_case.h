@@ -66,6 +66,8 @@ static inline float case_value(enum structure structure, uint64_t row, uint64_t 
 	case HALF:
 		return random % 2 ? 0 : case_normal(state);
 	case FOURS:
+		if (random % 5 == 0)
+			return 0;
 		return column % 4 == row % 4 || column % 4 == (row + 1 + row / 4 % 3) % 4 ? case_normal(state) : 0;
 	case BLOCKS:
 		return place >> 32 & 0xff ? (place >> 40 & 0xff) < 51 ? case_normal(state) : 0 : 0;
