@@ -69,7 +69,8 @@ static int put_block(struct ef_writer *writer, struct bits_writer *bits, unsigne
 		width = bits_width(range / others) - 1;
 	if (run) {
 		bits_put(bits, EF_RUN, EF_FORM_BITS);
-	} else if (rising && range <= EF_HIGH_BITS && range <= (uint64_t)others * (width + 1) + (range >> width)) {
+	} else if (rising && range <= (uint64_t)others * (width + 1) + (range >> width)) {
+		/* Of 4 bits for each number at most, so no longer than EF_HIGH_BITS. */
 		bits_put(bits, EF_BITMAP, EF_FORM_BITS);
 		put_bitmap(bits, keys, count);
 	} else {

@@ -96,7 +96,7 @@ struct graph_iter {
 	/* Predicates still to come: these of the members of shapes, or, without a shape, the numbers themselves. */
 	uint64_t next;
 	uint64_t end;
-	uint64_t predicate; /* whose list is open */
+	uint64_t predicate; /* whose list is open, or was; GRAPH_ANY to begin with */
 	bool of_shape;
 	bool open;
 };

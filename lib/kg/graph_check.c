@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
 /*
- * Whether a graph is what a writer makes. Each table is in order and has as many triples as it says; each triple is
- * found from its other end, so with equal counts both tables hold the same; and nodes have the shapes that their
- * triples make.
+ * Whether a graph is what a writer makes. Each table is in order, which cursors see to, and has as many triples as it
+ * says; each triple is found from its other end, so with equal counts both tables hold the same; and nodes have the
+ * shapes that their triples make.
  */
 #include <errno.h>
 
@@ -53,7 +53,7 @@ static int shape_has(const struct graph *graph, uint64_t node, unsigned int side
 static int check_table(struct check *check, uint64_t p, unsigned int side, uint64_t *count)
 {
 	const struct graph *graph = check->graph;
-	uint64_t row, value, row_before = 0, value_before = 0, at = 0;
+	uint64_t row, value, row_before = 0, at = 0;
 	struct graph_cursor cursor, other;
 	int ret = graph_cursor_open(&cursor, graph, p, side);
 
@@ -71,8 +71,6 @@ static int check_table(struct check *check, uint64_t p, unsigned int side, uint6
 
 		if (at % CANCEL_EVERY == 0 && check->cancel && *check->cancel)
 			return -ECANCELED;
-		if (at && (row < row_before || (row == row_before && value <= value_before)))
-			return damaged(check, p, side, at, "comes before, or is, the one before");
 		ret = graph_cursor_find(&other, value, row, value + 1);
 		if (!ret)
 			ret = graph_cursor_next(&other, &found_row, &found_value);
@@ -85,12 +83,11 @@ static int check_table(struct check *check, uint64_t p, unsigned int side, uint6
 			check->lists[side]++;
 		}
 		row_before = row;
-		value_before = value;
 		at++;
 		ret = 0;
 	}
 	if (ret)
-		return damaged(check, p, side, at, "cannot be read");
+		return damaged(check, p, side, at, "is out of order, or lies outside");
 	return at == *count ? 0 : damaged(check, p, side, at, "is missing");
 }
 

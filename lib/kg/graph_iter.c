@@ -63,6 +63,7 @@ int graph_find(const struct graph *graph, uint64_t s, uint64_t p, uint64_t o, st
 
 	iter->graph = graph;
 	iter->pattern = (struct graph_triple){s, p, o};
+	iter->predicate = GRAPH_ANY;
 	iter->open = false;
 	ret = choose_predicates(graph, &iter->pattern, &members);
 	if (ret)
@@ -76,19 +77,27 @@ int graph_find(const struct graph *graph, uint64_t s, uint64_t p, uint64_t o, st
 /* The predicate whose turn is next; one that is asked for may be none. Returns 0 or -EBADMSG. */
 static int next_predicate(const struct graph_iter *iter, uint64_t *predicate)
 {
+	int ret;
+
 	*predicate = iter->pattern.p;
-	return *predicate != GRAPH_ANY ? 0 : graph_member(iter->graph, iter->of_shape, iter->next, predicate);
+	if (*predicate != GRAPH_ANY)
+		return 0;
+	ret = graph_member(iter->graph, iter->of_shape, iter->next, predicate);
+	/* In a shape that is damaged they may go down, and round and round. */
+	return !ret && iter->predicate != GRAPH_ANY && *predicate <= iter->predicate ? -EBADMSG : ret;
 }
 
 /* Opens the list of the next predicate. Returns 1, 0 (no more) or -EBADMSG. */
 static int open_next(struct graph_iter *iter)
 {
+	uint64_t predicate;
 	int ret = 0;
 
 	while (!ret && iter->next < iter->end) {
-		ret = next_predicate(iter, &iter->predicate);
+		ret = next_predicate(iter, &predicate);
 		if (ret)
 			break;
+		iter->predicate = predicate;
 		iter->next++;
 		ret = open_list(iter->graph, &iter->pattern, iter->predicate, &iter->cursor);
 	}
@@ -195,15 +204,18 @@ int graph_count(const struct graph *graph, uint64_t s, uint64_t p, uint64_t o, u
 		return 0;
 	}
 	for (; !ret && iter.next < iter.end; iter.next++) {
-		ret = next_predicate(&iter, &iter.predicate);
+		uint64_t predicate;
+
+		ret = next_predicate(&iter, &predicate);
 		some = 0;
 		if (!ret && s != GRAPH_ANY && o != GRAPH_ANY) {
-			ret = graph_has(graph, s, iter.predicate, o);
+			ret = graph_has(graph, s, predicate, o);
 			some = ret > 0;
 			ret = ret < 0 ? ret : 0;
 		} else if (!ret) {
-			ret = count_list(graph, &iter.pattern, iter.predicate, &some);
+			ret = count_list(graph, &iter.pattern, predicate, &some);
 		}
+		iter.predicate = predicate;
 		all += some;
 	}
 	*count = all;

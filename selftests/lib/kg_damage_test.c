@@ -11,7 +11,7 @@ static void ask(struct __test_metadata *_metadata, const struct kg_case *kg, con
 		const uint8_t *directory, size_t directory_size, int *opened)
 {
 	uint64_t count, ids[64];
-	struct graph_triple triple, to = { 3, 1, 2 };
+	struct graph_triple triple, before = { 0 }, to = { 3, 1, 2 };
 	struct graph_iter iter;
 	struct graph graph;
 	int64_t ret = graph_open(&graph, data, data_size, directory, directory_size, NULL);
@@ -30,6 +30,8 @@ static void ask(struct __test_metadata *_metadata, const struct kg_case *kg, con
 		while (!ret && steps++ < 2000 && (ret = graph_next(&iter, &triple)) > 0) {
 			ASSERT_TRUE(triple.s < graph.counts.nodes && triple.o < graph.counts.nodes);
 			ASSERT_LT(triple.p, graph.counts.predicates);
+			ASSERT_TRUE(kg_matches(&triple, s, p, o) && (steps == 1 || kg_by_pso(&before, &triple) < 0));
+			before = triple;
 			ret = 0;
 		}
 		ASSERT_TRUE(ret >= 0 || ret == -EBADMSG);
@@ -184,20 +186,54 @@ TEST_F(damage, of_what_tables_say)
 	EXPECT_EQ(0, graph_check(&kg->graph, NULL, &self->diag));
 }
 
-/* Shapes of two nodes swapped: every triple is still found from either end. */
-TEST_F(damage, of_shapes)
+/* Of two predicates with as many triples, each in order, one has the other's table. */
+TEST(tables_that_do_not_belong_together)
 {
-	struct kg_case *kg = &self->kg;
-	struct graph_header *header = (struct graph_header *)kg->bytes[GRAPH_DIRECTORY];
-	uint64_t place = header->nodes_bit[0];
+	struct kg_case kg = { .nodes = 20, .predicates = 2 };
+	struct pinpool_diag diag;
+	uint32_t *tables;
 
-	/* The one block's place is in front of the index; its numbers are as wide as they say, so any bit of them will do. */
-	place = (kg->bytes[0][place / 8] | kg->bytes[0][place / 8 + 1] << 8 | kg->bytes[0][place / 8 + 2] << 16) >> place % 8 &
-		((1 << header->nodes_width[0]) - 1);
+	for (uint64_t i = 0; i < 20; i++) {
+		kg_add(&kg, i, 0, i);
+		kg_add(&kg, i, 1, (i + 1) % 20);
+	}
+	ASSERT_EQ(0, kg_make(&kg, NULL));
+	ASSERT_EQ(0, graph_check(&kg.graph, NULL, NULL));
+	tables = (uint32_t *)(kg.bytes[GRAPH_DIRECTORY] + sizeof(struct graph_header));
+	tables[1] = tables[3];
+	EXPECT_EQ(-EBADMSG, graph_check(&kg.graph, NULL, &diag));
+	EXPECT_NE(NULL, strstr(diag.cause, "predicate 0 by subjects: triple 0 is not found from its other end"))
+		TH_LOG("%s", diag.cause);
+	kg_free(&kg);
+}
+
+/* Two nodes, with predicates 0 and 1, and with 0: one of them gets the other's shape. */
+TEST(shapes_of_others)
+{
+	static const char *const causes[] = { "is not in the shape of its node", "the shapes of nodes by subjects have 4 lists" };
+	struct kg_case kg = { .nodes = 2, .predicates = 2 };
+	struct pinpool_diag diag;
+	uint64_t place = 0;
+
+	kg_add(&kg, 0, 0, 0);
+	kg_add(&kg, 0, 1, 0);
+	kg_add(&kg, 1, 0, 0);
+	ASSERT_EQ(0, kg_make(&kg, NULL));
+	/* Where the one block by subjects begins, in data as in the layout. */
+	for (int i = 0; i < kg.graph.nodes_width[0]; i++) {
+		uint64_t bit = kg.graph.nodes_bit[0] + i;
+
+		place |= (uint64_t)(kg.bytes[GRAPH_DATA][bit / 8] >> bit % 8 & 1) << i;
+	}
 	place += SHAPE_WIDTH_BITS + SHAPE_LEAST_BITS;
-	kg->bytes[0][place / 8] ^= 1 << place % 8;
-	EXPECT_EQ(-EBADMSG, graph_check(&kg->graph, NULL, &self->diag));
-	EXPECT_NE(NULL, strstr(self->diag.cause, "shape")) TH_LOG("%s", self->diag.cause);
+	for (int node = 0; node < 2; node++, place++) {
+		kg.bytes[GRAPH_DATA][place / 8] ^= 1 << place % 8;
+		EXPECT_EQ(-EBADMSG, graph_check(&kg.graph, NULL, &diag));
+		EXPECT_NE(NULL, strstr(diag.cause, causes[node])) TH_LOG("%s", diag.cause);
+		kg.bytes[GRAPH_DATA][place / 8] ^= 1 << place % 8;
+	}
+	EXPECT_EQ(0, graph_check(&kg.graph, NULL, NULL));
+	kg_free(&kg);
 }
 
 FIXTURE(writer)
