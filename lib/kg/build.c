@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
  * Building a graph, from files to a READY pool: inputs become runs, runs' keys are merged into dictionaries, triples of
- * ids are sorted in both orders, and what comes of it is published. Each step has its memory back before the next one;
- * of what all may take, batches get half, and then each sort a quarter.
+ * ids are sorted in both orders, and what comes of it is published. Once ids are known, a thread writes the nodes'
+ * names while the caller's sorts triples. Of what all may take, batches get half, and when they are gone each sort and
+ * the merging a quarter.
  */
 #include <errno.h>
 #include <pinpool/kg_build.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,11 +171,18 @@ static int read_inputs(struct build *build, struct pinpool_diag *diag)
 	return err;
 }
 
-/* A dictionary's sink. */
+/* A dictionary in the making, and a sink of its own. */
 struct dictionary {
 	struct build *build;
+	enum run_terms which;
 	unsigned int first; /* section */
+	struct terms_writer *writer;
 	struct pinpool_diag *diag;
+	/* Of one that a thread writes. */
+	pthread_t thread;
+	struct pinpool_diag why;
+	volatile int stop;
+	int err;
 };
 
 static int append_terms(void *arg, enum terms_section section, const void *bytes, size_t count)
@@ -183,50 +192,86 @@ static int append_terms(void *arg, enum terms_section section, const void *bytes
 	return spill_write(&dictionary->build->sections[dictionary->first + section], bytes, count, dictionary->diag);
 }
 
-/* All keys of a dictionary, to the survey or to the store. */
-static int merge_keys(struct build *build, enum run_terms which, struct terms_writer *writer, bool survey,
-		      struct pinpool_diag *diag)
+static int open_dictionary(struct dictionary *dictionary, struct build *build, enum run_terms which, unsigned int first,
+			   struct pinpool_diag *diag)
 {
+	const struct terms_sink sink = {.append = append_terms, .arg = dictionary};
+
+	*dictionary = (struct dictionary){.build = build, .which = which, .first = first, .diag = diag};
+	return terms_writer_new(&dictionary->writer, &sink) ? diag_errno(diag, -ENOMEM, "terms") : 0;
+}
+
+/* All keys, for what they look like; how many there are is known then, and runs know their ids. */
+static int survey_keys(struct dictionary *dictionary)
+{
+	struct build *build = dictionary->build;
 	struct runs_merge merge;
 	const void *key;
 	size_t bytes;
 	int got;
 
-	got = runs_merge_open(&merge, build->runs, build->threads, which, build->opts.memory / 4,
-			      survey ? &build->ids[which] : NULL, diag);
-	while (!got && (got = runs_merge_next(&merge, &key, &bytes, diag)) > 0) {
-		got = survey ? terms_writer_survey(writer, key, bytes) : terms_writer_add(writer, key, bytes);
+	got = runs_merge_open(&merge, build->runs, build->threads, dictionary->which, build->opts.memory / 4,
+			      &build->ids[dictionary->which], dictionary->diag);
+	while (!got && (got = runs_merge_next(&merge, &key, &bytes, dictionary->diag)) > 0) {
+		got = terms_writer_survey(dictionary->writer, key, bytes);
 		if (got)
-			diag_errno(diag, got, "terms");
-		if (!got)
-			got = look(build, merge.next + (survey ? 0 : build->counts[which]),
-				   2 * (survey ? merge.next * 2 : build->counts[which]), diag);
+			diag_errno(dictionary->diag, got, "terms");
+		else
+			got = look(build, merge.next, 0, dictionary->diag);
 	}
-	if (!got && survey)
-		build->counts[which] = merge.next;
+	build->counts[dictionary->which] = merge.next;
 	runs_merge_close(&merge);
 	return got;
 }
 
-static int make_dictionary(struct build *build, enum run_terms which, unsigned int first, struct pinpool_diag *diag)
+/* All keys once more, to be stored. Any thread; nobody is told of progress. */
+static int store_keys(struct dictionary *dictionary)
 {
-	struct dictionary dictionary = {.build = build, .first = first, .diag = diag};
-	const struct terms_sink sink = {.append = append_terms, .arg = &dictionary};
-	struct terms_writer *writer;
+	struct build *build = dictionary->build;
+	const volatile int *cancel = build->opts.cancel;
+	struct runs_merge merge;
+	const void *key;
+	size_t bytes;
+	int got;
+
+	got = runs_merge_open(&merge, build->runs, build->threads, dictionary->which, build->opts.memory / 4, NULL,
+			      dictionary->diag);
+	while (!got && (got = runs_merge_next(&merge, &key, &bytes, dictionary->diag)) > 0) {
+		got = terms_writer_add(dictionary->writer, key, bytes);
+		if (got == -ENOMEM || got == -EINVAL)
+			diag_errno(dictionary->diag, got, "terms");
+		if (!got && (dictionary->stop || (cancel && *cancel)))
+			got = canceled(build, dictionary->diag);
+	}
+	runs_merge_close(&merge);
+	if (!got)
+		got = terms_writer_finish(dictionary->writer);
+	if (got == -ENOMEM)
+		diag_errno(dictionary->diag, got, "terms");
+	return got;
+}
+
+static void *store_in_thread(void *arg)
+{
+	struct dictionary *dictionary = arg;
+
+	dictionary->diag = &dictionary->why;
+	dictionary->err = store_keys(dictionary);
+	return NULL;
+}
+
+static int make_predicates(struct build *build, struct pinpool_diag *diag)
+{
+	struct dictionary predicates;
 	int err;
 
-	err = terms_writer_new(&writer, &sink);
+	err = open_dictionary(&predicates, build, RUN_PREDICATES, KG_PREDICATES, diag);
 	if (err)
-		return diag_errno(diag, err, "terms");
-	err = merge_keys(build, which, writer, true, diag);
+		return err;
+	err = survey_keys(&predicates);
 	if (!err)
-		err = merge_keys(build, which, writer, false, diag);
-	if (!err) {
-		err = terms_writer_finish(writer);
-		if (err == -ENOMEM)
-			diag_errno(diag, err, "terms");
-	}
-	terms_writer_free(writer);
+		err = store_keys(&predicates);
+	terms_writer_free(predicates.writer);
 	return err;
 }
 
@@ -276,7 +321,7 @@ static int sort_triples(struct build *build, struct pinpool_diag *diag)
 		for (size_t k = 0; k < build->runs[i].count && !got; k++)
 			got = sort_run(build, &build->runs[i], &build->runs[i].at[k], diag);
 	for (unsigned int i = 0; i < build->threads; i++)
-		runs_close(&build->runs[i]);
+		spill_close(&build->runs[i].triples);
 	if (!got)
 		got = sorter_rewind(build->sorters[ORDER_OUT], diag);
 	while (!got && (got = sorter_next(build->sorters[ORDER_OUT], &number, diag)) > 0) {
@@ -290,9 +335,15 @@ static int sort_triples(struct build *build, struct pinpool_diag *diag)
 	return got;
 }
 
+/* The triples' sink. */
+struct triples {
+	struct build *build;
+	struct pinpool_diag *diag;
+};
+
 static int append_triples(void *arg, enum graph_section section, const void *bytes, size_t count)
 {
-	const struct dictionary *triples = arg;
+	const struct triples *triples = arg;
 
 	return spill_write(&triples->build->sections[KG_TRIPLES + section], bytes, count, triples->diag);
 }
@@ -320,7 +371,7 @@ static int write_order(struct build *build, unsigned int order, struct graph_wri
 
 static int write_triples(struct build *build, struct pinpool_diag *diag)
 {
-	struct dictionary triples = {.build = build, .diag = diag};
+	struct triples triples = {.build = build, .diag = diag};
 	const struct graph_writer_opts opts = {
 		.append = append_triples,
 		.arg = &triples,
@@ -340,17 +391,12 @@ static int write_triples(struct build *build, struct pinpool_diag *diag)
 	return err;
 }
 
-static int make_graph(struct build *build, struct pinpool_diag *diag)
+/* Triples, their ids being known. */
+static int make_triples(struct build *build, struct pinpool_diag *diag)
 {
 	int err;
 
-	err = begin_phase(build, NAMES, diag);
-	if (!err)
-		err = make_dictionary(build, RUN_NODES, KG_NODES, diag);
-	if (!err)
-		err = make_dictionary(build, RUN_PREDICATES, KG_PREDICATES, diag);
-	if (!err)
-		err = begin_phase(build, SORT, diag);
+	err = begin_phase(build, SORT, diag);
 	if (err)
 		return err;
 	err = order_open(&build->order, build->counts[RUN_NODES], build->counts[RUN_PREDICATES]);
@@ -372,6 +418,37 @@ static int make_graph(struct build *build, struct pinpool_diag *diag)
 	build->header.duplicates = sorter_added(build->sorters[ORDER_OUT]) - build->header.triples;
 	err = begin_phase(build, TRIPLES, diag);
 	return err ? err : write_triples(build, diag);
+}
+
+static int make_graph(struct build *build, struct pinpool_diag *diag)
+{
+	struct dictionary nodes;
+	int err;
+
+	err = begin_phase(build, NAMES, diag);
+	if (!err)
+		err = make_predicates(build, diag);
+	if (!err)
+		err = open_dictionary(&nodes, build, RUN_NODES, KG_NODES, diag);
+	if (err)
+		return err;
+	err = survey_keys(&nodes);
+	if (!err) {
+		err = -pthread_create(&nodes.thread, NULL, store_in_thread, &nodes);
+		if (err) {
+			diag_errno(diag, err, "a thread that writes names");
+		} else {
+			err = make_triples(build, diag);
+			nodes.stop = !!err;
+			pthread_join(nodes.thread, NULL);
+			/* What stopped it was told. */
+			if (!err && nodes.err && diag)
+				*diag = nodes.why;
+			err = err ? err : nodes.err;
+		}
+	}
+	terms_writer_free(nodes.writer);
+	return err;
 }
 
 static int publish(struct build *build, struct pinpool_diag *diag)
