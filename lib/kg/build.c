@@ -19,6 +19,7 @@
 #include "base/diag.h"
 #include "base/opts.h"
 #include "kg/order.h"
+#include "kg/pace.h"
 #include "kg/parse.h"
 #include "kg/publish.h"
 
@@ -31,20 +32,6 @@
 /* Of a temporary file: at most, and as a share of the memory. */
 #define BUFFER_MOST    (1u << 20)
 #define BUFFER_SHARE   128
-/* Steps between two looks at whether to go on. */
-#define STEPS	       65536u
-#define TELL_NS	       100000000u
-
-/* What a build does, one after another, and how much of all it is, in hundredths. */
-enum phase { READ, NAMES, SORT, TRIPLES, PUBLISH, PHASES };
-
-static const struct {
-	const char *name;
-	unsigned int share;
-} phases[PHASES] = {
-	[READ] = {"reading", 50},    [NAMES] = {"names", 20},	    [SORT] = {"sorting", 10},
-	[TRIPLES] = {"triples", 15}, [PUBLISH] = {"publishing", 5},
-};
 
 struct build {
 	struct pinpool_ctx *ctx;
@@ -52,7 +39,6 @@ struct build {
 	struct pinpool_kg_build_opts opts;
 	struct input *inputs;
 	size_t count;
-	uint64_t bytes; /* of all inputs, as far as it is known */
 	struct spill_space space;
 	unsigned int threads;
 	struct runs *runs;
@@ -64,68 +50,23 @@ struct build {
 	struct graph_stats *stats;
 	struct kg_header header;
 	uint64_t length;
-	/* Progress. */
-	enum phase phase;
-	const char *file;
-	uint64_t start_ns;
-	uint64_t told_ns;
+	struct pace pace;
 	uint64_t parse_ns;
 };
-
-/* Returns not 0 to end the build. */
-static int tell(struct build *build, uint64_t done, uint64_t total, bool always)
-{
-	const struct pinpool_kg_build_opts *opts = &build->opts;
-	uint64_t now = clock_now_ns(), before = 0;
-	struct pinpool_progress progress = {
-		/* A pipe's bytes are known when they were read. */
-		.total = build->bytes ? 2 * build->bytes : 0, .elapsed_ns = now - build->start_ns, .file = build->file,
-		.tensor = phases[build->phase].name,	      .tensor_index = build->phase,	   .tensors = PHASES,
-	};
-
-	if (opts->cancel && *opts->cancel)
-		return -ECANCELED;
-	if (!opts->progress || (!always && now - build->told_ns < TELL_NS))
-		return 0;
-	build->told_ns = now;
-	for (unsigned int i = 0; i < build->phase; i++)
-		before += phases[i].share;
-	progress.done =
-		(uint64_t)((double)progress.total *
-			   ((double)before + phases[build->phase].share * (total ? (double)done / (double)total : 0)) /
-			   100);
-	return opts->progress(opts->progress_arg, &progress);
-}
-
-static int canceled(const struct build *build, struct pinpool_diag *diag)
-{
-	return diag_errno(diag, -ECANCELED, build->name);
-}
-
-/* Each step is told of, however short it is. */
-static int begin_phase(struct build *build, enum phase phase, struct pinpool_diag *diag)
-{
-	build->phase = phase;
-	return tell(build, 0, 1, true) ? canceled(build, diag) : 0;
-}
-
-/* Now and then in a loop; @done is how often it went round. */
-static int look(struct build *build, uint64_t done, uint64_t total, struct pinpool_diag *diag)
-{
-	return done % STEPS || !tell(build, done, total, false) ? 0 : canceled(build, diag);
-}
 
 static int tell_read(void *arg, uint64_t read, const struct input *input)
 {
 	struct build *build = arg;
 
-	build->file = input->path;
-	return tell(build, read, build->bytes, false);
+	build->pace.file = input->path;
+	return pace_tell(&build->pace, read, build->pace.bytes, false);
 }
 
 static int tell_published(void *arg, uint64_t done, uint64_t total)
 {
-	return tell(arg, done, total, true);
+	struct build *build = arg;
+
+	return pace_tell(&build->pace, done, total, true);
 }
 
 static size_t buffer_bytes(const struct build *build)
@@ -166,8 +107,8 @@ static int read_inputs(struct build *build, struct pinpool_diag *diag)
 	};
 	int err;
 
-	err = parse_inputs(&opts, build->runs, &build->bytes, diag);
-	build->parse_ns = clock_now_ns() - build->start_ns;
+	err = parse_inputs(&opts, build->runs, &build->pace.bytes, diag);
+	build->parse_ns = clock_now_ns() - build->pace.start_ns;
 	return err;
 }
 
@@ -217,7 +158,7 @@ static int survey_keys(struct dictionary *dictionary)
 		if (got)
 			diag_errno(dictionary->diag, got, "terms");
 		else
-			got = look(build, merge.next, 0, dictionary->diag);
+			got = pace_look(&build->pace, merge.next, 0, dictionary->diag);
 	}
 	build->counts[dictionary->which] = merge.next;
 	runs_merge_close(&merge);
@@ -241,7 +182,7 @@ static int store_keys(struct dictionary *dictionary)
 		if (got == -ENOMEM || got == -EINVAL)
 			diag_errno(dictionary->diag, got, "terms");
 		if (!got && (dictionary->stop || (cancel && *cancel)))
-			got = canceled(build, dictionary->diag);
+			got = pace_end(&build->pace, dictionary->diag);
 	}
 	runs_merge_close(&merge);
 	if (!got)
@@ -298,7 +239,7 @@ static int sort_run(struct build *build, const struct runs *runs, const struct r
 
 		got = sorter_add(build->sorters[ORDER_OUT], order_number(&build->order, ORDER_OUT, &triple), diag);
 		if (!got)
-			got = look(build, sorter_added(build->sorters[ORDER_OUT]), 0, diag);
+			got = pace_look(&build->pace, sorter_added(build->sorters[ORDER_OUT]), 0, diag);
 	}
 	spill_reader_close(&reader);
 	free(ids[RUN_NODES]);
@@ -329,8 +270,8 @@ static int sort_triples(struct build *build, struct pinpool_diag *diag)
 		graph_stats_add(build->stats, triple.s, triple.p, triple.o);
 		got = sorter_add(build->sorters[ORDER_IN], order_number(&build->order, ORDER_IN, &triple), diag);
 		if (!got)
-			got = look(build, sorter_added(build->sorters[ORDER_IN]),
-				   sorter_added(build->sorters[ORDER_OUT]), diag);
+			got = pace_look(&build->pace, sorter_added(build->sorters[ORDER_IN]),
+					sorter_added(build->sorters[ORDER_OUT]), diag);
 	}
 	return got;
 }
@@ -362,7 +303,7 @@ static int write_order(struct build *build, unsigned int order, struct graph_wri
 		got = order == ORDER_OUT ? graph_writer_out(writer, &triple, diag)
 					 : graph_writer_in(writer, &triple, diag);
 		if (!got)
-			got = look(build, ++done + order * count, ORDERS * count, diag);
+			got = pace_look(&build->pace, ++done + order * count, ORDERS * count, diag);
 	}
 	sorter_free(build->sorters[order]);
 	build->sorters[order] = NULL;
@@ -396,7 +337,7 @@ static int make_triples(struct build *build, struct pinpool_diag *diag)
 {
 	int err;
 
-	err = begin_phase(build, SORT, diag);
+	err = pace_begin(&build->pace, PACE_SORT, diag);
 	if (err)
 		return err;
 	err = order_open(&build->order, build->counts[RUN_NODES], build->counts[RUN_PREDICATES]);
@@ -416,7 +357,7 @@ static int make_triples(struct build *build, struct pinpool_diag *diag)
 		.triples = graph_stats_triples(build->stats, GRAPH_ANY),
 	};
 	build->header.duplicates = sorter_added(build->sorters[ORDER_OUT]) - build->header.triples;
-	err = begin_phase(build, TRIPLES, diag);
+	err = pace_begin(&build->pace, PACE_TRIPLES, diag);
 	return err ? err : write_triples(build, diag);
 }
 
@@ -425,7 +366,7 @@ static int make_graph(struct build *build, struct pinpool_diag *diag)
 	struct dictionary nodes;
 	int err;
 
-	err = begin_phase(build, NAMES, diag);
+	err = pace_begin(&build->pace, PACE_NAMES, diag);
 	if (!err)
 		err = make_predicates(build, diag);
 	if (!err)
@@ -466,12 +407,12 @@ static int publish(struct build *build, struct pinpool_diag *diag)
 	};
 	int err;
 
-	err = begin_phase(build, PUBLISH, diag);
+	err = pace_begin(&build->pace, PACE_PUBLISH, diag);
 	if (!err)
 		err = publish_graph(&publish, diag);
 	build->length = publish.length;
 	if (!err && build->opts.progress)
-		tell(build, 1, 1, true);
+		pace_tell(&build->pace, 1, 1, true);
 	return err;
 }
 
@@ -480,9 +421,9 @@ static int run(struct build *build, struct pinpool_diag *diag)
 	int err;
 
 	err = open_files(build, diag);
-	build->start_ns = clock_now_ns();
+	build->pace.start_ns = clock_now_ns();
 	if (!err)
-		err = begin_phase(build, READ, diag);
+		err = pace_begin(&build->pace, PACE_READ, diag);
 	if (!err)
 		err = read_inputs(build, diag);
 	if (err)
@@ -513,9 +454,9 @@ static int open_inputs(struct build *build, const char *const *paths, size_t cou
 		if (count > 1)
 			snprintf(input->scope, sizeof(input->scope), "f%zu_", build->count + 1);
 		build->count++;
-		build->bytes += input->bytes;
+		build->pace.bytes += input->bytes;
 	}
-	build->file = paths[0];
+	build->pace.file = paths[0];
 	return err;
 }
 
@@ -528,6 +469,12 @@ static int check_opts(struct build *build, struct pinpool_diag *diag)
 		opts->memory = MEMORY_DEFAULT;
 	if (!opts->longest)
 		opts->longest = LINE_DEFAULT;
+	build->pace = (struct pace){
+		.name = build->name,
+		.progress = opts->progress,
+		.progress_arg = opts->progress_arg,
+		.cancel = opts->cancel,
+	};
 	if (opts->memory < MEMORY_LEAST)
 		return diag_set(diag, -EINVAL, "memory", "allow at least 16M", "is too little to sort in");
 	if (opts->longest < LINE_LEAST || opts->longest > LINE_MOST)
@@ -544,8 +491,8 @@ static int fill_report(const struct build *build, struct pinpool_kg_build_report
 {
 	struct pinpool_kg_build_report result = {
 		.size = sizeof(result),
-		.bytes = build->bytes,
-		.elapsed_ns = clock_now_ns() - build->start_ns,
+		.bytes = build->pace.bytes,
+		.elapsed_ns = clock_now_ns() - build->pace.start_ns,
 		.parse_ns = build->parse_ns,
 		.triples = build->header.triples,
 		.duplicates = build->header.duplicates,
