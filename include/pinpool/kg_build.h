@@ -104,7 +104,7 @@ struct pinpool_kg_build_report {
  * Return: 0; -EBADMSG (an input breaks its format: @diag says in which line and at which byte), -EEXIST (the pool is
  * READY), -EBUSY (it is being filled), -ENOSPC (it is too small: @diag says what is needed; no room for temporary files),
  * -E2BIG (the memory is too little for so large a graph), -EINVAL (an option, or an input of unknown format), -ENODATA
- * (no triple at all), -ECANCELED, and what creating, opening and reading give. Since 0.1.
+ * (no triple at all), -ESTALE (an input was changed meanwhile), -ECANCELED, and what creating, opening and reading give. Since 0.1.
  */
 PINPOOL_API int pinpool_kg_build(struct pinpool_ctx *ctx, const char *name, const char *const *inputs, size_t count,
 				 const struct pinpool_kg_build_opts *opts, struct pinpool_kg_build_report *report,

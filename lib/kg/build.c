@@ -109,6 +109,8 @@ static int read_inputs(struct build *build, struct pinpool_diag *diag)
 
 	err = parse_inputs(&opts, build->runs, &build->pace.bytes, diag);
 	build->parse_ns = clock_now_ns() - build->pace.start_ns;
+	for (size_t i = 0; i < build->count && !err; i++)
+		err = input_check(&build->inputs[i], diag);
 	return err;
 }
 
@@ -449,6 +451,9 @@ static int open_inputs(struct build *build, const char *const *paths, size_t cou
 		struct input *input = &build->inputs[build->count];
 
 		err = input_open(input, paths[build->count], build->opts.format, diag);
+		/* A pipe that nobody writes to is waited for. */
+		if (err == -EINTR && build->opts.cancel && *build->opts.cancel)
+			err = pace_end(&build->pace, diag);
 		if (err)
 			break;
 		if (count > 1)

@@ -174,6 +174,18 @@ interrupt() {
 	exec 3>&-
 	prints "SIGKILL: no pool" "" pinpool ls -n
 	same "SIGKILL: no temporary files" "" "$(ls -A "$TMPDIR")"
+	# A pipe that nobody writes to.
+	mkfifo "$work/silent"
+	set -m
+	"$PINPOOL" kg build clitest "$work/silent" --format tsv >"$work/out" 2>"$work/err" &
+	pid=$!
+	set +m
+	sleep 0.3
+	kill -INT "$pid"
+	status=0
+	wait -f "$pid" 2>/dev/null || status=$?
+	same "interrupted while it opens a pipe" "130 pinpool: kg build: clitest: interrupted, nothing was published" \
+		"$status $(<"$work/err")"
 	# Two at once: one is first, and the other says so.
 	begin
 	check "another build is faster" pinpool kg build -q clitest "$work/a.nt"
@@ -197,5 +209,6 @@ all() {
 
 PINPOOL_BACKEND=shm
 on_backends 0 all
+refuses "no headings of what has none" 2 'pinpool: kg stat: --noheadings: only with *' pinpool kg stat x -n
 refuses "a wrong format" 2 'pinpool: kg build: --format: *' pinpool kg build x y --format xml
 finish

@@ -478,6 +478,27 @@ TEST_F(build, cancelled_at_any_step_it_leaves_nothing)
 	EXPECT_EQ(0, count_files(self->temporary));
 }
 
+/* Writes to the file in work. */
+static int append_to_input(void *arg, const struct pinpool_progress *progress)
+{
+	int fd = open(progress->file, O_WRONLY | O_APPEND | O_CLOEXEC);
+
+	(void)arg;
+	if (fd >= 0 && !strcmp(progress->tensor, "reading"))
+		write_all(fd, "a\tr\tb\n", 6);
+	close(fd);
+	return 0;
+}
+
+TEST_F(build, an_input_that_is_written_to_meanwhile_is_refused)
+{
+	write_random(in_folder(self->folder, "r.tsv"), 50, 100, "n");
+	self->opts.progress = append_to_input;
+	EXPECT_BUILD(-ESTALE, "r.tsv", NULL);
+	EXPECT_NE(NULL, strstr(self->diag.object, "r.tsv"));
+	EXPECT_EQ(-ENOENT, env_state(&self->env, POOL));
+}
+
 TEST_F(build, killed_at_any_step_it_leaves_an_empty_pool_at_most)
 {
 	struct stop at = {.kill = true};
