@@ -39,7 +39,7 @@ PINPOOL_API const char *pinpool_kg_format_name(enum pinpool_kg_format format);
  * @size: sizeof(struct pinpool_kg_build_opts)
  * @create: how the pool is made, or NULL; its capacity may be 0: as large as is needed
  * @format: of all inputs
- * @memory: most bytes of memory that sorting takes, at least 16 MiB; 0 for 1 GiB
+ * @memory: most bytes of memory that sorting takes, at least 48 MiB; 0 for 1 GiB
  * @longest: most bytes of a line, and of a statement of Turtle, at least 64 KiB; 0 for 16 MiB
  * @temporary: folder for temporary files; NULL takes TMPDIR, else /var/tmp
  * @threads: threads that parse; 0 for as many as there are processors, at most 8

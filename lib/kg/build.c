@@ -6,6 +6,7 @@
  * the merging a quarter.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <pinpool/kg_build.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -23,7 +24,9 @@
 #include "kg/parse.h"
 #include "kg/publish.h"
 
-#define MEMORY_LEAST   (16ULL << 20)
+#define MEMORY_LEAST   (48ULL << 20)
+/* What choosing symbols for names takes, whatever their number. */
+#define NAMES_BYTES    (24ULL << 20)
 #define MEMORY_DEFAULT (1ULL << 30)
 #define LINE_LEAST     (64ULL << 10)
 #define LINE_DEFAULT   (16ULL << 20)
@@ -53,6 +56,12 @@ struct build {
 	struct pace pace;
 	uint64_t parse_ns;
 };
+
+/* Of the steps behind reading, all of them together. */
+static size_t later_memory(const struct build *build)
+{
+	return (size_t)(build->opts.memory - NAMES_BYTES);
+}
 
 static int tell_read(void *arg, uint64_t read, const struct input *input)
 {
@@ -109,6 +118,8 @@ static int read_inputs(struct build *build, struct pinpool_diag *diag)
 
 	err = parse_inputs(&opts, build->runs, &build->pace.bytes, diag);
 	build->parse_ns = clock_now_ns() - build->pace.start_ns;
+	/* What batches had, their threads' share of the heap included, is for the steps that follow. */
+	malloc_trim(0);
 	for (size_t i = 0; i < build->count && !err; i++)
 		err = input_check(&build->inputs[i], diag);
 	return err;
@@ -153,7 +164,7 @@ static int survey_keys(struct dictionary *dictionary)
 	size_t bytes;
 	int got;
 
-	got = runs_merge_open(&merge, build->runs, build->threads, dictionary->which, build->opts.memory / 4,
+	got = runs_merge_open(&merge, build->runs, build->threads, dictionary->which, later_memory(build) / 4,
 			      &build->ids[dictionary->which], dictionary->diag);
 	while (!got && (got = runs_merge_next(&merge, &key, &bytes, dictionary->diag)) > 0) {
 		got = terms_writer_survey(dictionary->writer, key, bytes);
@@ -177,7 +188,7 @@ static int store_keys(struct dictionary *dictionary)
 	size_t bytes;
 	int got;
 
-	got = runs_merge_open(&merge, build->runs, build->threads, dictionary->which, build->opts.memory / 4, NULL,
+	got = runs_merge_open(&merge, build->runs, build->threads, dictionary->which, later_memory(build) / 4, NULL,
 			      dictionary->diag);
 	while (!got && (got = runs_merge_next(&merge, &key, &bytes, dictionary->diag)) > 0) {
 		got = terms_writer_add(dictionary->writer, key, bytes);
@@ -257,7 +268,7 @@ static int sort_triples(struct build *build, struct pinpool_diag *diag)
 	int got = 0;
 
 	for (unsigned int i = 0; i < ORDERS && !got; i++)
-		got = sorter_new(&build->sorters[i], &build->space, build->opts.memory / 4, build->order.width);
+		got = sorter_new(&build->sorters[i], &build->space, later_memory(build) / 4, build->order.width);
 	if (got)
 		return diag_errno(diag, got, "triples");
 	for (unsigned int i = 0; i < build->threads && !got; i++)
@@ -318,7 +329,7 @@ static int write_triples(struct build *build, struct pinpool_diag *diag)
 	const struct graph_writer_opts opts = {
 		.append = append_triples,
 		.arg = &triples,
-		.shape_bytes = build->opts.memory / 16,
+		.shape_bytes = later_memory(build) / 16,
 	};
 	struct graph_writer *writer;
 	int err;
@@ -481,7 +492,7 @@ static int check_opts(struct build *build, struct pinpool_diag *diag)
 		.cancel = opts->cancel,
 	};
 	if (opts->memory < MEMORY_LEAST)
-		return diag_set(diag, -EINVAL, "memory", "allow at least 16M", "is too little to sort in");
+		return diag_set(diag, -EINVAL, "memory", "allow at least 48M", "is too little to sort in");
 	if (opts->longest < LINE_LEAST || opts->longest > LINE_MOST)
 		return diag_set(diag, -EINVAL, "longest line", "64K to 1G", "is out of range");
 	if ((unsigned int)opts->format > PINPOOL_KG_WORDNET)

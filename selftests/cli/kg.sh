@@ -128,7 +128,7 @@ errors() {
 	refuses "no triple" 1 "pinpool: kg build: /dev/null: no triple" pinpool kg build clitest /dev/null --format tsv
 	refuses "little memory" 1 'pinpool: kg build: memory: is too little*' pinpool kg build clitest "$work/a.nt" --memory 1M
 	refuses "no folder for temporary files" 1 'pinpool: kg build: /nonexistent: No such file*' \
-		sh -c 'seq 200000 | sed "s/.*/&\tr\tname & that is not short/" | "$0" kg build clitest - --format tsv --memory 16M --tmp /nonexistent' "$PINPOOL"
+		sh -c 'seq 200000 | sed "s/.*/&\tr\tname & that is not short/" | "$0" kg build clitest - --format tsv --memory 48M --tmp /nonexistent' "$PINPOOL"
 	prints "nothing was published" "" pinpool ls -n
 	refuses "too small: what is needed" 1 \
 		'pinpool: kg build: clitest: a pool of 4096 bytes is too small*\(give a capacity of at least *)' \
@@ -147,7 +147,7 @@ begin() {
 	rm -f "$work/pipe"
 	mkfifo "$work/pipe"
 	set -m
-	"$PINPOOL" kg build clitest "$work/pipe" --format tsv --memory 16M >"$work/out" 2>"$work/err" &
+	"$PINPOOL" kg build clitest "$work/pipe" --format tsv --memory 48M >"$work/out" 2>"$work/err" &
 	pid=$!
 	set +m
 	exec 3>"$work/pipe"

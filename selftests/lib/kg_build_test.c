@@ -289,14 +289,14 @@ TEST_F(build, little_memory_and_many_threads_make_the_same_graph)
 	struct opened opened;
 
 	/* Names of their own, long enough that one batch does not hold them. */
-	write_random(in_folder(self->folder, "r.tsv"), 120000, 90000,
+	write_random(in_folder(self->folder, "r.tsv"), 200000, 170000,
 		     "a name that takes some room, as those of entities do, http://example.org/resource/");
 	self->opts.threads = 1;
 	ASSERT_EQ(0, EXPECT_BUILD(0, "r.tsv", &report));
 	ASSERT_EQ(0, digest_of(self, first));
 	ASSERT_EQ(0, pinpool_pool_destroy(self->env.ctx, POOL, &self->diag));
 	self->opts.threads = 3;
-	self->opts.memory = 16 << 20;
+	self->opts.memory = 48 << 20;
 	ASSERT_EQ(0, EXPECT_BUILD(0, "r.tsv", &report));
 	EXPECT_EQ(3, report.threads);
 	EXPECT_LT(8 << 20, report.disk_peak);
@@ -353,15 +353,15 @@ TEST_F(build, memory_is_bounded_by_what_is_allowed)
 
 	if (variant->backend != PINPOOL_BACKEND_SHM)
 		SKIP(return, "once is enough");
-	/* 50 MB of text and 40 MB of names, in 16 MiB beside the program itself. */
-	write_random(in_folder(self->folder, "r.tsv"), 250000, 1u << 30,
+	/* 70 MB of text and 60 MB of names, in 48 MiB beside the program itself. */
+	write_random(in_folder(self->folder, "r.tsv"), 350000, 1u << 30,
 		     "a name that takes some room, as those of entities do, http://example.org/resource/");
-	self->opts.memory = 16 << 20;
+	self->opts.memory = 48 << 20;
 	self->opts.threads = 2;
 	peak = peak_of_build(self, "r.tsv");
 	EXPECT_LT(0, peak);
 	/* The pool's pages are the process's, too, while it fills them. */
-	EXPECT_LT(peak, 16 + 12 + 12)
+	EXPECT_LT(peak, 48 + 12 + 12)
 	{
 		TH_LOG("%d MiB", peak);
 	}
