@@ -124,6 +124,9 @@ TEST_F(symbols, more_symbols_than_codes_of_one_byte)
 		coded += self->codes.count;
 	}
 	EXPECT_GT(3 * 3000, coded);
+	/* Not all can be reached. */
+	((struct symbols_header *)table.data)->singles = SYMBOLS_ESCAPE;
+	EXPECT_EQ(-EBADMSG, symbols_open(&symbols, table.data, table.count));
 	bytes_free(&table);
 	bytes_free(&samples);
 }

@@ -397,7 +397,8 @@ TEST_F(terms, an_error_of_the_sink_is_the_writers)
 
 TEST_F(terms, ranges_of_what_begins_alike)
 {
-	static const char *const beginnings[] = {"", "a", "ab", "b", "ba", "bb", "zz", "c\xc3", "\xf4\x8f\xbf\xbf"};
+	static const char *const beginnings[] = {"", "a", "ab", "b", "ba", "bb", "zz", "c\xc3", "\xf4\x8f\xbf\xbf",
+						"c\xff"};
 	uint64_t random = 5;
 
 	for (unsigned int i = 0; i < 3000; i++) {
@@ -447,7 +448,7 @@ TEST_F(terms, names_near_one_that_there_is_not)
 	} cases[] = {
 		{"cannine_tooth", "canine_tooth"}, {"canine_toth", "canine_tooth"}, {"anine_tooth", "canine_tooth"},
 		{"acnine_tooth", "canine_tooth"},  {"dogmb", "dogma"},		    {"xebra", "zebra"},
-		{"qqqqqq", NULL},		   {"c", NULL},
+		{"dgo", "dog"},		   {"qqqqqq", NULL},		   {"c", NULL},
 	};
 	uint64_t ids[3];
 
@@ -635,6 +636,100 @@ TEST_F(terms, check_says_which_term)
 	ASSERT_EQ(0, open_terms(&self->t, &self->diag));
 	EXPECT_EQ(-EBADMSG, terms_check(self->t.terms, &self->diag));
 	EXPECT_TRUE(strstr(self->diag.cause, "term 19: its group"));
+}
+
+TEST_F(terms, damaged_columns_are_refused)
+{
+	struct terms_header *header;
+	struct terms_column_entry *entries;
+	struct bytes *columns = &self->t.sections[TERMS_COLUMNS];
+	char whole[1024];
+
+	add_some_of_all(&self->t);
+	ASSERT_EQ(0, write_terms(&self->t, true));
+	ASSERT_GE(sizeof(whole), columns->count);
+	memcpy(whole, columns->data, columns->count);
+	header = (struct terms_header *)columns->data;
+	entries = (struct terms_column_entry *)(header + 1);
+	ASSERT_LT(3, header->columns);
+
+#define EXPECT_REFUSED(change, why)                                                                                    \
+	do {                                                                                                           \
+		change;                                                                                                \
+		EXPECT_EQ(-EBADMSG, open_terms(&self->t, &self->diag));                                                \
+		EXPECT_TRUE(strstr(self->diag.cause, why))                                                             \
+		{                                                                                                      \
+			TH_LOG("%s", self->diag.cause);                                                                \
+		}                                                                                                      \
+		memcpy(columns->data, whole, columns->count);                                                          \
+	} while (0)
+
+	EXPECT_REFUSED(header->magic[0]++, "not a dictionary");
+	EXPECT_REFUSED(header->version++, "not a dictionary");
+	EXPECT_REFUSED(header->columns++, "columns outside");
+	EXPECT_REFUSED(header->columns = UINT32_MAX, "columns outside");
+	EXPECT_REFUSED(header->terms++, "not those of its columns");
+	EXPECT_REFUSED(header->groups++, "not those of its columns");
+	EXPECT_REFUSED(entries[1].column = entries[0].column, "not in order");
+	EXPECT_REFUSED(entries[0].column = 0, "not in order");
+	EXPECT_REFUSED(entries[3].column = COLUMN_END, "not in order");
+	EXPECT_REFUSED(entries[0].block_bits = BLOCK_BITS_MAX + 1, "too many terms");
+	EXPECT_REFUSED(entries[0].count = 0, "without terms");
+	EXPECT_REFUSED(entries[1].count = UINT64_MAX, "too many");
+	EXPECT_REFUSED(entries[0].symbols_bytes = 1, "a table of symbols");
+	EXPECT_REFUSED(entries[0].symbols_bytes = UINT64_MAX, "symbols outside");
+	EXPECT_REFUSED((entries[0].symbols_bytes = 8, entries[0].symbols = UINT64_MAX), "symbols outside");
+	EXPECT_REFUSED(entries[header->columns - 1].symbols_bytes = 16, "symbols outside");
+	EXPECT_EQ(0, open_terms(&self->t, &self->diag));
+}
+
+TEST_F(terms, damaged_groups_are_refused)
+{
+	unsigned char *data;
+	struct term term;
+	size_t bytes;
+
+	for (unsigned int i = 0; i < 20; i++)
+		add_text(&self->t, TERM_NAME, NULL, "name%c", 'a' + i);
+	ASSERT_EQ(0, write_terms(&self->t, false));
+	/* Letters that belong to nobody. */
+	bytes = self->t.sections[TERMS_DATA].count;
+	ASSERT_EQ(0, bytes_append(&self->t.sections[TERMS_DATA], "uvwxyz0123456789", 16));
+	ASSERT_EQ(0, open_terms(&self->t, &self->diag));
+	data = (unsigned char *)self->t.sections[TERMS_DATA].data;
+	/* The last one's tail goes on behind the group. */
+	data[bytes - 2] += 8;
+	EXPECT_EQ(-EBADMSG, terms_get(self->t.terms, 19, &self->text, &term));
+	data[bytes - 2] -= 8;
+	EXPECT_EQ(0, terms_get(self->t.terms, 19, &self->text, &term));
+	data[0] = GROUP_NUMBERS + 1;
+	EXPECT_EQ(-EBADMSG, terms_get(self->t.terms, 0, &self->text, &term));
+	data[0] = GROUP_COMPACT;
+	data[1] = 3;
+	EXPECT_EQ(-EBADMSG, terms_get(self->t.terms, 0, &self->text, &term));
+	drop_terms(&self->t);
+
+	for (unsigned int i = 0; i < 64; i++)
+		add_text(&self->t, TERM_NAME, NULL, "x%u", i);
+	ASSERT_EQ(0, write_terms(&self->t, false));
+	ASSERT_EQ(0, open_terms(&self->t, &self->diag));
+	data = (unsigned char *)self->t.sections[TERMS_DATA].data;
+	ASSERT_EQ(GROUP_NUMBERS, data[0]);
+	/* One byte begins all, "x"; then digits and the bits of filling. */
+	ASSERT_EQ(2, data[3]);
+	ASSERT_EQ(1, data[4]);
+	data[3] = GROUP_DIGITS_MAX + 1;
+	EXPECT_EQ(-EBADMSG, terms_get(self->t.terms, 0, &self->text, &term));
+	data[3] = 2;
+	data[4] = 6;
+	EXPECT_EQ(-EBADMSG, terms_get(self->t.terms, 0, &self->text, &term));
+	data[4] = 1;
+	EXPECT_EQ(0, terms_get(self->t.terms, 0, &self->text, &term));
+	/* 11 cannot be filled up to be 1. */
+	ASSERT_EQ(0, terms_get(self->t.terms, 3, &self->text, &term));
+	ASSERT_EQ(0, memcmp("x11", term.text, 3));
+	data[self->t.sections[TERMS_DATA].count - 8] |= 1 << 3;
+	EXPECT_EQ(-EBADMSG, terms_get(self->t.terms, 3, &self->text, &term));
 }
 
 TEST_HARNESS_MAIN
