@@ -2,8 +2,8 @@
 /*
  * Building a graph, from files to a READY pool: inputs become runs, runs' keys are merged into dictionaries, triples of
  * ids are sorted in both orders, and what comes of it is published. Once ids are known, a thread writes the nodes'
- * names while the caller's sorts triples. Of what all may take, batches get half, and when they are gone each sort and
- * the merging a quarter.
+ * names while the caller's sorts triples. Of what all may take, batches get half; when they are gone, each sort and the
+ * merging get a quarter of what choosing symbols for names leaves.
  */
 #include <errno.h>
 #include <malloc.h>
