@@ -30,7 +30,7 @@ _Static_assert(PINPOOL_KG_AUTO == 0 && PINPOOL_KG_NTRIPLES == 1 && PINPOOL_KG_TU
 static const struct option_spec options[] = {
 	OPTION(0, "format", "FORMAT", "what the inputs are (auto goes by their names)", OPTION_CHOICE,
 	       struct build_args, format, .choices = format_words),
-	OPTION(0, "memory", "SIZE", "most memory for sorting, at least 16M; 1G if not given", OPTION_SIZE,
+	OPTION(0, "memory", "SIZE", "most memory for sorting, at least 48M; 1G if not given", OPTION_SIZE,
 	       struct build_args, memory),
 	OPTION(0, "threads", "N", "threads that read; one for each processor if not given, at most 8", OPTION_NUMBER,
 	       struct build_args, threads, .min = 1, .max = 8),

@@ -273,6 +273,9 @@ static int run(struct cli *cli, const void *data, char **operands, int count)
 	(void)count;
 	if (args->predicates && args->names)
 		return error_usage(cli, "--predicates", "leave one of them out", "not together with --names");
+	if (!args->predicates && !args->names && (args->table.all || args->table.noheadings))
+		return error_usage(cli, args->table.all ? "--output-all" : "--noheadings", NULL,
+				   "only with --predicates or --names");
 	status = kg_open(cli, operands[0], &kg);
 	if (status)
 		return status;

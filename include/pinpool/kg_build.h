@@ -39,7 +39,7 @@ PINPOOL_API const char *pinpool_kg_format_name(enum pinpool_kg_format format);
  * @size: sizeof(struct pinpool_kg_build_opts)
  * @create: how the pool is made, or NULL; its capacity may be 0: as large as is needed
  * @format: of all inputs
- * @memory: most bytes of memory that sorting takes, at least 16 MiB; 0 for 1 GiB
+ * @memory: most bytes of memory that sorting takes, at least 48 MiB; 0 for 1 GiB
  * @longest: most bytes of a line, and of a statement of Turtle, at least 64 KiB; 0 for 16 MiB
  * @temporary: folder for temporary files; NULL takes TMPDIR, else /var/tmp
  * @threads: threads that parse; 0 for as many as there are processors, at most 8
@@ -104,7 +104,7 @@ struct pinpool_kg_build_report {
  * Return: 0; -EBADMSG (an input breaks its format: @diag says in which line and at which byte), -EEXIST (the pool is
  * READY), -EBUSY (it is being filled), -ENOSPC (it is too small: @diag says what is needed; no room for temporary files),
  * -E2BIG (the memory is too little for so large a graph), -EINVAL (an option, or an input of unknown format), -ENODATA
- * (no triple at all), -ECANCELED, and what creating, opening and reading give. Since 0.1.
+ * (no triple at all), -ESTALE (an input was changed meanwhile), -ECANCELED, and what creating, opening and reading give. Since 0.1.
  */
 PINPOOL_API int pinpool_kg_build(struct pinpool_ctx *ctx, const char *name, const char *const *inputs, size_t count,
 				 const struct pinpool_kg_build_opts *opts, struct pinpool_kg_build_report *report,

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
  * Building a graph, from files to a READY pool: inputs become runs, runs' keys are merged into dictionaries, triples of
- * ids are sorted in both orders, and what comes of it is published. Each step has its memory back before the next one;
- * of what all may take, batches get half, and then each sort a quarter.
+ * ids are sorted in both orders, and what comes of it is published. Once ids are known, a thread writes the nodes'
+ * names while the caller's sorts triples. Of what all may take, batches get half; when they are gone, each sort and the
+ * merging get a quarter of what choosing symbols for names leaves.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <pinpool/kg_build.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,10 +20,13 @@
 #include "base/diag.h"
 #include "base/opts.h"
 #include "kg/order.h"
+#include "kg/pace.h"
 #include "kg/parse.h"
 #include "kg/publish.h"
 
-#define MEMORY_LEAST   (16ULL << 20)
+#define MEMORY_LEAST   (48ULL << 20)
+/* What choosing symbols for names takes, whatever their number. */
+#define NAMES_BYTES    (24ULL << 20)
 #define MEMORY_DEFAULT (1ULL << 30)
 #define LINE_LEAST     (64ULL << 10)
 #define LINE_DEFAULT   (16ULL << 20)
@@ -29,20 +35,6 @@
 /* Of a temporary file: at most, and as a share of the memory. */
 #define BUFFER_MOST    (1u << 20)
 #define BUFFER_SHARE   128
-/* Steps between two looks at whether to go on. */
-#define STEPS	       65536u
-#define TELL_NS	       100000000u
-
-/* What a build does, one after another, and how much of all it is, in hundredths. */
-enum phase { READ, NAMES, SORT, TRIPLES, PUBLISH, PHASES };
-
-static const struct {
-	const char *name;
-	unsigned int share;
-} phases[PHASES] = {
-	[READ] = {"reading", 50},    [NAMES] = {"names", 20},	    [SORT] = {"sorting", 10},
-	[TRIPLES] = {"triples", 15}, [PUBLISH] = {"publishing", 5},
-};
 
 struct build {
 	struct pinpool_ctx *ctx;
@@ -50,7 +42,6 @@ struct build {
 	struct pinpool_kg_build_opts opts;
 	struct input *inputs;
 	size_t count;
-	uint64_t bytes; /* of all inputs, as far as it is known */
 	struct spill_space space;
 	unsigned int threads;
 	struct runs *runs;
@@ -62,68 +53,29 @@ struct build {
 	struct graph_stats *stats;
 	struct kg_header header;
 	uint64_t length;
-	/* Progress. */
-	enum phase phase;
-	const char *file;
-	uint64_t start_ns;
-	uint64_t told_ns;
+	struct pace pace;
 	uint64_t parse_ns;
 };
 
-/* Returns not 0 to end the build. */
-static int tell(struct build *build, uint64_t done, uint64_t total, bool always)
+/* Of the steps behind reading, all of them together. */
+static size_t later_memory(const struct build *build)
 {
-	const struct pinpool_kg_build_opts *opts = &build->opts;
-	uint64_t now = clock_now_ns(), before = 0;
-	struct pinpool_progress progress = {
-		/* A pipe's bytes are known when they were read. */
-		.total = build->bytes ? 2 * build->bytes : 0, .elapsed_ns = now - build->start_ns, .file = build->file,
-		.tensor = phases[build->phase].name,	      .tensor_index = build->phase,	   .tensors = PHASES,
-	};
-
-	if (opts->cancel && *opts->cancel)
-		return -ECANCELED;
-	if (!opts->progress || (!always && now - build->told_ns < TELL_NS))
-		return 0;
-	build->told_ns = now;
-	for (unsigned int i = 0; i < build->phase; i++)
-		before += phases[i].share;
-	progress.done =
-		(uint64_t)((double)progress.total *
-			   ((double)before + phases[build->phase].share * (total ? (double)done / (double)total : 0)) /
-			   100);
-	return opts->progress(opts->progress_arg, &progress);
-}
-
-static int canceled(const struct build *build, struct pinpool_diag *diag)
-{
-	return diag_errno(diag, -ECANCELED, build->name);
-}
-
-/* Each step is told of, however short it is. */
-static int begin_phase(struct build *build, enum phase phase, struct pinpool_diag *diag)
-{
-	build->phase = phase;
-	return tell(build, 0, 1, true) ? canceled(build, diag) : 0;
-}
-
-/* Now and then in a loop; @done is how often it went round. */
-static int look(struct build *build, uint64_t done, uint64_t total, struct pinpool_diag *diag)
-{
-	return done % STEPS || !tell(build, done, total, false) ? 0 : canceled(build, diag);
+	return (size_t)(build->opts.memory - NAMES_BYTES);
 }
 
 static int tell_read(void *arg, uint64_t read, const struct input *input)
 {
 	struct build *build = arg;
 
-	build->file = input->path;
-	return tell(build, read, build->bytes, false);
+	build->pace.file = input->path;
+	return pace_tell(&build->pace, read, build->pace.bytes, false);
 }
 
 static int tell_published(void *arg, uint64_t done, uint64_t total)
 {
-	return tell(arg, done, total, true);
+	struct build *build = arg;
+
+	return pace_tell(&build->pace, done, total, true);
 }
 
 static size_t buffer_bytes(const struct build *build)
@@ -164,16 +116,27 @@ static int read_inputs(struct build *build, struct pinpool_diag *diag)
 	};
 	int err;
 
-	err = parse_inputs(&opts, build->runs, &build->bytes, diag);
-	build->parse_ns = clock_now_ns() - build->start_ns;
+	err = parse_inputs(&opts, build->runs, &build->pace.bytes, diag);
+	build->parse_ns = clock_now_ns() - build->pace.start_ns;
+	/* What batches had, their threads' share of the heap included, is for the steps that follow. */
+	malloc_trim(0);
+	for (size_t i = 0; i < build->count && !err; i++)
+		err = input_check(&build->inputs[i], diag);
 	return err;
 }
 
-/* A dictionary's sink. */
+/* A dictionary in the making, and a sink of its own. */
 struct dictionary {
 	struct build *build;
+	enum run_terms which;
 	unsigned int first; /* section */
+	struct terms_writer *writer;
 	struct pinpool_diag *diag;
+	/* Of one that a thread writes. */
+	pthread_t thread;
+	struct pinpool_diag why;
+	volatile int stop;
+	int err;
 };
 
 static int append_terms(void *arg, enum terms_section section, const void *bytes, size_t count)
@@ -183,50 +146,86 @@ static int append_terms(void *arg, enum terms_section section, const void *bytes
 	return spill_write(&dictionary->build->sections[dictionary->first + section], bytes, count, dictionary->diag);
 }
 
-/* All keys of a dictionary, to the survey or to the store. */
-static int merge_keys(struct build *build, enum run_terms which, struct terms_writer *writer, bool survey,
-		      struct pinpool_diag *diag)
+static int open_dictionary(struct dictionary *dictionary, struct build *build, enum run_terms which, unsigned int first,
+			   struct pinpool_diag *diag)
 {
+	const struct terms_sink sink = {.append = append_terms, .arg = dictionary};
+
+	*dictionary = (struct dictionary){.build = build, .which = which, .first = first, .diag = diag};
+	return terms_writer_new(&dictionary->writer, &sink) ? diag_errno(diag, -ENOMEM, "terms") : 0;
+}
+
+/* All keys, for what they look like; how many there are is known then, and runs know their ids. */
+static int survey_keys(struct dictionary *dictionary)
+{
+	struct build *build = dictionary->build;
 	struct runs_merge merge;
 	const void *key;
 	size_t bytes;
 	int got;
 
-	got = runs_merge_open(&merge, build->runs, build->threads, which, build->opts.memory / 4,
-			      survey ? &build->ids[which] : NULL, diag);
-	while (!got && (got = runs_merge_next(&merge, &key, &bytes, diag)) > 0) {
-		got = survey ? terms_writer_survey(writer, key, bytes) : terms_writer_add(writer, key, bytes);
+	got = runs_merge_open(&merge, build->runs, build->threads, dictionary->which, later_memory(build) / 4,
+			      &build->ids[dictionary->which], dictionary->diag);
+	while (!got && (got = runs_merge_next(&merge, &key, &bytes, dictionary->diag)) > 0) {
+		got = terms_writer_survey(dictionary->writer, key, bytes);
 		if (got)
-			diag_errno(diag, got, "terms");
-		if (!got)
-			got = look(build, merge.next + (survey ? 0 : build->counts[which]),
-				   2 * (survey ? merge.next * 2 : build->counts[which]), diag);
+			diag_errno(dictionary->diag, got, "terms");
+		else
+			got = pace_look(&build->pace, merge.next, 0, dictionary->diag);
 	}
-	if (!got && survey)
-		build->counts[which] = merge.next;
+	build->counts[dictionary->which] = merge.next;
 	runs_merge_close(&merge);
 	return got;
 }
 
-static int make_dictionary(struct build *build, enum run_terms which, unsigned int first, struct pinpool_diag *diag)
+/* All keys once more, to be stored. Any thread; nobody is told of progress. */
+static int store_keys(struct dictionary *dictionary)
 {
-	struct dictionary dictionary = {.build = build, .first = first, .diag = diag};
-	const struct terms_sink sink = {.append = append_terms, .arg = &dictionary};
-	struct terms_writer *writer;
+	struct build *build = dictionary->build;
+	const volatile int *cancel = build->opts.cancel;
+	struct runs_merge merge;
+	const void *key;
+	size_t bytes;
+	int got;
+
+	got = runs_merge_open(&merge, build->runs, build->threads, dictionary->which, later_memory(build) / 4, NULL,
+			      dictionary->diag);
+	while (!got && (got = runs_merge_next(&merge, &key, &bytes, dictionary->diag)) > 0) {
+		got = terms_writer_add(dictionary->writer, key, bytes);
+		if (got == -ENOMEM || got == -EINVAL)
+			diag_errno(dictionary->diag, got, "terms");
+		if (!got && (dictionary->stop || (cancel && *cancel)))
+			got = pace_end(&build->pace, dictionary->diag);
+	}
+	runs_merge_close(&merge);
+	if (!got)
+		got = terms_writer_finish(dictionary->writer);
+	if (got == -ENOMEM)
+		diag_errno(dictionary->diag, got, "terms");
+	return got;
+}
+
+static void *store_in_thread(void *arg)
+{
+	struct dictionary *dictionary = arg;
+
+	dictionary->diag = &dictionary->why;
+	dictionary->err = store_keys(dictionary);
+	return NULL;
+}
+
+static int make_predicates(struct build *build, struct pinpool_diag *diag)
+{
+	struct dictionary predicates;
 	int err;
 
-	err = terms_writer_new(&writer, &sink);
+	err = open_dictionary(&predicates, build, RUN_PREDICATES, KG_PREDICATES, diag);
 	if (err)
-		return diag_errno(diag, err, "terms");
-	err = merge_keys(build, which, writer, true, diag);
+		return err;
+	err = survey_keys(&predicates);
 	if (!err)
-		err = merge_keys(build, which, writer, false, diag);
-	if (!err) {
-		err = terms_writer_finish(writer);
-		if (err == -ENOMEM)
-			diag_errno(diag, err, "terms");
-	}
-	terms_writer_free(writer);
+		err = store_keys(&predicates);
+	terms_writer_free(predicates.writer);
 	return err;
 }
 
@@ -253,7 +252,7 @@ static int sort_run(struct build *build, const struct runs *runs, const struct r
 
 		got = sorter_add(build->sorters[ORDER_OUT], order_number(&build->order, ORDER_OUT, &triple), diag);
 		if (!got)
-			got = look(build, sorter_added(build->sorters[ORDER_OUT]), 0, diag);
+			got = pace_look(&build->pace, sorter_added(build->sorters[ORDER_OUT]), 0, diag);
 	}
 	spill_reader_close(&reader);
 	free(ids[RUN_NODES]);
@@ -269,14 +268,14 @@ static int sort_triples(struct build *build, struct pinpool_diag *diag)
 	int got = 0;
 
 	for (unsigned int i = 0; i < ORDERS && !got; i++)
-		got = sorter_new(&build->sorters[i], &build->space, build->opts.memory / 4, build->order.width);
+		got = sorter_new(&build->sorters[i], &build->space, later_memory(build) / 4, build->order.width);
 	if (got)
 		return diag_errno(diag, got, "triples");
 	for (unsigned int i = 0; i < build->threads && !got; i++)
 		for (size_t k = 0; k < build->runs[i].count && !got; k++)
 			got = sort_run(build, &build->runs[i], &build->runs[i].at[k], diag);
 	for (unsigned int i = 0; i < build->threads; i++)
-		runs_close(&build->runs[i]);
+		spill_close(&build->runs[i].triples);
 	if (!got)
 		got = sorter_rewind(build->sorters[ORDER_OUT], diag);
 	while (!got && (got = sorter_next(build->sorters[ORDER_OUT], &number, diag)) > 0) {
@@ -284,15 +283,21 @@ static int sort_triples(struct build *build, struct pinpool_diag *diag)
 		graph_stats_add(build->stats, triple.s, triple.p, triple.o);
 		got = sorter_add(build->sorters[ORDER_IN], order_number(&build->order, ORDER_IN, &triple), diag);
 		if (!got)
-			got = look(build, sorter_added(build->sorters[ORDER_IN]),
-				   sorter_added(build->sorters[ORDER_OUT]), diag);
+			got = pace_look(&build->pace, sorter_added(build->sorters[ORDER_IN]),
+					sorter_added(build->sorters[ORDER_OUT]), diag);
 	}
 	return got;
 }
 
+/* The triples' sink. */
+struct triples {
+	struct build *build;
+	struct pinpool_diag *diag;
+};
+
 static int append_triples(void *arg, enum graph_section section, const void *bytes, size_t count)
 {
-	const struct dictionary *triples = arg;
+	const struct triples *triples = arg;
 
 	return spill_write(&triples->build->sections[KG_TRIPLES + section], bytes, count, triples->diag);
 }
@@ -311,7 +316,7 @@ static int write_order(struct build *build, unsigned int order, struct graph_wri
 		got = order == ORDER_OUT ? graph_writer_out(writer, &triple, diag)
 					 : graph_writer_in(writer, &triple, diag);
 		if (!got)
-			got = look(build, ++done + order * count, ORDERS * count, diag);
+			got = pace_look(&build->pace, ++done + order * count, ORDERS * count, diag);
 	}
 	sorter_free(build->sorters[order]);
 	build->sorters[order] = NULL;
@@ -320,11 +325,11 @@ static int write_order(struct build *build, unsigned int order, struct graph_wri
 
 static int write_triples(struct build *build, struct pinpool_diag *diag)
 {
-	struct dictionary triples = {.build = build, .diag = diag};
+	struct triples triples = {.build = build, .diag = diag};
 	const struct graph_writer_opts opts = {
 		.append = append_triples,
 		.arg = &triples,
-		.shape_bytes = build->opts.memory / 16,
+		.shape_bytes = later_memory(build) / 16,
 	};
 	struct graph_writer *writer;
 	int err;
@@ -340,17 +345,12 @@ static int write_triples(struct build *build, struct pinpool_diag *diag)
 	return err;
 }
 
-static int make_graph(struct build *build, struct pinpool_diag *diag)
+/* Triples, their ids being known. */
+static int make_triples(struct build *build, struct pinpool_diag *diag)
 {
 	int err;
 
-	err = begin_phase(build, NAMES, diag);
-	if (!err)
-		err = make_dictionary(build, RUN_NODES, KG_NODES, diag);
-	if (!err)
-		err = make_dictionary(build, RUN_PREDICATES, KG_PREDICATES, diag);
-	if (!err)
-		err = begin_phase(build, SORT, diag);
+	err = pace_begin(&build->pace, PACE_SORT, diag);
 	if (err)
 		return err;
 	err = order_open(&build->order, build->counts[RUN_NODES], build->counts[RUN_PREDICATES]);
@@ -370,8 +370,39 @@ static int make_graph(struct build *build, struct pinpool_diag *diag)
 		.triples = graph_stats_triples(build->stats, GRAPH_ANY),
 	};
 	build->header.duplicates = sorter_added(build->sorters[ORDER_OUT]) - build->header.triples;
-	err = begin_phase(build, TRIPLES, diag);
+	err = pace_begin(&build->pace, PACE_TRIPLES, diag);
 	return err ? err : write_triples(build, diag);
+}
+
+static int make_graph(struct build *build, struct pinpool_diag *diag)
+{
+	struct dictionary nodes;
+	int err;
+
+	err = pace_begin(&build->pace, PACE_NAMES, diag);
+	if (!err)
+		err = make_predicates(build, diag);
+	if (!err)
+		err = open_dictionary(&nodes, build, RUN_NODES, KG_NODES, diag);
+	if (err)
+		return err;
+	err = survey_keys(&nodes);
+	if (!err) {
+		err = -pthread_create(&nodes.thread, NULL, store_in_thread, &nodes);
+		if (err) {
+			diag_errno(diag, err, "a thread that writes names");
+		} else {
+			err = make_triples(build, diag);
+			nodes.stop = !!err;
+			pthread_join(nodes.thread, NULL);
+			/* What stopped it was told. */
+			if (!err && nodes.err && diag)
+				*diag = nodes.why;
+			err = err ? err : nodes.err;
+		}
+	}
+	terms_writer_free(nodes.writer);
+	return err;
 }
 
 static int publish(struct build *build, struct pinpool_diag *diag)
@@ -389,12 +420,12 @@ static int publish(struct build *build, struct pinpool_diag *diag)
 	};
 	int err;
 
-	err = begin_phase(build, PUBLISH, diag);
+	err = pace_begin(&build->pace, PACE_PUBLISH, diag);
 	if (!err)
 		err = publish_graph(&publish, diag);
 	build->length = publish.length;
 	if (!err && build->opts.progress)
-		tell(build, 1, 1, true);
+		pace_tell(&build->pace, 1, 1, true);
 	return err;
 }
 
@@ -403,9 +434,9 @@ static int run(struct build *build, struct pinpool_diag *diag)
 	int err;
 
 	err = open_files(build, diag);
-	build->start_ns = clock_now_ns();
+	build->pace.start_ns = clock_now_ns();
 	if (!err)
-		err = begin_phase(build, READ, diag);
+		err = pace_begin(&build->pace, PACE_READ, diag);
 	if (!err)
 		err = read_inputs(build, diag);
 	if (err)
@@ -431,14 +462,17 @@ static int open_inputs(struct build *build, const char *const *paths, size_t cou
 		struct input *input = &build->inputs[build->count];
 
 		err = input_open(input, paths[build->count], build->opts.format, diag);
+		/* A pipe that nobody writes to is waited for. */
+		if (err == -EINTR && build->opts.cancel && *build->opts.cancel)
+			err = pace_end(&build->pace, diag);
 		if (err)
 			break;
 		if (count > 1)
 			snprintf(input->scope, sizeof(input->scope), "f%zu_", build->count + 1);
 		build->count++;
-		build->bytes += input->bytes;
+		build->pace.bytes += input->bytes;
 	}
-	build->file = paths[0];
+	build->pace.file = paths[0];
 	return err;
 }
 
@@ -451,8 +485,14 @@ static int check_opts(struct build *build, struct pinpool_diag *diag)
 		opts->memory = MEMORY_DEFAULT;
 	if (!opts->longest)
 		opts->longest = LINE_DEFAULT;
+	build->pace = (struct pace){
+		.name = build->name,
+		.progress = opts->progress,
+		.progress_arg = opts->progress_arg,
+		.cancel = opts->cancel,
+	};
 	if (opts->memory < MEMORY_LEAST)
-		return diag_set(diag, -EINVAL, "memory", "allow at least 16M", "is too little to sort in");
+		return diag_set(diag, -EINVAL, "memory", "allow at least 48M", "is too little to sort in");
 	if (opts->longest < LINE_LEAST || opts->longest > LINE_MOST)
 		return diag_set(diag, -EINVAL, "longest line", "64K to 1G", "is out of range");
 	if ((unsigned int)opts->format > PINPOOL_KG_WORDNET)
@@ -467,8 +507,8 @@ static int fill_report(const struct build *build, struct pinpool_kg_build_report
 {
 	struct pinpool_kg_build_report result = {
 		.size = sizeof(result),
-		.bytes = build->bytes,
-		.elapsed_ns = clock_now_ns() - build->start_ns,
+		.bytes = build->pace.bytes,
+		.elapsed_ns = clock_now_ns() - build->pace.start_ns,
 		.parse_ns = build->parse_ns,
 		.triples = build->header.triples,
 		.duplicates = build->header.duplicates,

@@ -48,6 +48,11 @@ static enum pinpool_kg_format format_of_name(const char *path)
 	return PINPOOL_KG_AUTO;
 }
 
+static uint64_t mtime_of(const struct stat *st)
+{
+	return (uint64_t)st->st_mtim.tv_sec * 1000000000u + (uint64_t)st->st_mtim.tv_nsec;
+}
+
 static int describe(struct input *input, struct pinpool_diag *diag)
 {
 	struct stat st;
@@ -55,7 +60,7 @@ static int describe(struct input *input, struct pinpool_diag *diag)
 	if (fstat(input->fd, &st))
 		return diag_errno(diag, -errno, input->path);
 	input->inode = st.st_ino;
-	input->mtime_ns = (uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec;
+	input->mtime_ns = mtime_of(&st);
 	if (S_ISDIR(st.st_mode)) {
 		if (input->format == PINPOOL_KG_AUTO)
 			input->format = PINPOOL_KG_WORDNET;
@@ -91,6 +96,18 @@ int input_open(struct input *input, const char *path, enum pinpool_kg_format for
 	if (err)
 		input_close(input);
 	return err;
+}
+
+int input_check(const struct input *input, struct pinpool_diag *diag)
+{
+	struct stat st;
+
+	/* What is no file has no moment at which it is whole. */
+	if (fstat(input->fd, &st) || !S_ISREG(st.st_mode))
+		return 0;
+	if ((uint64_t)st.st_size == input->bytes && mtime_of(&st) == input->mtime_ns)
+		return 0;
+	return diag_set(diag, -ESTALE, input->path, "build again when nothing writes to it", "was changed meanwhile");
 }
 
 void input_close(struct input *input)

@@ -34,6 +34,8 @@ struct input {
 
 /* Returns 0, -EINVAL (no such kind of file; a format that the name does not tell), and what open() gives. */
 int input_open(struct input *input, const char *path, enum pinpool_kg_format format, struct pinpool_diag *diag);
+/* Whether it is still what was opened, once it was read. Returns 0 or -ESTALE. */
+int input_check(const struct input *input, struct pinpool_diag *diag);
 /* A zeroed one with @fd of -1 is fine. */
 void input_close(struct input *input);
 /* Whether its lines may be parsed by any thread in any order. */

@@ -128,7 +128,7 @@ errors() {
 	refuses "no triple" 1 "pinpool: kg build: /dev/null: no triple" pinpool kg build clitest /dev/null --format tsv
 	refuses "little memory" 1 'pinpool: kg build: memory: is too little*' pinpool kg build clitest "$work/a.nt" --memory 1M
 	refuses "no folder for temporary files" 1 'pinpool: kg build: /nonexistent: No such file*' \
-		sh -c 'seq 200000 | sed "s/.*/&\tr\tname & that is not short/" | "$0" kg build clitest - --format tsv --memory 16M --tmp /nonexistent' "$PINPOOL"
+		sh -c 'seq 200000 | sed "s/.*/&\tr\tname & that is not short/" | "$0" kg build clitest - --format tsv --memory 48M --tmp /nonexistent' "$PINPOOL"
 	prints "nothing was published" "" pinpool ls -n
 	refuses "too small: what is needed" 1 \
 		'pinpool: kg build: clitest: a pool of 4096 bytes is too small*\(give a capacity of at least *)' \
@@ -147,7 +147,7 @@ begin() {
 	rm -f "$work/pipe"
 	mkfifo "$work/pipe"
 	set -m
-	"$PINPOOL" kg build clitest "$work/pipe" --format tsv --memory 16M >"$work/out" 2>"$work/err" &
+	"$PINPOOL" kg build clitest "$work/pipe" --format tsv --memory 48M >"$work/out" 2>"$work/err" &
 	pid=$!
 	set +m
 	exec 3>"$work/pipe"
@@ -174,6 +174,18 @@ interrupt() {
 	exec 3>&-
 	prints "SIGKILL: no pool" "" pinpool ls -n
 	same "SIGKILL: no temporary files" "" "$(ls -A "$TMPDIR")"
+	# A pipe that nobody writes to.
+	mkfifo "$work/silent"
+	set -m
+	"$PINPOOL" kg build clitest "$work/silent" --format tsv >"$work/out" 2>"$work/err" &
+	pid=$!
+	set +m
+	sleep 0.3
+	kill -INT "$pid"
+	status=0
+	wait -f "$pid" 2>/dev/null || status=$?
+	same "interrupted while it opens a pipe" "130 pinpool: kg build: clitest: interrupted, nothing was published" \
+		"$status $(<"$work/err")"
 	# Two at once: one is first, and the other says so.
 	begin
 	check "another build is faster" pinpool kg build -q clitest "$work/a.nt"
@@ -197,5 +209,6 @@ all() {
 
 PINPOOL_BACKEND=shm
 on_backends 0 all
+refuses "no headings of what has none" 2 'pinpool: kg stat: --noheadings: only with *' pinpool kg stat x -n
 refuses "a wrong format" 2 'pinpool: kg build: --format: *' pinpool kg build x y --format xml
 finish

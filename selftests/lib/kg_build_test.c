@@ -289,14 +289,14 @@ TEST_F(build, little_memory_and_many_threads_make_the_same_graph)
 	struct opened opened;
 
 	/* Names of their own, long enough that one batch does not hold them. */
-	write_random(in_folder(self->folder, "r.tsv"), 120000, 90000,
+	write_random(in_folder(self->folder, "r.tsv"), 200000, 170000,
 		     "a name that takes some room, as those of entities do, http://example.org/resource/");
 	self->opts.threads = 1;
 	ASSERT_EQ(0, EXPECT_BUILD(0, "r.tsv", &report));
 	ASSERT_EQ(0, digest_of(self, first));
 	ASSERT_EQ(0, pinpool_pool_destroy(self->env.ctx, POOL, &self->diag));
 	self->opts.threads = 3;
-	self->opts.memory = 16 << 20;
+	self->opts.memory = 48 << 20;
 	ASSERT_EQ(0, EXPECT_BUILD(0, "r.tsv", &report));
 	EXPECT_EQ(3, report.threads);
 	EXPECT_LT(8 << 20, report.disk_peak);
@@ -353,15 +353,15 @@ TEST_F(build, memory_is_bounded_by_what_is_allowed)
 
 	if (variant->backend != PINPOOL_BACKEND_SHM)
 		SKIP(return, "once is enough");
-	/* 50 MB of text and 40 MB of names, in 16 MiB beside the program itself. */
-	write_random(in_folder(self->folder, "r.tsv"), 250000, 1u << 30,
+	/* 70 MB of text and 60 MB of names, in 48 MiB beside the program itself. */
+	write_random(in_folder(self->folder, "r.tsv"), 350000, 1u << 30,
 		     "a name that takes some room, as those of entities do, http://example.org/resource/");
-	self->opts.memory = 16 << 20;
+	self->opts.memory = 48 << 20;
 	self->opts.threads = 2;
 	peak = peak_of_build(self, "r.tsv");
 	EXPECT_LT(0, peak);
 	/* The pool's pages are the process's, too, while it fills them. */
-	EXPECT_LT(peak, 16 + 12 + 12)
+	EXPECT_LT(peak, 48 + 12 + 12)
 	{
 		TH_LOG("%d MiB", peak);
 	}
@@ -476,6 +476,27 @@ TEST_F(build, cancelled_at_any_step_it_leaves_nothing)
 	EXPECT_BUILD(-ECANCELED, "r.tsv", NULL);
 	EXPECT_EQ(-ENOENT, env_state(&self->env, POOL));
 	EXPECT_EQ(0, count_files(self->temporary));
+}
+
+/* Writes to the file in work. */
+static int append_to_input(void *arg, const struct pinpool_progress *progress)
+{
+	int fd = open(progress->file, O_WRONLY | O_APPEND | O_CLOEXEC);
+
+	(void)arg;
+	if (fd >= 0 && !strcmp(progress->tensor, "reading"))
+		write_all(fd, "a\tr\tb\n", 6);
+	close(fd);
+	return 0;
+}
+
+TEST_F(build, an_input_that_is_written_to_meanwhile_is_refused)
+{
+	write_random(in_folder(self->folder, "r.tsv"), 50, 100, "n");
+	self->opts.progress = append_to_input;
+	EXPECT_BUILD(-ESTALE, "r.tsv", NULL);
+	EXPECT_NE(NULL, strstr(self->diag.object, "r.tsv"));
+	EXPECT_EQ(-ENOENT, env_state(&self->env, POOL));
 }
 
 TEST_F(build, killed_at_any_step_it_leaves_an_empty_pool_at_most)
