@@ -16,13 +16,14 @@ import sys
 
 import host
 
-NAMES = ["kg.wordnet.bytes_per_triple", "kg.wordnet.sp", "kg.wordnet.po", "kg.wordnet.edge",
+NAMES = ["kg.wordnet.bytes_per_triple", "kg.wordnet.open", "kg.wordnet.sp", "kg.wordnet.po", "kg.wordnet.edge",
          "kg.debian.bytes_per_triple", "kg.build"]
 WORDNET = "/usr/share/wordnet"
 PROCESSES = 3
 BUILDS = 5
 THREADS = 2
 LIMIT_BYTES = 5.0
+LIMIT_OPEN_NS = 5e6
 LIMIT_NS = 1000.0
 LIMIT_EDGE_NS = 20.0
 # Fewer packages are no archive: apt's lists are missing.
@@ -63,7 +64,7 @@ def build_wordnet(env, folder):
 def measure_graph(name, env):
     runs = [json.loads(pinpool("kg", "bench", "-J", name, env=env)) for _ in range(PROCESSES)]
     medians = {key: statistics.median(run[key] for run in runs)
-               for key in ("triples", "bytes_per_triple", "sp", "po", "edge")}
+               for key in ("triples", "bytes_per_triple", "name_bytes", "open_ns", "sp_ns", "po_ns", "edge_ns")}
     print(f"  {name}: " + ", ".join(f"{key} {value:.2f}" for key, value in medians.items()), file=sys.stderr)
     return medians
 
@@ -71,9 +72,9 @@ def measure_graph(name, env):
 def wordnet(env, folder):
     build_wordnet(env, folder)
     found = measure_graph("bench-wordnet", env)
-    limits = {"bytes_per_triple": ("bytes", LIMIT_BYTES), "sp": ("ns", LIMIT_NS), "po": ("ns", LIMIT_NS),
-              "edge": ("ns", LIMIT_EDGE_NS)}
-    return [host.row(f"kg.wordnet.{key}", found[key], f"{unit}, smaller is better", limit=limit,
+    limits = {"bytes_per_triple": ("bytes", LIMIT_BYTES), "open_ns": ("ns", LIMIT_OPEN_NS), "sp_ns": ("ns", LIMIT_NS),
+              "po_ns": ("ns", LIMIT_NS), "edge_ns": ("ns", LIMIT_EDGE_NS)}
+    return [host.row(f"kg.wordnet.{key.removesuffix('_ns')}", found[key], f"{unit}, smaller is better", limit=limit,
                      limit_share=found[key] / limit) for key, (unit, limit) in limits.items()]
 
 
