@@ -18,6 +18,11 @@ static uint64_t shape_blocks(uint64_t nodes)
 	return nodes / SHAPE_BLOCK + !!(nodes % SHAPE_BLOCK);
 }
 
+static uint64_t copy_blocks(uint64_t nodes)
+{
+	return nodes / COPY_BLOCK + !!(nodes % COPY_BLOCK);
+}
+
 /* True if so many numbers of that width are there. */
 static bool have(const struct graph *graph, uint64_t bit, uint64_t count, unsigned int width)
 {
@@ -72,6 +77,9 @@ int graph_open(struct graph *graph, const void *data, uint64_t data_bytes, const
 		.shapes_bit = header.shapes_bit,
 		.shape_count = header.shape_count,
 		.shape_members = header.shape_members,
+		.copies_bit = header.copies_bit,
+		.copies_bytes = header.copies_bytes,
+		.copies_width = header.copies_width,
 		.directory_bytes = directory_bytes,
 	};
 	memcpy(graph->nodes_bit, header.nodes_bit, sizeof(graph->nodes_bit));
@@ -84,6 +92,8 @@ int graph_open(struct graph *graph, const void *data, uint64_t data_bytes, const
 		if (shape_blocks(header.nodes) > data_bytes * 8 / (SHAPE_WIDTH_BITS + SHAPE_LEAST_BITS) ||
 		    !have(graph, graph->nodes_bit[side], shape_blocks(header.nodes), graph->nodes_width[side]))
 			return damaged(diag, "has no room for its nodes");
+	if (!have(graph, graph->copies_bit, copy_blocks(header.nodes), graph->copies_width))
+		return damaged(diag, "has no room for its copies");
 	return 0;
 }
 
@@ -138,6 +148,7 @@ void graph_bytes(const struct graph *graph, struct graph_bytes *bytes)
 	*bytes = (struct graph_bytes){
 		.lists_out = graph->lists_bytes[SIDE_S],
 		.lists_in = graph->lists_bytes[SIDE_O],
+		.copies = graph->copies_bytes,
 		.directory = graph->directory_bytes,
 		.total = graph->data.size + graph->directory_bytes,
 	};
@@ -150,6 +161,7 @@ void graph_bytes(const struct graph *graph, struct graph_bytes *bytes)
 		ef = (struct ef){.count = table.count, .key_bits = table.key_bits, .place_bits = table.place_bits};
 		bytes->index += (ef_index_bits(&ef) + 7) / 8;
 	}
-	bytes->shapes = graph->data.size - EF_PAD_BYTES - bytes->lists_out - bytes->lists_in - bytes->index;
+	bytes->shapes =
+		graph->data.size - EF_PAD_BYTES - bytes->lists_out - bytes->lists_in - bytes->index - bytes->copies;
 	bytes->shared = 2 * graph->counts.predicates - graph->table_count;
 }

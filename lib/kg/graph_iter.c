@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 
+#include "kg/graph_copy.h"
 #include "kg/graph_cursor.h"
 
 /* A row of objects is of use only when the subject is open. */
@@ -71,6 +72,11 @@ int graph_find(const struct graph *graph, uint64_t s, uint64_t p, uint64_t o, st
 	iter->next = members.next;
 	iter->end = members.end;
 	iter->of_shape = members.of_shape;
+	iter->copied = false;
+	iter->copy.entries = 0;
+	/* A shape says which of the predicates that are copied the node has. */
+	if (s != GRAPH_ANY && p == GRAPH_ANY && o == GRAPH_ANY && members.of_shape && members.next < members.end)
+		return graph_copy_find(&iter->copy, graph, s);
 	return 0;
 }
 
@@ -99,7 +105,10 @@ static int open_next(struct graph_iter *iter)
 			break;
 		iter->predicate = predicate;
 		iter->next++;
-		ret = open_list(iter->graph, &iter->pattern, iter->predicate, &iter->cursor);
+		ret = iter->copy.entries ? graph_copy_open(&iter->copy, iter->graph, predicate) : 0;
+		iter->copied = ret > 0;
+		if (!ret)
+			ret = open_list(iter->graph, &iter->pattern, predicate, &iter->cursor);
 	}
 	iter->open = ret > 0;
 	return ret;
@@ -111,7 +120,10 @@ static int next_of_list(struct graph_iter *iter, struct graph_triple *triple)
 	const struct graph_triple *pattern = &iter->pattern;
 	int ret;
 
-	if (side_of(pattern) == SIDE_O)
+	if (iter->copied) {
+		triple->s = pattern->s;
+		ret = graph_copy_next(&iter->copy, iter->graph, &triple->o);
+	} else if (side_of(pattern) == SIDE_O)
 		ret = graph_cursor_next(&iter->cursor, &triple->o, &triple->s);
 	else
 		ret = graph_cursor_next(&iter->cursor, &triple->s, &triple->o);
@@ -152,6 +164,21 @@ int64_t graph_read(struct graph_iter *iter, uint64_t *ids, size_t max)
 	return graph_cursor_values(&iter->cursor, ids, max);
 }
 
+/* On in the tables, which lists are found in and skipped: from where the copy is. Returns 0 or -EBADMSG. */
+static int leave_copies(struct graph_iter *iter)
+{
+	int ret = 0;
+
+	if (iter->open && iter->copied) {
+		ret = graph_cursor_open(&iter->cursor, iter->graph, iter->predicate, SIDE_S);
+		ret = ret > 0 ? graph_cursor_find(&iter->cursor, iter->pattern.s, iter->copy.least, iter->pattern.s + 1)
+			      : -EBADMSG;
+	}
+	iter->copied = false;
+	iter->copy.entries = 0;
+	return ret;
+}
+
 int graph_seek(struct graph_iter *iter, const struct graph_triple *to)
 {
 	const struct graph_triple *pattern = &iter->pattern;
@@ -160,6 +187,11 @@ int graph_seek(struct graph_iter *iter, const struct graph_triple *to)
 
 	if (iter->open && to->p > iter->predicate)
 		iter->open = false;
+	if (iter->copied || iter->copy.entries) {
+		ret = leave_copies(iter);
+		if (ret)
+			return ret;
+	}
 	if (!iter->open) {
 		/* Predicates ascend, and each is wanted only from @to on. */
 		for (; iter->next < iter->end; iter->next++) {

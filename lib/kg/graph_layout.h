@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #define GRAPH_MAGIC   "PINPGRA\n"
-#define GRAPH_VERSION 1
+#define GRAPH_VERSION 2
 
 /* A predicate without triples has this for both of its tables. */
 #define GRAPH_NO_TABLE UINT32_MAX
@@ -29,11 +29,15 @@ struct graph_header {
 	uint64_t shapes_bit;
 	uint64_t shape_count;
 	uint64_t shape_members;
+	/* Of copies: where the places of their blocks begin, and bytes, which are for reports. */
+	uint64_t copies_bit;
+	uint64_t copies_bytes;
 	uint8_t nodes_width[2];
-	uint8_t zero[6];
+	uint8_t copies_width;
+	uint8_t zero[5];
 };
 
-static_assert(sizeof(struct graph_header) == 120, "layout");
+static_assert(sizeof(struct graph_header) == 136, "layout");
 
 /* The keys of all triples of a predicate, which are a sequence (lib/codec/elias_fano.h). */
 struct graph_table {
@@ -62,5 +66,22 @@ static_assert(sizeof(struct graph_table) == 56, "layout");
 /* The empty shape, and that of nodes whose shape found no room: they may have any predicate. */
 #define SHAPE_NONE	 0
 #define SHAPE_ANY	 1
+
+/*
+ * Copies come in blocks of nodes: how many predicates are copied, the width of an offset; for each predicate its
+ * number, the least object, the width of an object; which nodes have copies, a bit for each; for each that has, where
+ * they begin, counted from the first. Then its lists in the order of predicates: as many bits as there are objects, the
+ * last of them a one, and the objects less the least. Places of blocks are copies_width bits each, at copies_bit.
+ * Without predicates a block is the first two numbers alone.
+ */
+#define COPY_BLOCK	128
+#define COPY_COUNT_BITS 8
+#define COPY_WIDTH_BITS 6
+#define COPY_HEAD_BITS	(COPY_COUNT_BITS + COPY_WIDTH_BITS)
+#define COPY_PREDICATES 255
+/* Objects of a list that is copied, at most. */
+#define COPY_ROW	64
+/* What the writer takes for all of them, for each triple. */
+#define COPY_BITS	11
 
 #endif

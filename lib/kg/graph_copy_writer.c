@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
+/*
+ * Copies of lists, chosen and written, a block of nodes at a time. In each block those predicates are copied whose
+ * lists take the fewest bits each, as far as the triples so far pay for it, so no graph grows by more than COPY_BITS a
+ * triple.
+ */
+#include "kg/graph_copy.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* Triples of a block that are kept; predicates of those that find no room are not copied. */
+#define ENTRIES	    16384
+/* What a place of a node's lists takes, as an estimate. */
+#define OFFSET_BITS 14
+
+struct entry {
+	uint64_t object;
+	uint32_t slot;
+	uint8_t node;
+};
+
+/* A predicate of the block. */
+struct slot {
+	uint64_t least;
+	uint64_t most;
+	uint64_t bits;
+	uint32_t predicate;
+	uint32_t lists;
+	uint32_t values;
+	uint32_t row; /* values of the list at hand, whose node is: */
+	uint8_t node;
+	bool refused;
+	bool taken;
+};
+
+struct copy_writer {
+	uint64_t nodes;
+	unsigned int predicate_width;
+	unsigned int base_width;
+	uint64_t *places;
+	uint64_t blocks;
+	uint64_t triples;
+	uint64_t spent; /* bits */
+	/* Of each predicate its slot plus 1. */
+	uint32_t *slot_of;
+	struct slot slots[ENTRIES];
+	uint32_t slot_count;
+	struct slot *order[ENTRIES];
+	struct entry entries[ENTRIES];
+	uint32_t entry_count;
+};
+
+static uint64_t block_count(uint64_t nodes)
+{
+	return nodes / COPY_BLOCK + !!(nodes % COPY_BLOCK);
+}
+
+uint64_t copy_writer_memory(uint64_t nodes, uint64_t predicates)
+{
+	return sizeof(struct copy_writer) + block_count(nodes) * sizeof(uint64_t) + predicates * sizeof(uint32_t);
+}
+
+uint64_t copy_writer_bound(uint64_t nodes, uint64_t triples)
+{
+	return triples * COPY_BITS + block_count(nodes) * (64 + COPY_HEAD_BITS + COPY_BLOCK * 64);
+}
+
+int copy_writer_new(struct copy_writer **out, uint64_t nodes, uint64_t predicates)
+{
+	struct copy_writer *writer = calloc(1, sizeof(*writer));
+
+	if (!writer)
+		return -ENOMEM;
+	writer->nodes = nodes;
+	writer->predicate_width = predicates ? bits_width(predicates - 1) : 0;
+	writer->base_width = nodes ? bits_width(nodes - 1) : 0;
+	writer->places = calloc(block_count(nodes) + 1, sizeof(*writer->places));
+	writer->slot_of = calloc(predicates + 1, sizeof(*writer->slot_of));
+	if (!writer->places || !writer->slot_of) {
+		copy_writer_free(writer);
+		return -ENOMEM;
+	}
+	*out = writer;
+	return 0;
+}
+
+/* Dearest last: bits of a list, compared without a division. */
+static int by_price(const void *a, const void *b)
+{
+	const struct slot *x = *(struct slot *const *)a, *y = *(struct slot *const *)b;
+	uint64_t m = x->bits * y->lists, n = y->bits * x->lists;
+
+	return m != n ? (m > n) - (m < n) : (x->predicate > y->predicate) - (x->predicate < y->predicate);
+}
+
+static int by_predicate(const void *a, const void *b)
+{
+	const struct slot *x = *(struct slot *const *)a, *y = *(struct slot *const *)b;
+
+	return (x->predicate > y->predicate) - (x->predicate < y->predicate);
+}
+
+/* Which of them @bits pay for, in the order of predicates. Returns how many. */
+static uint32_t choose(struct copy_writer *writer, uint64_t bits)
+{
+	uint32_t count = 0, taken = 0;
+	uint64_t used;
+
+	for (uint32_t i = 0; i < writer->slot_count; i++) {
+		struct slot *slot = &writer->slots[i];
+
+		slot->bits = writer->predicate_width + writer->base_width + COPY_WIDTH_BITS +
+			     (uint64_t)slot->values * (1 + bits_width(slot->most - slot->least));
+		if (!slot->refused)
+			writer->order[count++] = slot;
+	}
+	qsort(writer->order, count, sizeof(*writer->order), by_price);
+	used = COPY_HEAD_BITS + COPY_BLOCK + COPY_BLOCK * OFFSET_BITS;
+	while (taken < count && taken < COPY_PREDICATES && used + writer->order[taken]->bits <= bits) {
+		used += writer->order[taken]->bits;
+		writer->order[taken++]->taken = true;
+	}
+	qsort(writer->order, taken, sizeof(*writer->order), by_predicate);
+	return taken;
+}
+
+/* Where the lists of each node begin, counted from the first of them; which nodes have some. Returns how many have. */
+static unsigned int place_nodes(const struct copy_writer *writer, uint64_t *offsets, uint64_t *has, uint64_t *bits)
+{
+	unsigned int count = 0;
+
+	*bits = 0;
+	for (uint32_t i = 0; i < writer->entry_count; i++) {
+		const struct entry *entry = &writer->entries[i];
+		const struct slot *slot = &writer->slots[entry->slot];
+
+		if (!slot->taken)
+			continue;
+		if (!(has[entry->node / 64] >> entry->node % 64 & 1)) {
+			has[entry->node / 64] |= (uint64_t)1 << entry->node % 64;
+			offsets[count++] = *bits;
+		}
+		*bits += 1 + bits_width(slot->most - slot->least);
+	}
+	return count;
+}
+
+static void put_lists(const struct copy_writer *writer, struct bits_writer *bits)
+{
+	for (uint32_t i = 0, end; i < writer->entry_count; i = end) {
+		const struct entry *first = &writer->entries[i];
+		const struct slot *slot = &writer->slots[first->slot];
+
+		for (end = i + 1; end < writer->entry_count && writer->entries[end].node == first->node &&
+				  writer->entries[end].slot == first->slot;)
+			end++;
+		if (!slot->taken)
+			continue;
+		bits_put(bits, (uint64_t)1 << (end - i - 1), end - i);
+		for (uint32_t at = i; at < end; at++)
+			bits_put(bits, writer->entries[at].object - slot->least, bits_width(slot->most - slot->least));
+	}
+}
+
+static void put_block(struct copy_writer *writer, struct bits_writer *bits)
+{
+	uint64_t begin = bits->bit, paid = writer->triples * COPY_BITS, offsets[COPY_BLOCK], has[COPY_BLOCK / 64] = {0};
+	uint32_t taken = choose(writer, paid > writer->spent ? paid - writer->spent : 0);
+	unsigned int count, width;
+	uint64_t all;
+
+	writer->places[writer->blocks++] = begin;
+	count = place_nodes(writer, offsets, has, &all);
+	width = count ? bits_width(offsets[count - 1]) : 0;
+	bits_put(bits, taken, COPY_COUNT_BITS);
+	bits_put(bits, width, COPY_WIDTH_BITS);
+	for (uint32_t i = 0; i < taken; i++) {
+		const struct slot *slot = writer->order[i];
+
+		bits_put(bits, slot->predicate, writer->predicate_width);
+		bits_put(bits, slot->least, writer->base_width);
+		bits_put(bits, bits_width(slot->most - slot->least), COPY_WIDTH_BITS);
+	}
+	for (unsigned int i = 0; taken && i < COPY_BLOCK / 64; i++)
+		bits_put(bits, has[i], 64);
+	for (unsigned int i = 0; i < count; i++)
+		bits_put(bits, offsets[i], width);
+	put_lists(writer, bits);
+	for (uint32_t i = 0; i < writer->slot_count; i++)
+		writer->slot_of[writer->slots[i].predicate] = 0;
+	writer->slot_count = 0;
+	writer->entry_count = 0;
+	writer->spent += bits->bit - begin;
+}
+
+/* NULL if there is no room for it, and then it is not copied. */
+static struct slot *slot_of(struct copy_writer *writer, uint64_t p)
+{
+	uint32_t *number = &writer->slot_of[p];
+
+	if (!*number && writer->slot_count < ENTRIES) {
+		writer->slots[writer->slot_count] = (struct slot){.predicate = (uint32_t)p, .least = UINT64_MAX};
+		*number = ++writer->slot_count;
+	}
+	return *number ? &writer->slots[*number - 1] : NULL;
+}
+
+void copy_writer_add(struct copy_writer *writer, struct bits_writer *bits, const struct graph_triple *triple)
+{
+	uint8_t node = triple->s % COPY_BLOCK;
+	struct slot *slot;
+
+	while (writer->blocks < triple->s / COPY_BLOCK)
+		put_block(writer, bits);
+	writer->triples++;
+	slot = slot_of(writer, triple->p);
+	if (!slot)
+		return;
+	if (!slot->lists || slot->node != node) {
+		slot->node = node;
+		slot->lists++;
+		slot->row = 0;
+	}
+	if (++slot->row > COPY_ROW || writer->entry_count == ENTRIES)
+		slot->refused = true;
+	if (slot->refused)
+		return;
+	slot->values++;
+	slot->least = triple->o < slot->least ? triple->o : slot->least;
+	slot->most = triple->o > slot->most ? triple->o : slot->most;
+	writer->entries[writer->entry_count++] = (struct entry){triple->o, (uint32_t)(slot - writer->slots), node};
+}
+
+void copy_writer_end(struct copy_writer *writer, struct bits_writer *bits, struct graph_header *header)
+{
+	uint64_t blocks = block_count(writer->nodes);
+
+	while (writer->blocks < blocks)
+		put_block(writer, bits);
+	header->copies_bit = bits->bit;
+	header->copies_width = blocks ? (uint8_t)bits_width(writer->places[blocks - 1]) : 0;
+	for (uint64_t i = 0; i < blocks; i++)
+		bits_put(bits, writer->places[i], header->copies_width);
+	header->copies_bytes = (writer->spent + blocks * header->copies_width + 7) / 8;
+}
+
+void copy_writer_free(struct copy_writer *writer)
+{
+	if (!writer)
+		return;
+	free(writer->places);
+	free(writer->slot_of);
+	free(writer);
+}
