@@ -32,21 +32,11 @@ static bool have(const struct graph *graph, uint64_t bit, uint64_t count, unsign
 	       bits_have(&graph->data, bit, bit + bits);
 }
 
-static unsigned int member_width(const struct graph *graph)
-{
-	return graph->counts.predicates ? bits_width(graph->counts.predicates - 1) : 0;
-}
-
-static uint64_t members_bit(const struct graph *graph)
-{
-	return graph->shapes_bit + graph->shape_count * bits_width(graph->shape_members);
-}
-
 static bool shapes_are_there(const struct graph *graph)
 {
 	return graph->shape_count > SHAPE_ANY && graph->shape_count <= UINT32_MAX &&
-	       have(graph, graph->shapes_bit, graph->shape_count, bits_width(graph->shape_members)) &&
-	       have(graph, members_bit(graph), graph->shape_members, member_width(graph));
+	       have(graph, graph->shapes_bit, graph->shape_count, graph->end_width) &&
+	       have(graph, graph->members_bit, graph->shape_members, graph->member_width);
 }
 
 int graph_open(struct graph *graph, const void *data, uint64_t data_bytes, const void *directory,
@@ -77,6 +67,9 @@ int graph_open(struct graph *graph, const void *data, uint64_t data_bytes, const
 		.shapes_bit = header.shapes_bit,
 		.shape_count = header.shape_count,
 		.shape_members = header.shape_members,
+		.members_bit = header.shapes_bit + header.shape_count * bits_width(header.shape_members),
+		.member_width = header.predicates ? (uint8_t)bits_width(header.predicates - 1) : 0,
+		.end_width = (uint8_t)bits_width(header.shape_members),
 		.copies_bit = header.copies_bit,
 		.copies_bytes = header.copies_bytes,
 		.copies_width = header.copies_width,
@@ -116,7 +109,7 @@ static int shape_of(const struct graph *graph, uint64_t node, unsigned int side,
 
 int graph_members_of(const struct graph *graph, uint64_t node, unsigned int side, struct graph_members *members)
 {
-	unsigned int width = bits_width(graph->shape_members);
+	unsigned int width = graph->end_width;
 	uint64_t number;
 	int ret;
 
@@ -133,14 +126,6 @@ int graph_members_of(const struct graph *graph, uint64_t node, unsigned int side
 	members->next = bits_peek(graph->data.bytes, graph->shapes_bit + (number - 1) * width, width);
 	members->end = bits_peek(graph->data.bytes, graph->shapes_bit + number * width, width);
 	return members->next <= members->end && members->end <= graph->shape_members ? 0 : -EBADMSG;
-}
-
-int graph_member(const struct graph *graph, bool of_shape, uint64_t at, uint64_t *predicate)
-{
-	unsigned int width = member_width(graph);
-
-	*predicate = of_shape ? bits_peek(graph->data.bytes, members_bit(graph) + at * width, width) : at;
-	return *predicate < graph->counts.predicates ? 0 : -EBADMSG;
 }
 
 void graph_bytes(const struct graph *graph, struct graph_bytes *bytes)

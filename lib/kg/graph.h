@@ -51,6 +51,9 @@ struct graph {
 	uint64_t shapes_bit; /* ends of the shapes, then their predicates */
 	uint64_t shape_count;
 	uint64_t shape_members;
+	uint64_t members_bit;
+	uint8_t member_width;
+	uint8_t end_width; /* of where the members of a shape end */
 	uint64_t copies_bit; /* places of the blocks of copies */
 	uint64_t copies_bytes;
 	uint8_t nodes_width[2];

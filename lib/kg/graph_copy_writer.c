@@ -39,6 +39,7 @@ struct copy_writer {
 	unsigned int predicate_width;
 	unsigned int base_width;
 	uint64_t *places;
+	uint64_t room;
 	uint64_t blocks;
 	uint64_t triples;
 	uint64_t spent; /* bits */
@@ -58,7 +59,7 @@ static uint64_t block_count(uint64_t nodes)
 
 uint64_t copy_writer_memory(uint64_t nodes, uint64_t predicates)
 {
-	return sizeof(struct copy_writer) + block_count(nodes) * sizeof(uint64_t) + predicates * sizeof(uint32_t);
+	return sizeof(struct copy_writer) + 2 * block_count(nodes) * sizeof(uint64_t) + predicates * sizeof(uint32_t);
 }
 
 uint64_t copy_writer_bound(uint64_t nodes, uint64_t triples)
@@ -75,9 +76,8 @@ int copy_writer_new(struct copy_writer **out, uint64_t nodes, uint64_t predicate
 	writer->nodes = nodes;
 	writer->predicate_width = predicates ? bits_width(predicates - 1) : 0;
 	writer->base_width = nodes ? bits_width(nodes - 1) : 0;
-	writer->places = calloc(block_count(nodes) + 1, sizeof(*writer->places));
 	writer->slot_of = calloc(predicates + 1, sizeof(*writer->slot_of));
-	if (!writer->places || !writer->slot_of) {
+	if (!writer->slot_of) {
 		copy_writer_free(writer);
 		return -ENOMEM;
 	}
@@ -163,14 +163,32 @@ static void put_lists(const struct copy_writer *writer, struct bits_writer *bits
 	}
 }
 
-static void put_block(struct copy_writer *writer, struct bits_writer *bits)
+/* Returns 0 or -ENOMEM. */
+static int note_place(struct copy_writer *writer, uint64_t place)
+{
+	if (writer->blocks == writer->room) {
+		uint64_t room = writer->room ? 2 * writer->room : 64;
+		uint64_t *places = realloc(writer->places, room * sizeof(*places));
+
+		if (!places)
+			return -ENOMEM;
+		writer->places = places;
+		writer->room = room;
+	}
+	writer->places[writer->blocks++] = place;
+	return 0;
+}
+
+static int put_block(struct copy_writer *writer, struct bits_writer *bits)
 {
 	uint64_t begin = bits->bit, paid = writer->triples * COPY_BITS, offsets[COPY_BLOCK], has[COPY_BLOCK / 64] = {0};
 	uint32_t taken = choose(writer, paid > writer->spent ? paid - writer->spent : 0);
 	unsigned int count, width;
 	uint64_t all;
+	int ret = note_place(writer, begin);
 
-	writer->places[writer->blocks++] = begin;
+	if (ret)
+		return ret;
 	count = place_nodes(writer, offsets, has, &all);
 	width = count ? bits_width(offsets[count - 1]) : 0;
 	bits_put(bits, taken, COPY_COUNT_BITS);
@@ -192,6 +210,7 @@ static void put_block(struct copy_writer *writer, struct bits_writer *bits)
 	writer->slot_count = 0;
 	writer->entry_count = 0;
 	writer->spent += bits->bit - begin;
+	return 0;
 }
 
 /* NULL if there is no room for it, and then it is not copied. */
@@ -206,17 +225,21 @@ static struct slot *slot_of(struct copy_writer *writer, uint64_t p)
 	return *number ? &writer->slots[*number - 1] : NULL;
 }
 
-void copy_writer_add(struct copy_writer *writer, struct bits_writer *bits, const struct graph_triple *triple)
+int copy_writer_add(struct copy_writer *writer, struct bits_writer *bits, const struct graph_triple *triple)
 {
 	uint8_t node = triple->s % COPY_BLOCK;
 	struct slot *slot;
+	int ret;
 
-	while (writer->blocks < triple->s / COPY_BLOCK)
-		put_block(writer, bits);
+	while (writer->blocks < triple->s / COPY_BLOCK) {
+		ret = put_block(writer, bits);
+		if (ret)
+			return ret;
+	}
 	writer->triples++;
 	slot = slot_of(writer, triple->p);
 	if (!slot)
-		return;
+		return 0;
 	if (!slot->lists || slot->node != node) {
 		slot->node = node;
 		slot->lists++;
@@ -225,24 +248,30 @@ void copy_writer_add(struct copy_writer *writer, struct bits_writer *bits, const
 	if (++slot->row > COPY_ROW || writer->entry_count == ENTRIES)
 		slot->refused = true;
 	if (slot->refused)
-		return;
+		return 0;
 	slot->values++;
 	slot->least = triple->o < slot->least ? triple->o : slot->least;
 	slot->most = triple->o > slot->most ? triple->o : slot->most;
 	writer->entries[writer->entry_count++] = (struct entry){triple->o, (uint32_t)(slot - writer->slots), node};
+	return 0;
 }
 
-void copy_writer_end(struct copy_writer *writer, struct bits_writer *bits, struct graph_header *header)
+int copy_writer_end(struct copy_writer *writer, struct bits_writer *bits, struct graph_header *header)
 {
 	uint64_t blocks = block_count(writer->nodes);
 
-	while (writer->blocks < blocks)
-		put_block(writer, bits);
+	while (writer->blocks < blocks) {
+		int ret = put_block(writer, bits);
+
+		if (ret)
+			return ret;
+	}
 	header->copies_bit = bits->bit;
 	header->copies_width = blocks ? (uint8_t)bits_width(writer->places[blocks - 1]) : 0;
 	for (uint64_t i = 0; i < blocks; i++)
 		bits_put(bits, writer->places[i], header->copies_width);
 	header->copies_bytes = (writer->spent + blocks * header->copies_width + 7) / 8;
+	return 0;
 }
 
 void copy_writer_free(struct copy_writer *writer)

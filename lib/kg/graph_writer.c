@@ -191,8 +191,9 @@ static int put_triple(struct graph_writer *writer, const uint64_t *next, struct 
 	if (!writer->member_count || writer->members[writer->member_count - 1] != next[1])
 		writer->members[writer->member_count++] = (uint32_t)next[1];
 	if (side == SIDE_S)
-		copy_writer_add(writer->copies, &writer->bits, &(struct graph_triple){next[0], next[1], next[2]});
-	ret = put_key(writer, next[1], next[0], next[2]);
+		ret = copy_writer_add(writer->copies, &writer->bits, &(struct graph_triple){next[0], next[1], next[2]});
+	if (!ret)
+		ret = put_key(writer, next[1], next[0], next[2]);
 	if (ret)
 		return diag_errno(diag, ret, "graph");
 	writer->count++;
@@ -244,10 +245,10 @@ static int end_pass(struct graph_writer *writer, struct pinpool_diag *diag)
 	for (uint32_t table = 0; !ret && table < writer->plan.count; table++)
 		if (writer->plan.makers[table] % SIDES == side)
 			ret = end_list(writer, table);
+	if (!ret && side == SIDE_S)
+		ret = copy_writer_end(writer->copies, &writer->bits, &writer->header);
 	if (ret)
 		return diag_errno(diag, ret, "graph");
-	if (side == SIDE_S)
-		copy_writer_end(writer->copies, &writer->bits, &writer->header);
 	node_shapes_free(&writer->nodes);
 	writer->nodes = (struct node_shapes){0};
 	writer->header.lists_bytes[side] = (writer->list_bits + 7) / 8;
