@@ -100,6 +100,8 @@ struct graph_copy {
 	uint8_t predicate_width;
 	uint8_t base_width;
 	uint8_t width;
+	uint8_t gap_width;
+	bool first;
 };
 
 /**

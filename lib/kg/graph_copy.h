@@ -12,6 +12,23 @@
 #include "kg/graph.h"
 #include "kg/graph_layout.h"
 
+/* Where the copies of a node's block begin. */
+static inline uint64_t graph_copy_place(const struct graph *graph, uint64_t node)
+{
+	return bits_peek(graph->data.bytes, graph->copies_bit + node / COPY_BLOCK * graph->copies_width,
+			 graph->copies_width);
+}
+
+/* Asks memory for what graph_copy_find() looks at. */
+static inline void graph_copy_expect(const struct graph *graph, uint64_t node)
+{
+	uint64_t at = node < graph->counts.nodes ? graph_copy_place(graph, node) / 8 : 0;
+
+	/* Wherever the place leads, to ask for it is no read. */
+	__builtin_prefetch((const void *)((uintptr_t)graph->data.bytes + at));
+	__builtin_prefetch((const void *)((uintptr_t)graph->data.bytes + at + 64));
+}
+
 /* To the copies of @node, which is one. Returns 0 or -EBADMSG. */
 int graph_copy_find(struct graph_copy *copy, const struct graph *graph, uint64_t node);
 /*
@@ -29,35 +46,62 @@ static inline int graph_copy_open(struct graph_copy *copy, const struct graph *g
 
 		if (predicate > p)
 			return 0;
-		copy->entry_bit += predicate_width + base_width + COPY_WIDTH_BITS;
+		copy->entry_bit += predicate_width + base_width + COPY_ENTRY_BITS;
 		if (predicate < p)
 			continue;
 		copy->entries--;
-		copy->base = bits_peek(bytes, bit + predicate_width, base_width);
-		copy->width = (uint8_t)bits_peek(bytes, bit + predicate_width + base_width, COPY_WIDTH_BITS);
-		if (!bits_have(&graph->data, copy->bit, copy->bit + COPY_ROW))
+		bit += predicate_width;
+		copy->base = bits_peek(bytes, bit, base_width);
+		word = bits_peek(bytes, bit + base_width, COPY_ENTRY_BITS);
+		copy->width = word & bits_mask(COPY_WIDTH_BITS);
+		copy->gap_width = (uint8_t)(word >> COPY_WIDTH_BITS);
+		copy->first = true;
+		copy->least = 0;
+		copy->left = 1;
+		if (copy->gap_width == COPY_SINGLE)
+			return 1;
+		if (copy->gap_width > COPY_GAP_MAX || !bits_have(&graph->data, copy->bit, copy->bit + COPY_ROW))
 			return -EBADMSG;
 		word = bits_peek(bytes, copy->bit, COPY_ROW);
 		if (!word)
 			return -EBADMSG;
 		copy->left = (uint32_t)__builtin_ctzll(word) + 1;
 		copy->bit += copy->left;
-		copy->least = 0;
-		return bits_have(&graph->data, copy->bit, copy->bit + copy->left * copy->width) ? 1 : -EBADMSG;
+		return 1;
 	}
 	return 0;
 }
+
 /* Returns 1 (@object is the next one of the list), 0 (no more) or -EBADMSG. */
 static inline int graph_copy_next(struct graph_copy *copy, const struct graph *graph, uint64_t *object)
 {
+	const uint8_t *bytes = graph->data.bytes;
+	unsigned int zeros;
+	uint64_t word;
+
 	if (!copy->left)
 		return 0;
-	*object = copy->base + bits_peek(graph->data.bytes, copy->bit, copy->width);
+	copy->left--;
+	if (!bits_have(&graph->data, copy->bit, copy->bit + COPY_ESCAPE + 64))
+		return -EBADMSG;
+	if (!copy->first) {
+		word = bits_peek(bytes, copy->bit, 64);
+		zeros = word ? (unsigned int)__builtin_ctzll(word) : 64;
+		if (zeros < COPY_ESCAPE) {
+			word = word >> (zeros + 1) & bits_mask(copy->gap_width);
+			*object = copy->least + ((uint64_t)zeros << copy->gap_width | word);
+			copy->bit += zeros + 1 + copy->gap_width;
+			copy->least = *object + 1;
+			return *object < graph->counts.nodes ? 1 : -EBADMSG;
+		}
+		copy->bit += COPY_ESCAPE;
+	}
+	copy->first = false;
+	*object = copy->base + bits_peek(bytes, copy->bit, copy->width);
+	copy->bit += copy->width;
 	if (*object < copy->least || *object >= graph->counts.nodes)
 		return -EBADMSG;
-	copy->bit += copy->width;
 	copy->least = *object + 1;
-	copy->left--;
 	return 1;
 }
 

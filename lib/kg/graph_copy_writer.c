@@ -12,7 +12,7 @@
 /* Triples of a block that are kept; predicates of those that find no room are not copied. */
 #define ENTRIES	    16384
 /* What a place of a node's lists takes, as an estimate. */
-#define OFFSET_BITS 14
+#define OFFSET_BITS 10
 
 struct entry {
 	uint64_t object;
@@ -25,6 +25,8 @@ struct slot {
 	uint64_t least;
 	uint64_t most;
 	uint64_t bits;
+	uint64_t last; /* object of the list at hand */
+	uint64_t gap_widths; /* of all gaps together */
 	uint32_t predicate;
 	uint32_t lists;
 	uint32_t values;
@@ -101,22 +103,47 @@ static int by_predicate(const void *a, const void *b)
 	return (x->predicate > y->predicate) - (x->predicate < y->predicate);
 }
 
+static unsigned int object_width(const struct slot *slot)
+{
+	return bits_width(slot->most - slot->least);
+}
+
+/* The mean of the gaps' widths: some large ones do not make it larger. */
+static unsigned int gap_width(const struct slot *slot)
+{
+	uint64_t mean;
+
+	if (slot->values == slot->lists)
+		return COPY_SINGLE;
+	mean = slot->gap_widths / (slot->values - slot->lists);
+	return mean < COPY_GAP_MAX ? (unsigned int)mean : COPY_GAP_MAX;
+}
+
+/* About what a predicate takes. */
+static uint64_t price(const struct copy_writer *writer, const struct slot *slot)
+{
+	uint64_t bits = writer->predicate_width + writer->base_width + COPY_ENTRY_BITS +
+			(uint64_t)slot->lists * object_width(slot);
+
+	if (slot->values > slot->lists)
+		bits += slot->values + (uint64_t)(slot->values - slot->lists) * (gap_width(slot) + 2);
+	return bits;
+}
+
 /* Which of them @bits pay for, in the order of predicates. Returns how many. */
 static uint32_t choose(struct copy_writer *writer, uint64_t bits)
 {
+	uint64_t used = COPY_HEAD_BITS + COPY_BLOCK + COPY_BLOCK * OFFSET_BITS;
 	uint32_t count = 0, taken = 0;
-	uint64_t used;
 
 	for (uint32_t i = 0; i < writer->slot_count; i++) {
 		struct slot *slot = &writer->slots[i];
 
-		slot->bits = writer->predicate_width + writer->base_width + COPY_WIDTH_BITS +
-			     (uint64_t)slot->values * (1 + bits_width(slot->most - slot->least));
+		slot->bits = slot->refused ? 0 : price(writer, slot);
 		if (!slot->refused)
 			writer->order[count++] = slot;
 	}
 	qsort(writer->order, count, sizeof(*writer->order), by_price);
-	used = COPY_HEAD_BITS + COPY_BLOCK + COPY_BLOCK * OFFSET_BITS;
 	while (taken < count && taken < COPY_PREDICATES && used + writer->order[taken]->bits <= bits) {
 		used += writer->order[taken]->bits;
 		writer->order[taken++]->taken = true;
@@ -125,41 +152,102 @@ static uint32_t choose(struct copy_writer *writer, uint64_t bits)
 	return taken;
 }
 
-/* Where the lists of each node begin, counted from the first of them; which nodes have some. Returns how many have. */
-static unsigned int place_nodes(const struct copy_writer *writer, uint64_t *offsets, uint64_t *has, uint64_t *bits)
+/* Where the list ends that entry @first begins. */
+static uint32_t list_end(const struct copy_writer *writer, uint32_t first)
 {
-	unsigned int count = 0;
+	const struct entry *entry = &writer->entries[first];
+	uint32_t end = first + 1;
 
-	*bits = 0;
-	for (uint32_t i = 0; i < writer->entry_count; i++) {
-		const struct entry *entry = &writer->entries[i];
-		const struct slot *slot = &writer->slots[entry->slot];
+	while (end < writer->entry_count && writer->entries[end].node == entry->node &&
+	       writer->entries[end].slot == entry->slot)
+		end++;
+	return end;
+}
 
-		if (!slot->taken)
-			continue;
-		if (!(has[entry->node / 64] >> entry->node % 64 & 1)) {
-			has[entry->node / 64] |= (uint64_t)1 << entry->node % 64;
-			offsets[count++] = *bits;
-		}
-		*bits += 1 + bits_width(slot->most - slot->least);
+/* Bits of the list of entries from @first to before @end. */
+static uint64_t list_bits(const struct copy_writer *writer, uint32_t first, uint32_t end)
+{
+	const struct entry *entries = writer->entries;
+	const struct slot *slot = &writer->slots[entries[first].slot];
+	uint64_t bits = object_width(slot), zeros;
+
+	if (gap_width(slot) == COPY_SINGLE)
+		return bits;
+	bits += end - first;
+	for (uint32_t i = first + 1; i < end; i++) {
+		zeros = (entries[i].object - entries[i - 1].object - 1) >> gap_width(slot);
+		bits += zeros < COPY_ESCAPE ? zeros + 1 + gap_width(slot) : COPY_ESCAPE + object_width(slot);
 	}
-	return count;
+	return bits;
+}
+
+/* Of the nodes that have lists, where those begin, counted from the first. */
+struct places {
+	uint64_t has[COPY_BLOCK / 64];
+	uint64_t offsets[COPY_BLOCK];
+	unsigned int count;
+	uint64_t mean;
+	uint64_t bias;
+	unsigned int width;
+};
+
+static void place_nodes(const struct copy_writer *writer, struct places *places)
+{
+	uint64_t bits = 0, most = 0;
+
+	*places = (struct places){0};
+	for (uint32_t i = 0, end; i < writer->entry_count; i = end) {
+		uint8_t node = writer->entries[i].node;
+
+		end = list_end(writer, i);
+		if (!writer->slots[writer->entries[i].slot].taken)
+			continue;
+		if (!(places->has[node / 64] >> node % 64 & 1)) {
+			places->has[node / 64] |= (uint64_t)1 << node % 64;
+			places->offsets[places->count++] = bits;
+		}
+		bits += list_bits(writer, i, end);
+	}
+	/* How far they are from a straight line takes less than where they are. */
+	places->mean = places->count ? bits / places->count : 0;
+	for (unsigned int i = 0; i < places->count; i++)
+		if (i * places->mean > places->offsets[i] + places->bias)
+			places->bias = i * places->mean - places->offsets[i];
+	for (unsigned int i = 0; i < places->count; i++) {
+		places->offsets[i] += places->bias - i * places->mean;
+		most = places->offsets[i] > most ? places->offsets[i] : most;
+	}
+	places->width = bits_width(most);
+}
+
+static void put_gap(const struct slot *slot, struct bits_writer *bits, uint64_t last, uint64_t object)
+{
+	uint64_t gap = object - last - 1, zeros = gap >> gap_width(slot);
+
+	if (zeros < COPY_ESCAPE) {
+		bits_put(bits, (uint64_t)1 << zeros, (unsigned int)zeros + 1);
+		bits_put(bits, gap & bits_mask(gap_width(slot)), gap_width(slot));
+	} else {
+		bits_put(bits, 0, COPY_ESCAPE);
+		bits_put(bits, object - slot->least, object_width(slot));
+	}
 }
 
 static void put_lists(const struct copy_writer *writer, struct bits_writer *bits)
 {
-	for (uint32_t i = 0, end; i < writer->entry_count; i = end) {
-		const struct entry *first = &writer->entries[i];
-		const struct slot *slot = &writer->slots[first->slot];
+	const struct entry *entries = writer->entries;
 
-		for (end = i + 1; end < writer->entry_count && writer->entries[end].node == first->node &&
-				  writer->entries[end].slot == first->slot;)
-			end++;
+	for (uint32_t i = 0, end; i < writer->entry_count; i = end) {
+		const struct slot *slot = &writer->slots[entries[i].slot];
+
+		end = list_end(writer, i);
 		if (!slot->taken)
 			continue;
-		bits_put(bits, (uint64_t)1 << (end - i - 1), end - i);
-		for (uint32_t at = i; at < end; at++)
-			bits_put(bits, writer->entries[at].object - slot->least, bits_width(slot->most - slot->least));
+		if (gap_width(slot) != COPY_SINGLE)
+			bits_put(bits, (uint64_t)1 << (end - i - 1), end - i);
+		bits_put(bits, entries[i].object - slot->least, object_width(slot));
+		for (uint32_t at = i + 1; at < end; at++)
+			put_gap(slot, bits, entries[at - 1].object, entries[at].object);
 	}
 }
 
@@ -179,31 +267,42 @@ static int note_place(struct copy_writer *writer, uint64_t place)
 	return 0;
 }
 
-static int put_block(struct copy_writer *writer, struct bits_writer *bits)
+static void put_head(const struct copy_writer *writer, struct bits_writer *bits, uint32_t taken,
+		     const struct places *places)
 {
-	uint64_t begin = bits->bit, paid = writer->triples * COPY_BITS, offsets[COPY_BLOCK], has[COPY_BLOCK / 64] = {0};
-	uint32_t taken = choose(writer, paid > writer->spent ? paid - writer->spent : 0);
-	unsigned int count, width;
-	uint64_t all;
-	int ret = note_place(writer, begin);
-
-	if (ret)
-		return ret;
-	count = place_nodes(writer, offsets, has, &all);
-	width = count ? bits_width(offsets[count - 1]) : 0;
 	bits_put(bits, taken, COPY_COUNT_BITS);
-	bits_put(bits, width, COPY_WIDTH_BITS);
+	if (!taken)
+		return;
+	bits_put(bits, places->width, COPY_WIDTH_BITS);
+	bits_put(bits, places->mean, COPY_MEAN_BITS);
+	bits_put(bits, places->bias, COPY_BIAS_BITS);
 	for (uint32_t i = 0; i < taken; i++) {
 		const struct slot *slot = writer->order[i];
 
 		bits_put(bits, slot->predicate, writer->predicate_width);
 		bits_put(bits, slot->least, writer->base_width);
-		bits_put(bits, bits_width(slot->most - slot->least), COPY_WIDTH_BITS);
+		bits_put(bits, object_width(slot), COPY_WIDTH_BITS);
+		bits_put(bits, gap_width(slot), COPY_WIDTH_BITS);
 	}
-	for (unsigned int i = 0; taken && i < COPY_BLOCK / 64; i++)
-		bits_put(bits, has[i], 64);
-	for (unsigned int i = 0; i < count; i++)
-		bits_put(bits, offsets[i], width);
+	for (unsigned int i = 0; i < COPY_BLOCK / 64; i++)
+		bits_put(bits, places->has[i], 64);
+	for (unsigned int i = 0; i < places->count; i++)
+		bits_put(bits, places->offsets[i], places->width);
+}
+
+/* Returns 0 or -ENOMEM. */
+static int put_block(struct copy_writer *writer, struct bits_writer *bits)
+{
+	uint64_t begin = bits->bit, paid = writer->triples * COPY_BITS;
+	struct places places;
+	uint32_t taken;
+	int ret = note_place(writer, begin);
+
+	if (ret)
+		return ret;
+	taken = choose(writer, paid > writer->spent ? paid - writer->spent : 0);
+	place_nodes(writer, &places);
+	put_head(writer, bits, taken, &places);
 	put_lists(writer, bits);
 	for (uint32_t i = 0; i < writer->slot_count; i++)
 		writer->slot_of[writer->slots[i].predicate] = 0;
@@ -249,6 +348,9 @@ int copy_writer_add(struct copy_writer *writer, struct bits_writer *bits, const 
 		slot->refused = true;
 	if (slot->refused)
 		return 0;
+	if (slot->row > 1)
+		slot->gap_widths += bits_width(triple->o - slot->last - 1);
+	slot->last = triple->o;
 	slot->values++;
 	slot->least = triple->o < slot->least ? triple->o : slot->least;
 	slot->most = triple->o > slot->most ? triple->o : slot->most;

@@ -66,6 +66,8 @@ int graph_find(const struct graph *graph, uint64_t s, uint64_t p, uint64_t o, st
 	iter->pattern = (struct graph_triple){s, p, o};
 	iter->predicate = GRAPH_ANY;
 	iter->open = false;
+	if (s != GRAPH_ANY && p == GRAPH_ANY && o == GRAPH_ANY)
+		graph_copy_expect(graph, s);
 	ret = choose_predicates(graph, &iter->pattern, &members);
 	if (ret)
 		return ret;
@@ -120,10 +122,7 @@ static int next_of_list(struct graph_iter *iter, struct graph_triple *triple)
 	const struct graph_triple *pattern = &iter->pattern;
 	int ret;
 
-	if (iter->copied) {
-		triple->s = pattern->s;
-		ret = graph_copy_next(&iter->copy, iter->graph, &triple->o);
-	} else if (side_of(pattern) == SIDE_O)
+	if (side_of(pattern) == SIDE_O)
 		ret = graph_cursor_next(&iter->cursor, &triple->o, &triple->s);
 	else
 		ret = graph_cursor_next(&iter->cursor, &triple->s, &triple->o);
@@ -139,8 +138,15 @@ static int next_of_list(struct graph_iter *iter, struct graph_triple *triple)
 int graph_next(struct graph_iter *iter, struct graph_triple *triple)
 {
 	for (;;) {
-		int ret = iter->open ? next_of_list(iter, triple) : 0;
+		int ret = 0;
 
+		if (iter->copied) {
+			ret = graph_copy_next(&iter->copy, iter->graph, &triple->o);
+			triple->s = iter->pattern.s;
+			triple->p = iter->predicate;
+		} else if (iter->open) {
+			ret = next_of_list(iter, triple);
+		}
 		if (ret)
 			return ret;
 		ret = open_next(iter);

@@ -68,19 +68,36 @@ static_assert(sizeof(struct graph_table) == 56, "layout");
 #define SHAPE_ANY	 1
 
 /*
- * Copies come in blocks of nodes: how many predicates are copied, the width of an offset; for each predicate its
- * number, the least object, the width of an object; which nodes have copies, a bit for each; for each that has, where
- * they begin, counted from the first. Then its lists in the order of predicates: as many bits as there are objects, the
- * last of them a one, and the objects less the least. Places of blocks are copies_width bits each, at copies_bit.
- * Without predicates a block is the first two numbers alone.
+ * Copies come in blocks of nodes. A block is
+ *
+ *   how many predicates are copied, in COPY_COUNT_BITS, and if that is 0, nothing more;
+ *   6 bits for the width of an offset, 24 for the mean step from one to the next, 32 for the bias;
+ *   for each predicate its number, its least object, 6 bits for the width of an object, 6 for gaps: COPY_SINGLE, or
+ *   their low bits;
+ *   which nodes have copies, a bit for each;
+ *   for node number i of those that have, where its lists begin, counted from the first of all, plus the bias, less
+ *   i times the mean;
+ *   the lists of each node, by predicates.
+ *
+ * A list is as many bits as it has objects, the last of them a one, but nothing if it is single; the first object less
+ * the least; and for each other how much it is above the one before, less one: the high part in zeros and a one, then
+ * the low bits; or, after COPY_ESCAPE zeros, the object less the least. Places of blocks are copies_width bits each, at
+ * copies_bit.
  */
 #define COPY_BLOCK	128
 #define COPY_COUNT_BITS 8
 #define COPY_WIDTH_BITS 6
-#define COPY_HEAD_BITS	(COPY_COUNT_BITS + COPY_WIDTH_BITS)
+#define COPY_MEAN_BITS	24
+#define COPY_BIAS_BITS	32
+#define COPY_HEAD_BITS	(COPY_COUNT_BITS + COPY_WIDTH_BITS + COPY_MEAN_BITS + COPY_BIAS_BITS)
+/* Of a predicate, besides its number and its least object. */
+#define COPY_ENTRY_BITS (2 * COPY_WIDTH_BITS)
 #define COPY_PREDICATES 255
 /* Objects of a list that is copied, at most. */
 #define COPY_ROW	64
+#define COPY_SINGLE	63 /* each list has one object */
+#define COPY_GAP_MAX	40
+#define COPY_ESCAPE	16
 /* What the writer takes for all of them, for each triple. */
 #define COPY_BITS	11
 
