@@ -95,9 +95,9 @@ struct graph_copy {
 	uint64_t bit;
 	uint64_t base;
 	uint64_t least; /* that the next object can be */
-	uint32_t entries;
+	uint64_t mask; /* of the predicates that are copied; 0 if the node has no copies */
 	uint32_t left;
-	uint8_t predicate_width;
+	uint8_t high_width;
 	uint8_t base_width;
 	uint8_t width;
 	uint8_t gap_width;

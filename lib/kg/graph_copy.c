@@ -7,31 +7,31 @@
 int graph_copy_find(struct graph_copy *copy, const struct graph *graph, uint64_t node)
 {
 	const uint8_t *bytes = graph->data.bytes;
-	unsigned int at = node % COPY_BLOCK, width, before, count;
+	unsigned int at = node % COPY_BLOCK, mask_width = copy_mask_width(graph->counts.predicates), width, before,
+		     count;
 	uint64_t place = graph_copy_place(graph, node), nodes_bit, offset_bit, has[COPY_BLOCK / 64], head;
 
 	*copy = (struct graph_copy){0};
-	if (!bits_have(&graph->data, place, place + COPY_HEAD_BITS))
+	if (!bits_have(&graph->data, place, place + mask_width + COPY_HEAD_BITS))
 		return -EBADMSG;
-	head = bits_peek(bytes, place, COPY_COUNT_BITS + COPY_WIDTH_BITS + COPY_MEAN_BITS);
-	copy->entries = head & bits_mask(COPY_COUNT_BITS);
-	if (!copy->entries)
+	copy->mask = bits_peek(bytes, place, mask_width);
+	if (!copy->mask)
 		return 0;
-	head >>= COPY_COUNT_BITS;
+	place += mask_width;
+	head = bits_peek(bytes, place, COPY_HEAD_BITS);
 	width = head & bits_mask(COPY_WIDTH_BITS);
-	head >>= COPY_WIDTH_BITS;
-	copy->predicate_width = graph->member_width;
+	copy->high_width = (uint8_t)copy_high_width(graph->counts.predicates);
 	copy->base_width = (uint8_t)bits_width(graph->counts.nodes - 1);
 	copy->entry_bit = place + COPY_HEAD_BITS;
 	nodes_bit = copy->entry_bit +
-		    (uint64_t)copy->entries * (copy->predicate_width + copy->base_width + COPY_ENTRY_BITS);
+		    (uint64_t)bits_ones(copy->mask) * (copy->high_width + copy->base_width + COPY_ENTRY_BITS);
 	offset_bit = nodes_bit + COPY_BLOCK;
 	if (!bits_have(&graph->data, place, offset_bit))
 		return -EBADMSG;
 	has[0] = bits_peek(bytes, nodes_bit, 64);
 	has[1] = bits_peek(bytes, nodes_bit + 64, 64);
 	if (!(has[at / 64] >> at % 64 & 1)) {
-		copy->entries = 0;
+		copy->mask = 0;
 		return 0;
 	}
 	before = bits_ones(has[at / 64] & bits_mask(at % 64)) + (at < 64 ? 0 : bits_ones(has[0]));
@@ -40,7 +40,8 @@ int graph_copy_find(struct graph_copy *copy, const struct graph *graph, uint64_t
 	if (!bits_have(&graph->data, place, copy->bit))
 		return -EBADMSG;
 	/* What that comes to is looked at where it is used. */
-	copy->bit += bits_peek(bytes, offset_bit + (uint64_t)before * width, width) + before * head -
-		     bits_peek(bytes, place + COPY_HEAD_BITS - COPY_BIAS_BITS, COPY_BIAS_BITS);
+	copy->bit += bits_peek(bytes, offset_bit + (uint64_t)before * width, width) +
+		     before * (head >> COPY_WIDTH_BITS & bits_mask(COPY_MEAN_BITS)) -
+		     (head >> (COPY_WIDTH_BITS + COPY_MEAN_BITS));
 	return 0;
 }

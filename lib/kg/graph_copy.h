@@ -12,6 +12,17 @@
 #include "kg/graph.h"
 #include "kg/graph_layout.h"
 
+static inline unsigned int copy_mask_width(uint64_t predicates)
+{
+	return predicates < COPY_MASK_BITS ? (unsigned int)predicates : COPY_MASK_BITS;
+}
+
+/* Bits of a predicate's quotient. */
+static inline unsigned int copy_high_width(uint64_t predicates)
+{
+	return predicates ? bits_width((predicates - 1) / COPY_MASK_BITS) : 0;
+}
+
 /* Where the copies of a node's block begin. */
 static inline uint64_t graph_copy_place(const struct graph *graph, uint64_t node)
 {
@@ -37,39 +48,34 @@ int graph_copy_find(struct graph_copy *copy, const struct graph *graph, uint64_t
  */
 static inline int graph_copy_open(struct graph_copy *copy, const struct graph *graph, uint64_t p)
 {
+	unsigned int remainder = p % COPY_MASK_BITS;
 	const uint8_t *bytes = graph->data.bytes;
-	unsigned int predicate_width = copy->predicate_width, base_width = copy->base_width;
-	uint64_t word;
+	uint64_t bit, word;
 
-	for (; copy->entries; copy->entries--) {
-		uint64_t bit = copy->entry_bit, predicate = bits_peek(bytes, bit, predicate_width);
-
-		if (predicate > p)
-			return 0;
-		copy->entry_bit += predicate_width + base_width + COPY_ENTRY_BITS;
-		if (predicate < p)
-			continue;
-		copy->entries--;
-		bit += predicate_width;
-		copy->base = bits_peek(bytes, bit, base_width);
-		word = bits_peek(bytes, bit + base_width, COPY_ENTRY_BITS);
-		copy->width = word & bits_mask(COPY_WIDTH_BITS);
-		copy->gap_width = (uint8_t)(word >> COPY_WIDTH_BITS);
-		copy->first = true;
-		copy->least = 0;
-		copy->left = 1;
-		if (copy->gap_width == COPY_SINGLE)
-			return 1;
-		if (copy->gap_width > COPY_GAP_MAX || !bits_have(&graph->data, copy->bit, copy->bit + COPY_ROW))
-			return -EBADMSG;
-		word = bits_peek(bytes, copy->bit, COPY_ROW);
-		if (!word)
-			return -EBADMSG;
-		copy->left = (uint32_t)__builtin_ctzll(word) + 1;
-		copy->bit += copy->left;
+	if (!(copy->mask >> remainder & 1))
+		return 0;
+	bit = copy->entry_bit + (uint64_t)bits_ones(copy->mask & bits_mask(remainder)) *
+					(copy->high_width + copy->base_width + COPY_ENTRY_BITS);
+	if (bits_peek(bytes, bit, copy->high_width) != p / COPY_MASK_BITS)
+		return 0;
+	bit += copy->high_width;
+	copy->base = bits_peek(bytes, bit, copy->base_width);
+	word = bits_peek(bytes, bit + copy->base_width, COPY_ENTRY_BITS);
+	copy->width = word & bits_mask(COPY_WIDTH_BITS);
+	copy->gap_width = (uint8_t)(word >> COPY_WIDTH_BITS);
+	copy->first = true;
+	copy->least = 0;
+	copy->left = 1;
+	if (copy->gap_width == COPY_SINGLE)
 		return 1;
-	}
-	return 0;
+	if (copy->gap_width > COPY_GAP_MAX || !bits_have(&graph->data, copy->bit, copy->bit + COPY_ROW))
+		return -EBADMSG;
+	word = bits_peek(bytes, copy->bit, COPY_ROW);
+	if (!word)
+		return -EBADMSG;
+	copy->left = (uint32_t)__builtin_ctzll(word) + 1;
+	copy->bit += copy->left;
+	return 1;
 }
 
 /* Returns 1 (@object is the next one of the list), 0 (no more) or -EBADMSG. */

@@ -38,7 +38,8 @@ struct slot {
 
 struct copy_writer {
 	uint64_t nodes;
-	unsigned int predicate_width;
+	unsigned int mask_width;
+	unsigned int high_width;
 	unsigned int base_width;
 	uint64_t *places;
 	uint64_t room;
@@ -66,7 +67,7 @@ uint64_t copy_writer_memory(uint64_t nodes, uint64_t predicates)
 
 uint64_t copy_writer_bound(uint64_t nodes, uint64_t triples)
 {
-	return triples * COPY_BITS + block_count(nodes) * (64 + COPY_HEAD_BITS + COPY_BLOCK * 64);
+	return triples * COPY_BITS + block_count(nodes) * (64 + COPY_MASK_BITS);
 }
 
 int copy_writer_new(struct copy_writer **out, uint64_t nodes, uint64_t predicates)
@@ -76,7 +77,8 @@ int copy_writer_new(struct copy_writer **out, uint64_t nodes, uint64_t predicate
 	if (!writer)
 		return -ENOMEM;
 	writer->nodes = nodes;
-	writer->predicate_width = predicates ? bits_width(predicates - 1) : 0;
+	writer->mask_width = copy_mask_width(predicates);
+	writer->high_width = copy_high_width(predicates);
 	writer->base_width = nodes ? bits_width(nodes - 1) : 0;
 	writer->slot_of = calloc(predicates + 1, sizeof(*writer->slot_of));
 	if (!writer->slot_of) {
@@ -96,11 +98,11 @@ static int by_price(const void *a, const void *b)
 	return m != n ? (m > n) - (m < n) : (x->predicate > y->predicate) - (x->predicate < y->predicate);
 }
 
-static int by_predicate(const void *a, const void *b)
+static int by_remainder(const void *a, const void *b)
 {
 	const struct slot *x = *(struct slot *const *)a, *y = *(struct slot *const *)b;
 
-	return (x->predicate > y->predicate) - (x->predicate < y->predicate);
+	return (int)(x->predicate % COPY_MASK_BITS) - (int)(y->predicate % COPY_MASK_BITS);
 }
 
 static unsigned int object_width(const struct slot *slot)
@@ -122,20 +124,21 @@ static unsigned int gap_width(const struct slot *slot)
 /* About what a predicate takes. */
 static uint64_t price(const struct copy_writer *writer, const struct slot *slot)
 {
-	uint64_t bits = writer->predicate_width + writer->base_width + COPY_ENTRY_BITS +
-			(uint64_t)slot->lists * object_width(slot);
+	uint64_t bits =
+		writer->high_width + writer->base_width + COPY_ENTRY_BITS + (uint64_t)slot->lists * object_width(slot);
 
 	if (slot->values > slot->lists)
 		bits += slot->values + (uint64_t)(slot->values - slot->lists) * (gap_width(slot) + 2);
 	return bits;
 }
 
-/* Which of them @bits pay for, in the order of predicates. Returns how many. */
-static uint32_t choose(struct copy_writer *writer, uint64_t bits)
+/* Which of them @bits pay for, in the order of remainders, of which @mask is. Returns how many. */
+static uint32_t choose(struct copy_writer *writer, uint64_t bits, uint64_t *mask)
 {
 	uint64_t used = COPY_HEAD_BITS + COPY_BLOCK + COPY_BLOCK * OFFSET_BITS;
 	uint32_t count = 0, taken = 0;
 
+	*mask = 0;
 	for (uint32_t i = 0; i < writer->slot_count; i++) {
 		struct slot *slot = &writer->slots[i];
 
@@ -144,11 +147,20 @@ static uint32_t choose(struct copy_writer *writer, uint64_t bits)
 			writer->order[count++] = slot;
 	}
 	qsort(writer->order, count, sizeof(*writer->order), by_price);
-	while (taken < count && taken < COPY_PREDICATES && used + writer->order[taken]->bits <= bits) {
-		used += writer->order[taken]->bits;
-		writer->order[taken++]->taken = true;
+	for (uint32_t i = 0; i < count; i++) {
+		struct slot *slot = writer->order[i];
+		uint64_t bit = (uint64_t)1 << slot->predicate % COPY_MASK_BITS;
+
+		if (*mask & bit)
+			continue;
+		used += slot->bits;
+		if (used > bits)
+			break;
+		*mask |= bit;
+		slot->taken = true;
+		writer->order[taken++] = slot;
 	}
-	qsort(writer->order, taken, sizeof(*writer->order), by_predicate);
+	qsort(writer->order, taken, sizeof(*writer->order), by_remainder);
 	return taken;
 }
 
@@ -270,16 +282,13 @@ static int note_place(struct copy_writer *writer, uint64_t place)
 static void put_head(const struct copy_writer *writer, struct bits_writer *bits, uint32_t taken,
 		     const struct places *places)
 {
-	bits_put(bits, taken, COPY_COUNT_BITS);
-	if (!taken)
-		return;
 	bits_put(bits, places->width, COPY_WIDTH_BITS);
 	bits_put(bits, places->mean, COPY_MEAN_BITS);
 	bits_put(bits, places->bias, COPY_BIAS_BITS);
 	for (uint32_t i = 0; i < taken; i++) {
 		const struct slot *slot = writer->order[i];
 
-		bits_put(bits, slot->predicate, writer->predicate_width);
+		bits_put(bits, slot->predicate / COPY_MASK_BITS, writer->high_width);
 		bits_put(bits, slot->least, writer->base_width);
 		bits_put(bits, object_width(slot), COPY_WIDTH_BITS);
 		bits_put(bits, gap_width(slot), COPY_WIDTH_BITS);
@@ -295,15 +304,19 @@ static int put_block(struct copy_writer *writer, struct bits_writer *bits)
 {
 	uint64_t begin = bits->bit, paid = writer->triples * COPY_BITS;
 	struct places places;
+	uint64_t mask;
 	uint32_t taken;
 	int ret = note_place(writer, begin);
 
 	if (ret)
 		return ret;
-	taken = choose(writer, paid > writer->spent ? paid - writer->spent : 0);
-	place_nodes(writer, &places);
-	put_head(writer, bits, taken, &places);
-	put_lists(writer, bits);
+	taken = choose(writer, paid > writer->spent ? paid - writer->spent : 0, &mask);
+	bits_put(bits, mask, writer->mask_width);
+	if (taken) {
+		place_nodes(writer, &places);
+		put_head(writer, bits, taken, &places);
+		put_lists(writer, bits);
+	}
 	for (uint32_t i = 0; i < writer->slot_count; i++)
 		writer->slot_of[writer->slots[i].predicate] = 0;
 	writer->slot_count = 0;

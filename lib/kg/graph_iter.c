@@ -75,7 +75,7 @@ int graph_find(const struct graph *graph, uint64_t s, uint64_t p, uint64_t o, st
 	iter->end = members.end;
 	iter->of_shape = members.of_shape;
 	iter->copied = false;
-	iter->copy.entries = 0;
+	iter->copy.mask = 0;
 	/* A shape says which of the predicates that are copied the node has. */
 	if (s != GRAPH_ANY && p == GRAPH_ANY && o == GRAPH_ANY && members.of_shape && members.next < members.end)
 		return graph_copy_find(&iter->copy, graph, s);
@@ -107,7 +107,7 @@ static int open_next(struct graph_iter *iter)
 			break;
 		iter->predicate = predicate;
 		iter->next++;
-		ret = iter->copy.entries ? graph_copy_open(&iter->copy, iter->graph, predicate) : 0;
+		ret = iter->copy.mask ? graph_copy_open(&iter->copy, iter->graph, predicate) : 0;
 		iter->copied = ret > 0;
 		if (!ret)
 			ret = open_list(iter->graph, &iter->pattern, predicate, &iter->cursor);
@@ -181,7 +181,7 @@ static int leave_copies(struct graph_iter *iter)
 			      : -EBADMSG;
 	}
 	iter->copied = false;
-	iter->copy.entries = 0;
+	iter->copy.mask = 0;
 	return ret;
 }
 
@@ -193,7 +193,7 @@ int graph_seek(struct graph_iter *iter, const struct graph_triple *to)
 
 	if (iter->open && to->p > iter->predicate)
 		iter->open = false;
-	if (iter->copied || iter->copy.entries) {
+	if (iter->copied || iter->copy.mask) {
 		ret = leave_copies(iter);
 		if (ret)
 			return ret;

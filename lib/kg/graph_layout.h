@@ -70,10 +70,11 @@ static_assert(sizeof(struct graph_table) == 56, "layout");
 /*
  * Copies come in blocks of nodes. A block is
  *
- *   how many predicates are copied, in COPY_COUNT_BITS, and if that is 0, nothing more;
+ *   for each remainder by COPY_MASK_BITS, of which no more are kept than there are predicates, a bit: whether a
+ *   predicate that leaves it is copied, of which there is one at most; and if there is none, nothing more;
  *   6 bits for the width of an offset, 24 for the mean step from one to the next, 32 for the bias;
- *   for each predicate its number, its least object, 6 bits for the width of an object, 6 for gaps: COPY_SINGLE, or
- *   their low bits;
+ *   for each predicate, by remainders, its quotient, its least object, 6 bits for the width of an object, 6 for gaps:
+ *   COPY_SINGLE, or their low bits;
  *   which nodes have copies, a bit for each;
  *   for node number i of those that have, where its lists begin, counted from the first of all, plus the bias, less
  *   i times the mean;
@@ -85,14 +86,13 @@ static_assert(sizeof(struct graph_table) == 56, "layout");
  * copies_bit.
  */
 #define COPY_BLOCK	128
-#define COPY_COUNT_BITS 8
+#define COPY_MASK_BITS	64
 #define COPY_WIDTH_BITS 6
 #define COPY_MEAN_BITS	24
 #define COPY_BIAS_BITS	32
-#define COPY_HEAD_BITS	(COPY_COUNT_BITS + COPY_WIDTH_BITS + COPY_MEAN_BITS + COPY_BIAS_BITS)
-/* Of a predicate, besides its number and its least object. */
+#define COPY_HEAD_BITS	(COPY_WIDTH_BITS + COPY_MEAN_BITS + COPY_BIAS_BITS)
+/* Of a predicate, besides its quotient and its least object. */
 #define COPY_ENTRY_BITS (2 * COPY_WIDTH_BITS)
-#define COPY_PREDICATES 255
 /* Objects of a list that is copied, at most. */
 #define COPY_ROW	64
 #define COPY_SINGLE	63 /* each list has one object */
