@@ -30,14 +30,22 @@ static inline uint64_t graph_copy_place(const struct graph *graph, uint64_t node
 			 graph->copies_width);
 }
 
-/* Asks memory for what graph_copy_find() looks at. */
+/* Asks memory for what graph_members_of() and graph_copy_find() look at, which else would come one after another. */
 static inline void graph_copy_expect(const struct graph *graph, uint64_t node)
 {
-	uint64_t at = node < graph->counts.nodes ? graph_copy_place(graph, node) / 8 : 0;
+	uintptr_t data = (uintptr_t)graph->data.bytes, copies, shapes;
 
-	/* Wherever the place leads, to ask for it is no read. */
-	__builtin_prefetch((const void *)((uintptr_t)graph->data.bytes + at));
-	__builtin_prefetch((const void *)((uintptr_t)graph->data.bytes + at + 64));
+	if (node >= graph->counts.nodes)
+		return;
+	/* Wherever the places lead, to ask for it is no read. */
+	copies = data + graph_copy_place(graph, node) / 8;
+	shapes = data + bits_peek(graph->data.bytes, graph->nodes_bit[0] + node / SHAPE_BLOCK * graph->nodes_width[0],
+				  graph->nodes_width[0]) /
+				8;
+	for (unsigned int i = 0; i < 3; i++) {
+		__builtin_prefetch((const void *)(shapes + (uintptr_t)i * 64));
+		__builtin_prefetch((const void *)(copies + (uintptr_t)i * 64));
+	}
 }
 
 /* To the copies of @node, which is one. Returns 0 or -EBADMSG. */

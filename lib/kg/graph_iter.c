@@ -83,7 +83,7 @@ int graph_find(const struct graph *graph, uint64_t s, uint64_t p, uint64_t o, st
 }
 
 /* The predicate whose turn is next; one that is asked for may be none. Returns 0 or -EBADMSG. */
-static int next_predicate(const struct graph_iter *iter, uint64_t *predicate)
+static inline __attribute__((always_inline)) int next_predicate(const struct graph_iter *iter, uint64_t *predicate)
 {
 	int ret;
 
@@ -188,7 +188,7 @@ static int leave_copies(struct graph_iter *iter)
 int graph_seek(struct graph_iter *iter, const struct graph_triple *to)
 {
 	const struct graph_triple *pattern = &iter->pattern;
-	uint64_t predicate;
+	uint64_t predicate = 0;
 	int ret;
 
 	if (iter->open && to->p > iter->predicate)
