@@ -67,7 +67,8 @@ uint64_t copy_writer_memory(uint64_t nodes, uint64_t predicates)
 
 uint64_t copy_writer_bound(uint64_t nodes, uint64_t triples)
 {
-	return triples * COPY_BITS + block_count(nodes) * (64 + COPY_MASK_BITS);
+	/* What a block takes is an estimate, for which the next ones pay. */
+	return triples * COPY_BITS + block_count(nodes) * (64 + COPY_MASK_BITS) + (uint64_t)ENTRIES * 128;
 }
 
 int copy_writer_new(struct copy_writer **out, uint64_t nodes, uint64_t predicates)

@@ -256,7 +256,7 @@ TEST(copies)
 		kg_add(&kg, i, 2, i % 7);
 		kg_add(&kg, i, 66, i % 5);
 		for (uint64_t j = 0; j < 6; j++)
-			kg_add(&kg, i, 3, j < 5 ? i % 9 + j : i + 100);
+			kg_add(&kg, i, 3, j < 5 ? i % 9 + j : 13 + i % 90);
 		for (uint64_t j = 0; i % 64 == 9 && j < COPY_ROW + i / 64; j++)
 			kg_add(&kg, i, 4, 2 * j);
 	}
