@@ -18,6 +18,11 @@ static uint64_t shape_blocks(uint64_t nodes)
 	return nodes / SHAPE_BLOCK + !!(nodes % SHAPE_BLOCK);
 }
 
+static uint64_t copy_blocks(uint64_t nodes)
+{
+	return nodes / COPY_BLOCK + !!(nodes % COPY_BLOCK);
+}
+
 /* True if so many numbers of that width are there. */
 static bool have(const struct graph *graph, uint64_t bit, uint64_t count, unsigned int width)
 {
@@ -27,21 +32,11 @@ static bool have(const struct graph *graph, uint64_t bit, uint64_t count, unsign
 	       bits_have(&graph->data, bit, bit + bits);
 }
 
-static unsigned int member_width(const struct graph *graph)
-{
-	return graph->counts.predicates ? bits_width(graph->counts.predicates - 1) : 0;
-}
-
-static uint64_t members_bit(const struct graph *graph)
-{
-	return graph->shapes_bit + graph->shape_count * bits_width(graph->shape_members);
-}
-
 static bool shapes_are_there(const struct graph *graph)
 {
 	return graph->shape_count > SHAPE_ANY && graph->shape_count <= UINT32_MAX &&
-	       have(graph, graph->shapes_bit, graph->shape_count, bits_width(graph->shape_members)) &&
-	       have(graph, members_bit(graph), graph->shape_members, member_width(graph));
+	       have(graph, graph->shapes_bit, graph->shape_count, graph->end_width) &&
+	       have(graph, graph->members_bit, graph->shape_members, graph->member_width);
 }
 
 int graph_open(struct graph *graph, const void *data, uint64_t data_bytes, const void *directory,
@@ -72,6 +67,12 @@ int graph_open(struct graph *graph, const void *data, uint64_t data_bytes, const
 		.shapes_bit = header.shapes_bit,
 		.shape_count = header.shape_count,
 		.shape_members = header.shape_members,
+		.members_bit = header.shapes_bit + header.shape_count * bits_width(header.shape_members),
+		.member_width = header.predicates ? (uint8_t)bits_width(header.predicates - 1) : 0,
+		.end_width = (uint8_t)bits_width(header.shape_members),
+		.copies_bit = header.copies_bit,
+		.copies_bytes = header.copies_bytes,
+		.copies_width = header.copies_width,
 		.directory_bytes = directory_bytes,
 	};
 	memcpy(graph->nodes_bit, header.nodes_bit, sizeof(graph->nodes_bit));
@@ -84,6 +85,8 @@ int graph_open(struct graph *graph, const void *data, uint64_t data_bytes, const
 		if (shape_blocks(header.nodes) > data_bytes * 8 / (SHAPE_WIDTH_BITS + SHAPE_LEAST_BITS) ||
 		    !have(graph, graph->nodes_bit[side], shape_blocks(header.nodes), graph->nodes_width[side]))
 			return damaged(diag, "has no room for its nodes");
+	if (!have(graph, graph->copies_bit, copy_blocks(header.nodes), graph->copies_width))
+		return damaged(diag, "has no room for its copies");
 	return 0;
 }
 
@@ -106,7 +109,7 @@ static int shape_of(const struct graph *graph, uint64_t node, unsigned int side,
 
 int graph_members_of(const struct graph *graph, uint64_t node, unsigned int side, struct graph_members *members)
 {
-	unsigned int width = bits_width(graph->shape_members);
+	unsigned int width = graph->end_width;
 	uint64_t number;
 	int ret;
 
@@ -125,19 +128,12 @@ int graph_members_of(const struct graph *graph, uint64_t node, unsigned int side
 	return members->next <= members->end && members->end <= graph->shape_members ? 0 : -EBADMSG;
 }
 
-int graph_member(const struct graph *graph, bool of_shape, uint64_t at, uint64_t *predicate)
-{
-	unsigned int width = member_width(graph);
-
-	*predicate = of_shape ? bits_peek(graph->data.bytes, members_bit(graph) + at * width, width) : at;
-	return *predicate < graph->counts.predicates ? 0 : -EBADMSG;
-}
-
 void graph_bytes(const struct graph *graph, struct graph_bytes *bytes)
 {
 	*bytes = (struct graph_bytes){
 		.lists_out = graph->lists_bytes[SIDE_S],
 		.lists_in = graph->lists_bytes[SIDE_O],
+		.copies = graph->copies_bytes,
 		.directory = graph->directory_bytes,
 		.total = graph->data.size + graph->directory_bytes,
 	};
@@ -150,6 +146,7 @@ void graph_bytes(const struct graph *graph, struct graph_bytes *bytes)
 		ef = (struct ef){.count = table.count, .key_bits = table.key_bits, .place_bits = table.place_bits};
 		bytes->index += (ef_index_bits(&ef) + 7) / 8;
 	}
-	bytes->shapes = graph->data.size - EF_PAD_BYTES - bytes->lists_out - bytes->lists_in - bytes->index;
+	bytes->shapes =
+		graph->data.size - EF_PAD_BYTES - bytes->lists_out - bytes->lists_in - bytes->index - bytes->copies;
 	bytes->shared = 2 * graph->counts.predicates - graph->table_count;
 }

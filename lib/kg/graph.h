@@ -51,7 +51,13 @@ struct graph {
 	uint64_t shapes_bit; /* ends of the shapes, then their predicates */
 	uint64_t shape_count;
 	uint64_t shape_members;
+	uint64_t members_bit;
+	uint8_t member_width;
+	uint8_t end_width; /* of where the members of a shape end */
+	uint64_t copies_bit; /* places of the blocks of copies */
+	uint64_t copies_bytes;
 	uint8_t nodes_width[2];
+	uint8_t copies_width;
 	uint64_t directory_bytes;
 	uint64_t lists_bytes[2];
 };
@@ -83,6 +89,21 @@ struct graph_cursor {
 	uint64_t row_key;
 };
 
+/* Of one node, lists that are copied, from some predicate on, and of the one at hand what is left. */
+struct graph_copy {
+	uint64_t entry_bit;
+	uint64_t bit;
+	uint64_t base;
+	uint64_t least; /* that the next object can be */
+	uint64_t mask; /* of the predicates that are copied; 0 if the node has no copies */
+	uint32_t left;
+	uint8_t high_width;
+	uint8_t base_width;
+	uint8_t width;
+	uint8_t gap_width;
+	bool first;
+};
+
 /**
  * struct graph_iter - the triples that match a pattern, in the order of (p, s, o)
  *
@@ -93,12 +114,14 @@ struct graph_iter {
 	const struct graph *graph;
 	struct graph_triple pattern;
 	struct graph_cursor cursor;
+	struct graph_copy copy;
 	/* Predicates still to come: these of the members of shapes, or, without a shape, the numbers themselves. */
 	uint64_t next;
 	uint64_t end;
 	uint64_t predicate; /* whose list is open, or was; GRAPH_ANY to begin with */
 	bool of_shape;
 	bool open;
+	bool copied; /* the list that is open */
 };
 
 /* Numbers that are not in the graph match nothing. Returns 0 or -EBADMSG. */
@@ -134,6 +157,7 @@ struct graph_bytes {
 	uint64_t lists_in;
 	uint64_t index;
 	uint64_t shapes;
+	uint64_t copies;
 	uint64_t directory; /* the rest of it */
 	uint64_t total;
 	uint64_t shared; /* predicates of which a list serves two directions, or two predicates */

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
 /*
  * Whether a graph is what a writer makes. Each table is in order, which cursors see to, and has as many triples as it
- * says; each triple is found from its other end, so with equal counts both tables hold the same; and nodes have the
- * shapes that their triples make.
+ * says; each triple is found from its other end, so with equal counts both tables hold the same; nodes have the shapes
+ * that their triples make; and copies of lists are what the lists are.
  */
 #include <errno.h>
 
 #include "base/diag.h"
+#include "kg/graph_copy.h"
 #include "kg/graph_cursor.h"
 
 struct check {
@@ -130,6 +131,53 @@ static int check_shapes(const struct check *check, unsigned int side)
 	return 0;
 }
 
+/* Whether the copy of a node's list, if there is one, is the list. Returns 0 or -EBADMSG. */
+static int check_copy(const struct graph *graph, struct graph_copy *copy, uint64_t node, uint64_t p)
+{
+	uint64_t row, value, object;
+	struct graph_cursor cursor;
+	int ret = graph_copy_open(copy, graph, p), more = 1;
+
+	if (ret <= 0)
+		return ret;
+	ret = graph_cursor_open(&cursor, graph, p, SIDE_S) > 0 ? graph_cursor_find(&cursor, node, 0, node + 1)
+							       : -EBADMSG;
+	while (!ret && more > 0) {
+		more = graph_copy_next(copy, graph, &object);
+		if (graph_cursor_next(&cursor, &row, &value) != more || (more > 0 && value != object))
+			ret = -EBADMSG;
+	}
+	return more < 0 ? more : ret;
+}
+
+static int check_copies(const struct check *check)
+{
+	const struct graph *graph = check->graph;
+
+	for (uint64_t node = 0; node < graph->counts.nodes; node++) {
+		struct graph_members members;
+		struct graph_copy copy;
+		uint64_t member;
+		int ret = graph_members_of(graph, node, SIDE_S, &members);
+
+		if (node % CANCEL_EVERY == 0 && check->cancel && *check->cancel)
+			return -ECANCELED;
+		if (!ret && (!members.of_shape || members.next == members.end))
+			continue;
+		if (!ret)
+			ret = graph_copy_find(&copy, graph, node);
+		for (; !ret && members.next < members.end; members.next++) {
+			ret = graph_member(graph, true, members.next, &member);
+			if (!ret)
+				ret = check_copy(graph, &copy, node, member);
+		}
+		if (ret)
+			return diag_set(check->diag, -EBADMSG, "graph", "build it again",
+					"the copies of node %llu's lists are damaged", (unsigned long long)node);
+	}
+	return 0;
+}
+
 int graph_check(const struct graph *graph, const volatile int *cancel, struct pinpool_diag *diag)
 {
 	struct check check = {.graph = graph, .cancel = cancel, .diag = diag};
@@ -145,6 +193,8 @@ int graph_check(const struct graph *graph, const volatile int *cancel, struct pi
 	}
 	for (unsigned int side = 0; !ret && side < SIDES; side++)
 		ret = check_shapes(&check, side);
+	if (!ret)
+		ret = check_copies(&check);
 	if (!ret && check.triples != graph->counts.triples)
 		ret = diag_set(diag, -EBADMSG, "graph", "build it again", "there are %llu triples, not %llu",
 			       (unsigned long long)check.triples, (unsigned long long)graph->counts.triples);

@@ -3,6 +3,8 @@
 #ifndef PINPOOL_KG_GRAPH_CURSOR_H
 #define PINPOOL_KG_GRAPH_CURSOR_H
 
+#include <errno.h>
+
 #include "kg/graph.h"
 #include "kg/graph_stats.h"
 
@@ -37,6 +39,12 @@ struct graph_members {
 /* Of a node that is none, no members. Returns 0 or -EBADMSG. */
 int graph_members_of(const struct graph *graph, uint64_t node, unsigned int side, struct graph_members *members);
 /* The predicate of number @at. Returns 0 or -EBADMSG. */
-int graph_member(const struct graph *graph, bool of_shape, uint64_t at, uint64_t *predicate);
+static inline int graph_member(const struct graph *graph, bool of_shape, uint64_t at, uint64_t *predicate)
+{
+	*predicate = of_shape ? bits_peek(graph->data.bytes, graph->members_bit + at * graph->member_width,
+					  graph->member_width)
+			      : at;
+	return *predicate < graph->counts.predicates ? 0 : -EBADMSG;
+}
 
 #endif

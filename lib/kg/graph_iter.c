@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 
+#include "kg/graph_copy.h"
 #include "kg/graph_cursor.h"
 
 /* A row of objects is of use only when the subject is open. */
@@ -65,17 +66,24 @@ int graph_find(const struct graph *graph, uint64_t s, uint64_t p, uint64_t o, st
 	iter->pattern = (struct graph_triple){s, p, o};
 	iter->predicate = GRAPH_ANY;
 	iter->open = false;
+	if (s != GRAPH_ANY && p == GRAPH_ANY && o == GRAPH_ANY)
+		graph_copy_expect(graph, s);
 	ret = choose_predicates(graph, &iter->pattern, &members);
 	if (ret)
 		return ret;
 	iter->next = members.next;
 	iter->end = members.end;
 	iter->of_shape = members.of_shape;
+	iter->copied = false;
+	iter->copy.mask = 0;
+	/* A shape says which of the predicates that are copied the node has. */
+	if (s != GRAPH_ANY && p == GRAPH_ANY && o == GRAPH_ANY && members.of_shape && members.next < members.end)
+		return graph_copy_find(&iter->copy, graph, s);
 	return 0;
 }
 
 /* The predicate whose turn is next; one that is asked for may be none. Returns 0 or -EBADMSG. */
-static int next_predicate(const struct graph_iter *iter, uint64_t *predicate)
+static inline __attribute__((always_inline)) int next_predicate(const struct graph_iter *iter, uint64_t *predicate)
 {
 	int ret;
 
@@ -99,7 +107,10 @@ static int open_next(struct graph_iter *iter)
 			break;
 		iter->predicate = predicate;
 		iter->next++;
-		ret = open_list(iter->graph, &iter->pattern, iter->predicate, &iter->cursor);
+		ret = iter->copy.mask ? graph_copy_open(&iter->copy, iter->graph, predicate) : 0;
+		iter->copied = ret > 0;
+		if (!ret)
+			ret = open_list(iter->graph, &iter->pattern, predicate, &iter->cursor);
 	}
 	iter->open = ret > 0;
 	return ret;
@@ -127,8 +138,15 @@ static int next_of_list(struct graph_iter *iter, struct graph_triple *triple)
 int graph_next(struct graph_iter *iter, struct graph_triple *triple)
 {
 	for (;;) {
-		int ret = iter->open ? next_of_list(iter, triple) : 0;
+		int ret = 0;
 
+		if (iter->copied) {
+			ret = graph_copy_next(&iter->copy, iter->graph, &triple->o);
+			triple->s = iter->pattern.s;
+			triple->p = iter->predicate;
+		} else if (iter->open) {
+			ret = next_of_list(iter, triple);
+		}
 		if (ret)
 			return ret;
 		ret = open_next(iter);
@@ -152,14 +170,34 @@ int64_t graph_read(struct graph_iter *iter, uint64_t *ids, size_t max)
 	return graph_cursor_values(&iter->cursor, ids, max);
 }
 
+/* On in the tables, which lists are found in and skipped: from where the copy is. Returns 0 or -EBADMSG. */
+static int leave_copies(struct graph_iter *iter)
+{
+	int ret = 0;
+
+	if (iter->open && iter->copied) {
+		ret = graph_cursor_open(&iter->cursor, iter->graph, iter->predicate, SIDE_S);
+		ret = ret > 0 ? graph_cursor_find(&iter->cursor, iter->pattern.s, iter->copy.least, iter->pattern.s + 1)
+			      : -EBADMSG;
+	}
+	iter->copied = false;
+	iter->copy.mask = 0;
+	return ret;
+}
+
 int graph_seek(struct graph_iter *iter, const struct graph_triple *to)
 {
 	const struct graph_triple *pattern = &iter->pattern;
-	uint64_t predicate;
+	uint64_t predicate = 0;
 	int ret;
 
 	if (iter->open && to->p > iter->predicate)
 		iter->open = false;
+	if (iter->copied || iter->copy.mask) {
+		ret = leave_copies(iter);
+		if (ret)
+			return ret;
+	}
 	if (!iter->open) {
 		/* Predicates ascend, and each is wanted only from @to on. */
 		for (; iter->next < iter->end; iter->next++) {

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #define GRAPH_MAGIC   "PINPGRA\n"
-#define GRAPH_VERSION 1
+#define GRAPH_VERSION 2
 
 /* A predicate without triples has this for both of its tables. */
 #define GRAPH_NO_TABLE UINT32_MAX
@@ -29,11 +29,15 @@ struct graph_header {
 	uint64_t shapes_bit;
 	uint64_t shape_count;
 	uint64_t shape_members;
+	/* Of copies: where the places of their blocks begin, and bytes, which are for reports. */
+	uint64_t copies_bit;
+	uint64_t copies_bytes;
 	uint8_t nodes_width[2];
-	uint8_t zero[6];
+	uint8_t copies_width;
+	uint8_t zero[5];
 };
 
-static_assert(sizeof(struct graph_header) == 120, "layout");
+static_assert(sizeof(struct graph_header) == 136, "layout");
 
 /* The keys of all triples of a predicate, which are a sequence (lib/codec/elias_fano.h). */
 struct graph_table {
@@ -62,5 +66,39 @@ static_assert(sizeof(struct graph_table) == 56, "layout");
 /* The empty shape, and that of nodes whose shape found no room: they may have any predicate. */
 #define SHAPE_NONE	 0
 #define SHAPE_ANY	 1
+
+/*
+ * Copies come in blocks of nodes. A block is
+ *
+ *   for each remainder by COPY_MASK_BITS, of which no more are kept than there are predicates, a bit: whether a
+ *   predicate that leaves it is copied, of which there is one at most; and if there is none, nothing more;
+ *   6 bits for the width of an offset, 24 for the mean step from one to the next, 32 for the bias;
+ *   for each predicate, by remainders, its quotient, its least object, 6 bits for the width of an object, 6 for gaps:
+ *   COPY_SINGLE, or their low bits;
+ *   which nodes have copies, a bit for each;
+ *   for node number i of those that have, where its lists begin, counted from the first of all, plus the bias, less
+ *   i times the mean;
+ *   the lists of each node, by predicates.
+ *
+ * A list is as many bits as it has objects, the last of them a one, but nothing if it is single; the first object less
+ * the least; and for each other how much it is above the one before, less one: the high part in zeros and a one, then
+ * the low bits; or, after COPY_ESCAPE zeros, the object less the least. Places of blocks are copies_width bits each, at
+ * copies_bit.
+ */
+#define COPY_BLOCK	128
+#define COPY_MASK_BITS	64
+#define COPY_WIDTH_BITS 6
+#define COPY_MEAN_BITS	24
+#define COPY_BIAS_BITS	32
+#define COPY_HEAD_BITS	(COPY_WIDTH_BITS + COPY_MEAN_BITS + COPY_BIAS_BITS)
+/* Of a predicate, besides its quotient and its least object. */
+#define COPY_ENTRY_BITS (2 * COPY_WIDTH_BITS)
+/* Objects of a list that is copied, at most. */
+#define COPY_ROW	64
+#define COPY_SINGLE	63 /* each list has one object */
+#define COPY_GAP_MAX	40
+#define COPY_ESCAPE	16
+/* What the writer takes for all of them, for each triple. */
+#define COPY_BITS	11
 
 #endif

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/diag.h"
+#include "kg/graph_copy.h"
 #include "kg/graph_shapes.h"
 #include "kg/graph_stats.h"
 
@@ -24,6 +25,7 @@ struct graph_writer {
 	/* Of each table, while it is made. */
 	struct ef_writer **lists;
 	struct shapes shapes;
+	struct copy_writer *copies;
 	struct graph_header header;
 	/* The pass: by which side, how many triples each predicate has had, and the triple before. */
 	unsigned int side;
@@ -41,13 +43,14 @@ struct graph_writer {
 uint64_t graph_writer_memory(const struct graph_stats *stats)
 {
 	return sizeof(struct graph_writer) + stats->triples / EF_BLOCK * 32 + stats->nodes / SHAPE_BLOCK * 16 +
+	       copy_writer_memory(stats->nodes, stats->predicates) +
 	       stats->predicates * (sizeof(struct ef_writer) + 2 * sizeof(struct graph_table) + 256);
 }
 
 uint64_t graph_writer_bound(const struct graph_stats *stats)
 {
 	uint64_t bits = (stats->nodes / SHAPE_BLOCK + 1) * SIDES * (64 + SHAPE_WIDTH_BITS + SHAPE_LEAST_BITS) +
-			stats->nodes * SIDES * 32;
+			stats->nodes * SIDES * 32 + copy_writer_bound(stats->nodes, stats->triples);
 
 	for (uint64_t p = 0; p < stats->predicates; p++) {
 		const struct predicate_stats *of = &stats->of[p];
@@ -102,6 +105,8 @@ int graph_writer_new(struct graph_writer **out, const struct graph_stats *stats,
 	ret = table_plan_make(&writer->plan, stats);
 	if (!ret)
 		ret = shapes_init(&writer->shapes, opts->shape_bytes ? opts->shape_bytes : SHAPE_BYTES_DEFAULT);
+	if (!ret)
+		ret = copy_writer_new(&writer->copies, stats->nodes, stats->predicates);
 	writer->tables = calloc(writer->plan.count + 1, sizeof(*writer->tables));
 	writer->lists = calloc(writer->plan.count + 1, sizeof(struct ef_writer *));
 	writer->seen = calloc(stats->predicates + 1, sizeof(*writer->seen));
@@ -185,7 +190,10 @@ static int put_triple(struct graph_writer *writer, const uint64_t *next, struct 
 		return diag_errno(diag, ret, "graph");
 	if (!writer->member_count || writer->members[writer->member_count - 1] != next[1])
 		writer->members[writer->member_count++] = (uint32_t)next[1];
-	ret = put_key(writer, next[1], next[0], next[2]);
+	if (side == SIDE_S)
+		ret = copy_writer_add(writer->copies, &writer->bits, &(struct graph_triple){next[0], next[1], next[2]});
+	if (!ret)
+		ret = put_key(writer, next[1], next[0], next[2]);
 	if (ret)
 		return diag_errno(diag, ret, "graph");
 	writer->count++;
@@ -237,6 +245,8 @@ static int end_pass(struct graph_writer *writer, struct pinpool_diag *diag)
 	for (uint32_t table = 0; !ret && table < writer->plan.count; table++)
 		if (writer->plan.makers[table] % SIDES == side)
 			ret = end_list(writer, table);
+	if (!ret && side == SIDE_S)
+		ret = copy_writer_end(writer->copies, &writer->bits, &writer->header);
 	if (ret)
 		return diag_errno(diag, ret, "graph");
 	node_shapes_free(&writer->nodes);
@@ -326,6 +336,7 @@ void graph_writer_free(struct graph_writer *writer)
 	}
 	node_shapes_free(&writer->nodes);
 	shapes_free(&writer->shapes);
+	copy_writer_free(writer->copies);
 	table_plan_free(&writer->plan);
 	free(writer->tables);
 	free(writer->lists);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
- * Making the sections of a graph from sorted triples, in bounded memory: about 0.25 bytes a triple, 0.13 a node and
- * 1.5 KiB a predicate, and the dictionary of shapes up to its limit.
+ * Making the sections of a graph from sorted triples, in bounded memory: about 0.25 bytes a triple, 0.25 a node,
+ * 1.5 KiB a predicate, 2 MiB, and the dictionary of shapes up to its limit.
  *
  * Three steps. (1) graph_stats_add() for every triple, in any order (duplicates count, so none), by one thread for one
  * struct graph_stats; several are joined by graph_stats_merge(). (2) all triples in the order of (s, p, o), (3) all in

@@ -93,6 +93,22 @@ TEST_F(damage, of_every_bit)
 	EXPECT_GT(opened, 8 * kg->sizes[GRAPH_DATA]);
 }
 
+/* Each bit of a copy says something of a list, so the check finds it, whatever else reads it. */
+TEST_F(damage, of_copies)
+{
+	struct kg_case *kg = &self->kg;
+	uint64_t end = kg->graph.copies_bit, begin = end - 8 * kg->graph.copies_bytes + 16, found = 0;
+
+	ASSERT_GT(kg->graph.copies_bytes, 200);
+	for (uint64_t bit = begin; bit < end; bit++) {
+		kg->bytes[GRAPH_DATA][bit / 8] ^= 1 << bit % 8;
+		if (graph_check(&kg->graph, NULL, &self->diag) == -EBADMSG)
+			found += !!strstr(self->diag.cause, "'s lists are damaged");
+		kg->bytes[GRAPH_DATA][bit / 8] ^= 1 << bit % 8;
+	}
+	EXPECT_GT(found, (end - begin) * 9 / 10) TH_LOG("%d of %d", (int)found, (int)(end - begin));
+}
+
 TEST_F(damage, of_any_bytes)
 {
 	struct kg_case *kg = &self->kg;

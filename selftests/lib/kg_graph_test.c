@@ -2,6 +2,7 @@
 /* The structure of a graph: every pattern against the triples themselves, whatever the graph is like. */
 #include "harness.h"
 #include "kg_case.h"
+#include "kg/graph_layout.h"
 
 #include <errno.h>
 
@@ -217,8 +218,80 @@ TEST_F(graph, is_whole)
 	}
 	graph_bytes(&self->kg.graph, &bytes);
 	EXPECT_EQ(bytes.total, self->kg.sizes[GRAPH_DATA] + self->kg.sizes[GRAPH_DIRECTORY]);
-	EXPECT_LE(bytes.lists_out + bytes.lists_in + bytes.index + bytes.shapes + bytes.directory, bytes.total);
+	EXPECT_LE(bytes.lists_out + bytes.lists_in + bytes.index + bytes.shapes + bytes.copies + bytes.directory, bytes.total);
+	/* Besides what is paid for by triples, a block without copies takes a mask and a place. */
+	EXPECT_LE(8 * bytes.copies, self->kg.count * COPY_BITS + (variant->nodes / COPY_BLOCK + 1) * (COPY_MASK_BITS + 32) + 8);
 }
+
+/* The answer to S ? ? of each node, and how many lists of it came from copies. */
+static uint64_t read_copies(struct __test_metadata *_metadata, const struct kg_case *kg)
+{
+	uint64_t copied = 0, last = GRAPH_ANY;
+
+	for (uint64_t node = 0; node < kg->nodes; node++) {
+		struct graph_triple got;
+		struct graph_iter iter;
+
+		ASSERT_EQ(0, graph_find(&kg->graph, node, GRAPH_ANY, GRAPH_ANY, &iter));
+		last = GRAPH_ANY;
+		for (size_t i = 0; i < kg->count; i++) {
+			if (kg->triples[i].s != node)
+				continue;
+			ASSERT_EQ(1, graph_next(&iter, &got));
+			ASSERT_EQ(0, memcmp(&kg->triples[i], &got, sizeof(got)));
+			copied += iter.copied && got.p != last;
+			last = got.p;
+		}
+		ASSERT_EQ(0, graph_next(&iter, &got));
+	}
+	return copied;
+}
+
+/* Single lists, lists with gaps of every size, long ones, and two predicates of which a block copies one at most. */
+TEST(copies)
+{
+	struct kg_case kg = { .nodes = 400, .predicates = 70 };
+
+	for (uint64_t i = 0; i < 300; i++) {
+		kg_add(&kg, i, 2, i % 7);
+		kg_add(&kg, i, 66, i % 5);
+		for (uint64_t j = 0; j < 6; j++)
+			kg_add(&kg, i, 3, j < 5 ? i % 9 + j : 13 + i % 90);
+		for (uint64_t j = 0; i % 64 == 9 && j < COPY_ROW + i / 64; j++)
+			kg_add(&kg, i, 4, 2 * j);
+	}
+	ASSERT_EQ(0, kg_make(&kg, NULL));
+	EXPECT_EQ(0, graph_check(&kg.graph, NULL, NULL));
+	/* Of 2 and 66 one of each node; of 3 all; of 4 none, as in each block one is too long. */
+	EXPECT_EQ(300 + 300, read_copies(_metadata, &kg));
+	kg_free(&kg);
+}
+
+/* In a list that is read in part, a goal is looked for from there on. */
+TEST(seeking_from_a_copy)
+{
+	struct kg_case kg = { .nodes = 128, .predicates = 2 };
+	struct graph_triple got, to = { 5, 0, 0 };
+	struct graph_iter iter;
+
+	for (uint64_t i = 0; i < 128; i++)
+		for (uint64_t j = 0; j < 10; j++)
+			kg_add(&kg, i, j % 2, 3 * j);
+	ASSERT_EQ(0, kg_make(&kg, NULL));
+	ASSERT_EQ(0, graph_find(&kg.graph, 5, GRAPH_ANY, GRAPH_ANY, &iter));
+	ASSERT_EQ(1, graph_next(&iter, &got));
+	ASSERT_TRUE(iter.copied);
+	ASSERT_EQ(0, graph_seek(&iter, &to));
+	ASSERT_EQ(1, graph_next(&iter, &got));
+	EXPECT_EQ(6, got.o);
+	to = (struct graph_triple){ 5, 1, 10 };
+	ASSERT_EQ(0, graph_seek(&iter, &to));
+	ASSERT_EQ(1, graph_next(&iter, &got));
+	EXPECT_EQ(1, got.p);
+	EXPECT_EQ(15, got.o);
+	kg_free(&kg);
+}
+
 TEST(node_of_a_million_edges)
 {
 	enum { EDGES = 1000000, AT_ONCE = 5000 };
