@@ -331,7 +331,7 @@ PINPOOL_API int pinpool_load_wait_rows(struct pinpool_loading *loading, const ch
 
 /*
  * Asks the load to end with -ECANCELED, if it is not published by then. Does not wait; any thread. Data of tensors that
- * have landed stays valid until pinpool_load_finish(). Since 0.1.
+ * have landed stays valid until pinpool_load_finish(); waiting for others ends with -ECANCELED. Since 0.1.
  */
 PINPOOL_API void pinpool_load_cancel(struct pinpool_loading *loading);
 

@@ -95,7 +95,9 @@ static void landed(void *arg, uint64_t end)
 	struct pinpool_loading *loading = arg;
 
 	pthread_mutex_lock(&loading->lock);
-	loading->landed = end;
+	/* What lands after a cancel is for nobody, however long the engine takes to notice it. */
+	if (!loading->cancel)
+		loading->landed = end;
 	pthread_cond_broadcast(&loading->wake);
 	pthread_mutex_unlock(&loading->lock);
 }
