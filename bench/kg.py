@@ -17,12 +17,13 @@ import sys
 import host
 
 NAMES = ["kg.wordnet.bytes_per_triple", "kg.wordnet.open", "kg.wordnet.sp", "kg.wordnet.po", "kg.wordnet.edge",
-         "kg.debian.bytes_per_triple", "kg.build"]
+         "kg.wordnet.compact", "kg.debian.bytes_per_triple", "kg.debian.edge", "kg.debian.compact", "kg.build"]
 WORDNET = "/usr/share/wordnet"
 PROCESSES = 3
 BUILDS = 5
 THREADS = 2
 LIMIT_BYTES = 5.0
+LIMIT_COMPACT = 4.0
 LIMIT_OPEN_NS = 5e6
 LIMIT_NS = 1000.0
 LIMIT_EDGE_NS = 20.0
@@ -59,6 +60,7 @@ def build_wordnet(env, folder):
             if "\tgloss\t" not in line:
                 file.write(line)
     pinpool("kg", "build", "-q", "bench-wordnet", path, env=env)
+    return path
 
 
 def measure_graph(name, env):
@@ -69,13 +71,24 @@ def measure_graph(name, env):
     return medians
 
 
+def compact(graph, path, env):
+    """A row of the bytes that a triple takes at least."""
+    pinpool("kg", "build", "-q", "--compact", "bench-compact", path, env=env)
+    info = json.loads(pinpool("kg", "stat", "-J", "bench-compact", env=env))
+    pinpool("rm", "bench-compact", env=env)
+    value = info["triple_bytes"] / info["triples"]
+    return host.row(f"kg.{graph}.compact", value, "bytes a triple, smaller is better", limit=LIMIT_COMPACT,
+                    limit_share=value / LIMIT_COMPACT)
+
+
 def wordnet(env, folder):
-    build_wordnet(env, folder)
+    path = build_wordnet(env, folder)
     found = measure_graph("bench-wordnet", env)
     limits = {"bytes_per_triple": ("bytes", LIMIT_BYTES), "open_ns": ("ns", LIMIT_OPEN_NS), "sp_ns": ("ns", LIMIT_NS),
               "po_ns": ("ns", LIMIT_NS), "edge_ns": ("ns", LIMIT_EDGE_NS)}
     return [host.row(f"kg.wordnet.{key.removesuffix('_ns')}", found[key], f"{unit}, smaller is better", limit=limit,
-                     limit_share=found[key] / limit) for key, (unit, limit) in limits.items()]
+                     limit_share=found[key] / limit) for key, (unit, limit) in limits.items()] + [
+                         compact("wordnet", path, env)]
 
 
 def build_rate(path, env):
@@ -102,6 +115,9 @@ def debian(env):
     rate, alone = statistics.median(ours), statistics.median(serd)
     return [host.row("kg.debian.bytes_per_triple", found["bytes_per_triple"], "bytes, smaller is better",
                      limit=LIMIT_BYTES, limit_share=found["bytes_per_triple"] / LIMIT_BYTES),
+            host.row("kg.debian.edge", found["edge_ns"], "ns, smaller is better", limit=LIMIT_EDGE_NS,
+                     limit_share=found["edge_ns"] / LIMIT_EDGE_NS),
+            compact("debian", path, env),
             host.row("kg.build", rate / 1e6, "M triples/s", limit=THREADS * alone / 1e6,
                      limit_share=rate / (THREADS * alone))]
 

@@ -17,6 +17,7 @@ struct build_args {
 	uint64_t capacity;
 	int64_t threads;
 	const char *temporary;
+	bool compact;
 	bool quiet;
 	struct pool_args pool;
 };
@@ -38,6 +39,8 @@ static const struct option_spec options[] = {
 	       struct build_args, longest),
 	OPTION(0, "tmp", "FOLDER", "folder for temporary files; TMPDIR, else /var/tmp, if not given", OPTION_TEXT,
 	       struct build_args, temporary),
+	OPTION(0, "compact", NULL, "a third less for triples; all edges of a node take longer to find", OPTION_FLAG,
+	       struct build_args, compact),
 	OPTION(0, "capacity", "SIZE", "make the pool larger than the graph needs", OPTION_SIZE, struct build_args,
 	       capacity),
 	POOL_OPTIONS(struct build_args, pool),
@@ -70,7 +73,7 @@ static int run(struct cli *cli, const void *data, char **operands, int count)
 	PINPOOL_OPTS(pinpool_create_opts, create, .capacity = args->capacity);
 	PINPOOL_OPTS(pinpool_kg_build_opts, opts, .create = &create, .format = args->format, .memory = args->memory,
 		     .longest = args->longest, .temporary = args->temporary, .threads = args->threads,
-		     .progress = progress_draw, .progress_arg = &progress);
+		     .progress = progress_draw, .progress_arg = &progress, .compact = args->compact);
 
 	status = pool_args_apply(cli, &args->pool, &create);
 	if (!status)

@@ -46,6 +46,7 @@ PINPOOL_API const char *pinpool_kg_format_name(enum pinpool_kg_format format);
  * @progress: receives progress, or NULL
  * @progress_arg: first argument of @progress
  * @cancel: the build ends with -ECANCELED once it is not 0 (a signal handler may set it)
+ * @compact: take as few bytes as can be: a third less, and all edges of a node are some three times as far
  */
 struct pinpool_kg_build_opts {
 	size_t size;
@@ -58,6 +59,7 @@ struct pinpool_kg_build_opts {
 	pinpool_progress_fn progress;
 	void *progress_arg;
 	const volatile int *cancel;
+	bool compact;
 };
 
 /**

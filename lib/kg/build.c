@@ -330,6 +330,7 @@ static int write_triples(struct build *build, struct pinpool_diag *diag)
 		.append = append_triples,
 		.arg = &triples,
 		.shape_bytes = later_memory(build) / 16,
+		.compact = build->opts.compact,
 	};
 	struct graph_writer *writer;
 	int err;

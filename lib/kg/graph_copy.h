@@ -121,8 +121,8 @@ static inline int graph_copy_next(struct graph_copy *copy, const struct graph *g
 
 struct copy_writer;
 
-/* Copies of @nodes nodes and @predicates predicates. Returns 0 or -ENOMEM. */
-int copy_writer_new(struct copy_writer **out, uint64_t nodes, uint64_t predicates);
+/* Copies of @nodes nodes and @predicates predicates, of @price bits for each triple at most. Returns 0 or -ENOMEM. */
+int copy_writer_new(struct copy_writer **out, uint64_t nodes, uint64_t predicates, unsigned int price);
 /* In the order of (s, p, o). Returns 0 or -ENOMEM; errors of @bits are found in it. */
 int copy_writer_add(struct copy_writer *writer, struct bits_writer *bits, const struct graph_triple *triple);
 /* The last blocks, and where all begin. Fills in what the header says of it. Returns 0 or -ENOMEM. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
 /*
  * Copies of lists, chosen and written, a block of nodes at a time. In each block those predicates are copied whose
- * lists take the fewest bits each, as far as the triples so far pay for it, so no graph grows by more than COPY_BITS a
- * triple.
+ * lists take the fewest bits each, as far as the triples so far pay for it: COPY_BITS each, or nothing for a graph without
+ * copies.
  */
 #include "kg/graph_copy.h"
 
@@ -38,6 +38,7 @@ struct slot {
 
 struct copy_writer {
 	uint64_t nodes;
+	unsigned int price; /* bits a triple */
 	unsigned int mask_width;
 	unsigned int high_width;
 	unsigned int base_width;
@@ -71,13 +72,14 @@ uint64_t copy_writer_bound(uint64_t nodes, uint64_t triples)
 	return triples * COPY_BITS + block_count(nodes) * (64 + COPY_MASK_BITS) + (uint64_t)ENTRIES * 128;
 }
 
-int copy_writer_new(struct copy_writer **out, uint64_t nodes, uint64_t predicates)
+int copy_writer_new(struct copy_writer **out, uint64_t nodes, uint64_t predicates, unsigned int price)
 {
 	struct copy_writer *writer = calloc(1, sizeof(*writer));
 
 	if (!writer)
 		return -ENOMEM;
 	writer->nodes = nodes;
+	writer->price = price;
 	writer->mask_width = copy_mask_width(predicates);
 	writer->high_width = copy_high_width(predicates);
 	writer->base_width = nodes ? bits_width(nodes - 1) : 0;
@@ -303,7 +305,7 @@ static void put_head(const struct copy_writer *writer, struct bits_writer *bits,
 /* Returns 0 or -ENOMEM. */
 static int put_block(struct copy_writer *writer, struct bits_writer *bits)
 {
-	uint64_t begin = bits->bit, paid = writer->triples * COPY_BITS;
+	uint64_t begin = bits->bit, paid = writer->triples * writer->price;
 	struct places places;
 	uint64_t mask;
 	uint32_t taken;

@@ -106,7 +106,7 @@ int graph_writer_new(struct graph_writer **out, const struct graph_stats *stats,
 	if (!ret)
 		ret = shapes_init(&writer->shapes, opts->shape_bytes ? opts->shape_bytes : SHAPE_BYTES_DEFAULT);
 	if (!ret)
-		ret = copy_writer_new(&writer->copies, stats->nodes, stats->predicates);
+		ret = copy_writer_new(&writer->copies, stats->nodes, stats->predicates, opts->compact ? 0 : COPY_BITS);
 	writer->tables = calloc(writer->plan.count + 1, sizeof(*writer->tables));
 	writer->lists = calloc(writer->plan.count + 1, sizeof(struct ef_writer *));
 	writer->seen = calloc(stats->predicates + 1, sizeof(*writer->seen));

@@ -308,6 +308,49 @@ TEST_F(build, little_memory_and_many_threads_make_the_same_graph)
 	close_pool(&opened);
 }
 
+/* Edges of every node, one node after the other, as one number; @bytes receives what the triples take. */
+static uint64_t edges_of_all(struct _test_data_build *self, uint64_t *bytes)
+{
+	struct pinpool_kg_info info = {.size = sizeof(info)};
+	struct pinpool_triple triple;
+	uint64_t sum = 0, count = 0;
+	struct opened opened;
+
+	if (open_pool(self, &opened) || pinpool_kg_get_info(opened.kg, &info))
+		return 0;
+	for (uint64_t s = 0; s < info.nodes; s++) {
+		const struct pinpool_triple pattern = {.s = s, .p = PINPOOL_KG_ANY, .o = PINPOOL_KG_ANY};
+		struct pinpool_kg_iter *iter;
+
+		if (pinpool_kg_find(opened.kg, &pattern, &iter))
+			return 0;
+		for (; pinpool_kg_next(iter, &triple) == 1; count++)
+			sum = sum * 6364136223846793005u + (triple.s << 32 ^ triple.p << 24 ^ triple.o);
+		pinpool_kg_iter_free(iter);
+	}
+	*bytes = info.triple_bytes;
+	if (count != info.triples || pinpool_kg_check(opened.kg, NULL, &self->diag))
+		sum = 0;
+	close_pool(&opened);
+	return sum;
+}
+
+TEST_F(build, a_compact_graph_says_the_same_in_fewer_bytes)
+{
+	uint64_t edges, bytes, fewer;
+
+	write_random(in_folder(self->folder, "r.tsv"), 40000, 9000, "e");
+	ASSERT_EQ(0, EXPECT_BUILD(0, "r.tsv", NULL));
+	edges = edges_of_all(self, &bytes);
+	ASSERT_NE(0, edges);
+	ASSERT_EQ(0, pinpool_pool_destroy(self->env.ctx, POOL, &self->diag));
+	self->opts.compact = true;
+	ASSERT_EQ(0, EXPECT_BUILD(0, "r.tsv", NULL));
+	EXPECT_EQ(edges, edges_of_all(self, &fewer));
+	/* A byte of a triple at least is what copies would have taken. */
+	EXPECT_GT(bytes, fewer + 40000);
+}
+
 /* In a process of its own, whose peak is this build's. */
 static int peak_of_build(struct _test_data_build *self, const char *name)
 {
