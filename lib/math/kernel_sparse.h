@@ -6,6 +6,22 @@
  * the lanes. For more they meet X in panels: each value that is stored meets SPARSE_ROWS activations side by side.
  */
 
+/*
+ * Fetches what is stored PREFETCH_BYTES behind @n columns, or blocks, from number @first on; it may be of later rows.
+ * Loads of X, from all over it, keep the processor from doing so by itself.
+ */
+INLINE void stored_ahead(const struct coded *w, size_t first, size_t n)
+{
+	const size_t each = w->code_bits ? 1 : elements[w->element].size * w->block_rows * w->block_columns;
+	const unsigned char *columns = (const unsigned char *)(w->columns + first) + PREFETCH_BYTES;
+	const unsigned char *values = (w->code_bits ? w->codes : w->values) + first * each + PREFETCH_BYTES;
+
+	for (size_t i = 0; i < n * sizeof(uint32_t); i += 64)
+		__builtin_prefetch(columns + i);
+	for (size_t i = 0; i < n * each; i += 64)
+		__builtin_prefetch(values + i);
+}
+
 /* @n stored values from number @first on, in @buffer or where they lie. */
 INLINE const void *stored_values(float *buffer, const struct coded *w, size_t first, size_t n)
 {
@@ -164,9 +180,23 @@ INLINE void panel_store(const struct dot_coded_args *a, size_t row, const vec ac
 		a->y[i * a->ldy + row] = y[i];
 }
 
+/* The same of @n stored columns, or blocks of @columns, from number @first on. */
+INLINE void panel_add_stored(vec acc[CODED_SUMS][SPARSE_ROWS / VL], const float *x, const struct coded *w, size_t first,
+			     const unsigned char *values, size_t n, size_t columns)
+{
+	UNROLL
+	for (size_t l = 0; l < n; l++) {
+		const float *from = x + (size_t)w->columns[first + l] * columns * SPARSE_ROWS;
+
+		UNROLL
+		for (size_t c = 0; c < columns; c++, values += sizeof(float))
+			panel_add(acc[(l * columns + c) % CODED_SUMS], from + c * SPARSE_ROWS, values);
+	}
+}
+
 INLINE void stored_panel(const struct dot_coded_args *a, size_t columns)
 {
-	enum { VECTORS = SPARSE_ROWS / VL };
+	enum { VECTORS = SPARSE_ROWS / VL, STEP = 16 };
 	struct lookup lookup = { .values = NULL };
 	const struct coded *w = a->w;
 
@@ -184,18 +214,12 @@ INLINE void stored_panel(const struct dot_coded_args *a, size_t columns)
 
 			n = end - p < CODED_RUN / columns ? end - p : CODED_RUN / columns;
 			values = sparse_values(weights, &lookup, w, a->first + j, p * columns, n * columns);
-			for (const uint32_t *at = w->columns + p; columns == 1 && l + 2 <= n;
-			     l += 2, at += 2, values += 2 * sizeof(float)) {
-				panel_add(acc[0], a->x + (size_t)at[0] * SPARSE_ROWS, values);
-				panel_add(acc[1], a->x + (size_t)at[1] * SPARSE_ROWS, values + sizeof(float));
+			for (; l + STEP / columns <= n; l += STEP / columns, values += STEP * sizeof(float)) {
+				stored_ahead(w, p + l, STEP / columns);
+				panel_add_stored(acc, a->x, w, p + l, values, STEP / columns, columns);
 			}
-			for (; l < n; l++) {
-				const float *x = a->x + (size_t)w->columns[p + l] * columns * SPARSE_ROWS;
-
-				UNROLL
-				for (size_t c = 0; c < columns; c++, values += sizeof(float))
-					panel_add(acc[c % 2], x + c * SPARSE_ROWS, values);
-			}
+			for (; l < n; l++, values += columns * sizeof(float))
+				panel_add_stored(acc, a->x, w, p + l, values, 1, columns);
 		}
 		UNROLL
 		for (size_t v = 0; v < VECTORS; v++)
@@ -228,6 +252,7 @@ INLINE void tall_panel(const struct dot_coded_args *a)
 			for (size_t l = 0; l < n; l++) {
 				const float *x = a->x + (size_t)w->columns[p + l] * columns * SPARSE_ROWS;
 
+				stored_ahead(w, p + l, 1);
 				for (size_t c = 0; c < columns; c++, values += 8 * sizeof(float)) {
 					UNROLL
 					for (size_t i = 0; i < ROWS; i++)
