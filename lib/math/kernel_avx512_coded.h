@@ -94,8 +94,8 @@ static inline __m512i e_exponents(e_table table, const uint64_t *planes)
 {
 	__m512i code = _mm512_maskz_mov_epi8(planes[0], _mm512_set1_epi8(1));
 
-	code = _mm512_or_si512(code, _mm512_maskz_mov_epi8(planes[1], _mm512_set1_epi8(2)));
-	code = _mm512_or_si512(code, _mm512_maskz_mov_epi8(planes[2], _mm512_set1_epi8(4)));
+	code = _mm512_mask_add_epi8(code, planes[1], code, _mm512_set1_epi8(2));
+	code = _mm512_mask_add_epi8(code, planes[2], code, _mm512_set1_epi8(4));
 	return _mm512_shuffle_epi8(table, code);
 }
 

@@ -75,18 +75,28 @@ static inline ivec s_dot(ivec acc, ivec w, ivec x)
 #define E_TARGET	__attribute__((target("avx512vbmi2")))
 #define E_FUSES		__builtin_cpu_supports("avx512vbmi2")
 
+/* Loads under a mask of bytes are slow, so only the last ones, which end at @end, are. */
+static inline E_TARGET __attribute__((always_inline)) __m512i e_own(const unsigned char *escapes,
+								    const unsigned char *end)
+{
+	size_t left = (size_t)(end - escapes);
+
+	if (__builtin_expect(left >= 64, 1))
+		return _mm512_loadu_si512(escapes);
+	return _mm512_maskz_loadu_epi8((1ull << left) - 1, escapes);
+}
+
 /* As e_decode(), with the exponents that have no code; returns how many these are. */
 static inline E_TARGET __attribute__((always_inline)) size_t e_decode_all(vec *dst, const e_table *table,
 									  const uint64_t *planes,
 									  const unsigned char *codes,
-									  const unsigned char *escapes)
+									  const unsigned char *escapes,
+									  const unsigned char *end)
 {
 	uint64_t mask = coded_escapes(planes);
-	size_t n = (size_t)__builtin_popcountll(mask);
-	__m512i own = _mm512_maskz_loadu_epi8(n < 64 ? (1ull << n) - 1 : UINT64_MAX, escapes);
 
-	e_widen(dst, _mm512_mask_expand_epi8(e_exponents(*table, planes), mask, own), codes);
-	return n;
+	e_widen(dst, _mm512_mask_expand_epi8(e_exponents(*table, planes), mask, e_own(escapes, end)), codes);
+	return (size_t)__builtin_popcountll(mask);
 }
 
 #include "math/kernel_template.h"

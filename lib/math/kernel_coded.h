@@ -153,6 +153,7 @@ INLINE void run_rows(const struct dot_coded_args *a, size_t m)
 INLINE E_TARGET void exponent_rows(const struct dot_coded_args *a, size_t m)
 {
 	const struct coded *w = a->w;
+	const unsigned char *end = w->escapes + w->count;
 
 	for (size_t j = 0; j < a->rows; j++) {
 		const unsigned char *codes = w->codes + (a->first + j) * w->ld;
@@ -168,13 +169,14 @@ INLINE E_TARGET void exponent_rows(const struct dot_coded_args *a, size_t m)
 		coded_begin(acc, m);
 		for (; p + CODED_STEP <= a->k; p += CODED_STEP, planes += 3) {
 			__builtin_prefetch(codes + p + 2 * PREFETCH_BYTES);
-			escapes += e_decode_all(values, &table, planes, codes + p, escapes);
+			__builtin_prefetch((const unsigned char *)planes + PREFETCH_BYTES);
+			escapes += e_decode_all(values, &table, planes, codes + p, escapes, end);
 			vectors_add(acc, a->x + p, a->ldx, values, CODED_STEP / VL, m);
 		}
 		if (p < a->k) {
 			float rest[CODED_STEP];
 
-			e_decode_all(values, &table, planes, codes + p, escapes);
+			e_decode_all(values, &table, planes, codes + p, escapes, end);
 			memcpy(rest, values, sizeof(rest));
 			coded_add(acc, a->x + p, a->ldx, rest, a->k - p, m);
 		}

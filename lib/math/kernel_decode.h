@@ -14,7 +14,8 @@
  *   e_table, e_start(table, exponents)    8 exponents in registers, the last for values whose own is put in afterwards
  *   e_decode(float *dst, table, planes, codes)    64 values
  *   EXPONENTS_FUSED           1 if, where E_FUSES is true, functions that are E_TARGET can do
- *   e_decode_all(vec *dst, table, planes, codes, escapes)    the same with the exponents that have no code
+ *   e_decode_all(vec *dst, table, planes, codes, escapes, end)    the same with the exponents that have no code, which
+ *                             are read as far as @end, whether of these values or not
  *
  * Gathers are in none of them: they measured slower than loads one by one (Zen 4: 0.37 and 0.27 ns a value).
  */
