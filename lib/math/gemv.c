@@ -54,6 +54,12 @@ static size_t copied_stride(const struct product *p)
 	return (p->k + PAGE_VALUES / 2 - 1) / PAGE_VALUES * PAGE_VALUES + PAGE_VALUES / 2;
 }
 
+/* Whether X is brought into the order in which the weights come. */
+static bool orders_x(const struct math_kernels *kernels, const struct product *p)
+{
+	return p->coded.kind == PINPOOL_CODED_EXPONENTS && kernels->order_x;
+}
+
 static struct quantised quantised_row(const struct product *p, const struct quantised *all, size_t row)
 {
 	size_t runs = row * (p->k / x_run(p));
@@ -71,6 +77,10 @@ static void dot_coded(const struct gemv *gemv, struct dot_coded_args args, size_
 		args.q = quantised_row(gemv->product, &gemv->x, m0);
 		gemv->kernels->dot_codebook(&args);
 	} else if (!coded_is_sparse(args.w)) {
+		if (gemv->x_size) {
+			args.ldx = copied_stride(gemv->product);
+			args.x = gemv->rows + m0 * args.ldx;
+		}
 		gemv->kernels->dot_decoded(&args);
 	} else if (!gemv->x_size) {
 		gemv->kernels->dot_sparse(&args);
@@ -163,6 +173,10 @@ void gemv_prepare_unit(const struct gemv *gemv, size_t unit)
 					     min(p->m - unit * SPARSE_ROWS, SPARSE_ROWS), p->k);
 		return;
 	}
+	if (orders_x(gemv->kernels, p)) {
+		gemv->kernels->order_x(gemv->rows + unit * copied_stride(p), (const float *)p->x + unit * p->ldx, p->k);
+		return;
+	}
 	if (!x_run(p)) {
 		memcpy(gemv->rows + unit * copied_stride(p), (const float *)p->x + unit * p->ldx, p->k * sizeof(float));
 		return;
@@ -239,6 +253,8 @@ void gemv_plan(struct gemv *gemv, const struct pinpool_math *math, const struct 
 		gemv->dot_m = SPARSE_ROWS;
 		gemv->x_size = ((p->m - 1) / SPARSE_ROWS + 1) * SPARSE_ROWS * p->k * sizeof(float);
 	}
+	if (orders_x(kernels, p))
+		gemv->x_size = p->m * copied_stride(p) * sizeof(float);
 	if (!run && !p->coded.kind) {
 		gemv->dot_m = DOT_MOST;
 		if (p->m > kernels->dot_m && p->m <= DOT_MOST && p->n >= ROWS_FOR_COPY)

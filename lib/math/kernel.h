@@ -159,6 +159,11 @@ struct math_kernels {
 	/* X[rows, k], rows at most SPARSE_ROWS: of each k, SPARSE_ROWS activations, zeros behind the last. */
 	void (*pack_sparse_x)(float *dst, const float *x, size_t ldx, size_t rows, size_t k);
 	/*
+	 * One row of k activations as dot_decoded() wants it for bf16 with its exponents apart, zeros up to a multiple of
+	 * CODED_STEP; NULL: as it is.
+	 */
+	void (*order_x)(float *dst, const float *x, size_t k);
+	/*
 	 * Rows of coded weights from @row on, rows at most nr, @all columns each, and k columns from @first on, a multiple
 	 * of CODED_STEP, as pack_w() of fresh f32.
 	 */

@@ -100,21 +100,17 @@ static inline __m512i e_exponents(e_table table, const uint64_t *planes)
 }
 
 /*
- * The upper and the lower bytes of bf16, which unpacking brings side by side and behind 16 zeros, within quarters; so the
- * words of 32 bits are exchanged before, number i of quarter j with number j of quarter i. 0xca: bits of the second where
- * the first has ones, else of the third.
+ * The upper and the lower bytes of bf16, which unpacking brings side by side and behind 16 zeros, within quarters: vector i
+ * has four values of each, in its quarter j those from 16 j + 4 i on. 0xca: bits of the second where the first has ones,
+ * else of the third.
  */
-static inline void e_widen(vec *dst, __m512i exponent, const unsigned char *codes)
+static inline void e_widen(vec *dst, __m512i exponent, __m512i rest)
 {
-	const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
 	const __m512i top = _mm512_set1_epi8(INT8_MIN), zero = _mm512_setzero_si512();
-	__m512i rest = _mm512_permutexvar_epi32(order, _mm512_loadu_si512(codes));
-	__m512i upper, lower, pairs;
+	__m512i upper = _mm512_ternarylogic_epi32(top, rest, _mm512_srli_epi16(exponent, 1), 0xca);
+	__m512i lower = _mm512_ternarylogic_epi32(top, _mm512_slli_epi16(exponent, 7), rest, 0xca);
+	__m512i pairs = _mm512_unpacklo_epi8(lower, upper);
 
-	exponent = _mm512_permutexvar_epi32(order, exponent);
-	upper = _mm512_ternarylogic_epi32(top, rest, _mm512_srli_epi16(exponent, 1), 0xca);
-	lower = _mm512_ternarylogic_epi32(top, _mm512_slli_epi16(exponent, 7), rest, 0xca);
-	pairs = _mm512_unpacklo_epi8(lower, upper);
 	dst[0] = _mm512_castsi512_ps(_mm512_unpacklo_epi16(zero, pairs));
 	dst[1] = _mm512_castsi512_ps(_mm512_unpackhi_epi16(zero, pairs));
 	pairs = _mm512_unpackhi_epi8(lower, upper);
@@ -122,11 +118,14 @@ static inline void e_widen(vec *dst, __m512i exponent, const unsigned char *code
 	dst[3] = _mm512_castsi512_ps(_mm512_unpackhi_epi16(zero, pairs));
 }
 
+/* So that values come in order, fours of bytes are exchanged before: number i of quarter j with number j of quarter i. */
 static inline void e_decode(float *dst, const e_table *table, const uint64_t *planes, const unsigned char *codes)
 {
+	const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+	__m512i rest = _mm512_permutexvar_epi32(order, _mm512_loadu_si512(codes));
 	vec values[4];
 
-	e_widen(values, e_exponents(*table, planes), codes);
+	e_widen(values, _mm512_permutexvar_epi32(order, e_exponents(*table, planes)), rest);
 	memcpy(dst, values, sizeof(values));
 }
 

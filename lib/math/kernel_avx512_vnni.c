@@ -86,16 +86,27 @@ static inline E_TARGET __attribute__((always_inline)) __m512i e_own(const unsign
 	return _mm512_maskz_loadu_epi8((1ull << left) - 1, escapes);
 }
 
-/* As e_decode(), with the exponents that have no code; returns how many these are. */
+/* Where number @i of the values that e_decode_all() decodes is: it is activations that are brought into order, by fours. */
+#define E_TOGETHER 4
+static inline size_t e_place(size_t i)
+{
+	return i / 4 % 4 * 16 + i / 16 * 4 + i % 4;
+}
+
+/* 64 values with the exponents that have no code; returns how many these are. */
 static inline E_TARGET __attribute__((always_inline)) size_t e_decode_all(vec *dst, const e_table *table,
 									  const uint64_t *planes,
 									  const unsigned char *codes,
 									  const unsigned char *escapes,
 									  const unsigned char *end)
 {
-	uint64_t mask = coded_escapes(planes);
+	uint64_t each[3] = { planes[0], planes[1], planes[2] }, mask;
 
-	e_widen(dst, _mm512_mask_expand_epi8(e_exponents(*table, planes), mask, e_own(escapes, end)), codes);
+	/* In general registers, to which masks are slow to move. */
+	__asm__("" : "+r"(each[0]), "+r"(each[1]), "+r"(each[2]));
+	mask = coded_escapes(each);
+	e_widen(dst, _mm512_mask_expand_epi8(e_exponents(*table, each), mask, e_own(escapes, end)),
+		_mm512_loadu_si512(codes));
 	return (size_t)__builtin_popcountll(mask);
 }
 

@@ -149,23 +149,27 @@ INLINE void run_rows(const struct dot_coded_args *a, size_t m)
 }
 
 #if EXPONENTS_FUSED
-/* bf16 with its exponents apart, which stays in registers. */
+/* bf16 with its exponents apart, which stays in registers. X is as order_x() leaves it. */
 INLINE E_TARGET void exponent_rows(const struct dot_coded_args *a, size_t m)
 {
 	const struct coded *w = a->w;
-	const unsigned char *end = w->escapes + w->count;
+	const unsigned char *end = w->escapes + w->count, *own = NULL;
+	e_table table = { 0 };
 
 	for (size_t j = 0; j < a->rows; j++) {
 		const unsigned char *codes = w->codes + (a->first + j) * w->ld;
 		const unsigned char *escapes = w->escapes + w->starts[a->first + j];
 		const uint64_t *planes = w->bits + (a->first + j) * w->words;
-		unsigned char exponents[PINPOOL_CODED_EXPONENTS_MAX + 1] = { 0 };
 		vec acc[4][CODED_SUMS], values[CODED_STEP / VL];
-		e_table table;
 		size_t p = 0;
 
-		memcpy(exponents, coded_exponents(w, a->first + j), w->dictionary_size);
-		e_start(&table, exponents);
+		if (own != coded_exponents(w, a->first + j)) {
+			unsigned char exponents[PINPOOL_CODED_EXPONENTS_MAX + 1] = { 0 };
+
+			own = coded_exponents(w, a->first + j);
+			memcpy(exponents, own, w->dictionary_size);
+			e_start(&table, exponents);
+		}
 		coded_begin(acc, m);
 		for (; p + CODED_STEP <= a->k; p += CODED_STEP, planes += 3) {
 			__builtin_prefetch(codes + p + 2 * PREFETCH_BYTES);
@@ -174,13 +178,34 @@ INLINE E_TARGET void exponent_rows(const struct dot_coded_args *a, size_t m)
 			vectors_add(acc, a->x + p, a->ldx, values, CODED_STEP / VL, m);
 		}
 		if (p < a->k) {
+			/* Not @values, which would not be registers then. */
+			vec last[CODED_STEP / VL];
 			float rest[CODED_STEP];
 
-			e_decode_all(values, &table, planes, codes + p, escapes, end);
-			memcpy(rest, values, sizeof(rest));
-			coded_add(acc, a->x + p, a->ldx, rest, a->k - p, m);
+			e_decode_all(last, &table, planes, codes + p, escapes, end);
+			memcpy(rest, last, sizeof(rest));
+			/* What the last codes are is no one's: they may make an infinity. */
+			for (size_t i = a->k - p; i < CODED_STEP; i++)
+				rest[e_place(i)] = 0;
+			memcpy(last, rest, sizeof(rest));
+			vectors_add(acc, a->x + p, a->ldx, last, CODED_STEP / VL, m);
 		}
 		coded_end(a, j, acc, m);
+	}
+}
+
+static void NAME(order_x)(float *dst, const float *x, size_t k)
+{
+	const bool fused = E_FUSES;
+
+	for (size_t p = 0; p < k; p += CODED_STEP) {
+		float rest[CODED_STEP] = { 0 };
+		const float *from = x + p;
+
+		if (k - p < CODED_STEP)
+			from = memcpy(rest, from, (k - p) * sizeof(float));
+		for (size_t i = 0; i < CODED_STEP; i += E_TOGETHER)
+			memcpy(dst + p + (fused ? e_place(i) : i), from + i, E_TOGETHER * sizeof(float));
 	}
 }
 

@@ -15,7 +15,8 @@
  *   e_decode(float *dst, table, planes, codes)    64 values
  *   EXPONENTS_FUSED           1 if, where E_FUSES is true, functions that are E_TARGET can do
  *   e_decode_all(vec *dst, table, planes, codes, escapes, end)    the same with the exponents that have no code, which
- *                             are read as far as @end, whether of these values or not
+ *                             are read as far as @end, whether of these values or not; value i comes as e_place(i),
+ *                             E_TOGETHER side by side
  *
  * Gathers are in none of them: they measured slower than loads one by one (Zen 4: 0.37 and 0.27 ns a value).
  */

@@ -116,6 +116,9 @@ const struct math_kernels NAME(kernels) = {
 	.codebook = CODEBOOK,
 	.pack_codebook = NAME(pack_codebook),
 #endif
+#if EXPONENTS_FUSED
+	.order_x = NAME(order_x),
+#endif
 	.pack_sparse_x = NAME(pack_sparse_x),
 	.stream_out = NAME(stream_out),
 	.widen = { NAME(widen_f32), NAME(widen_bf16), NAME(widen_f16) },

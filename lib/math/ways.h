@@ -68,8 +68,8 @@ struct gemv {
 	const struct math_kernels *kernels;
 	const struct product *product;
 	/*
-	 * X prepared: for weights in blocks; else, for sparse ones in panels, for others, if it has many rows, row by row.
-	 * x_size 0: it is used as it lies.
+	 * X prepared: for weights in blocks; else, for sparse ones in panels, for others, if it has many rows or is wanted in
+	 * another order, row by row. x_size 0: it is used as it lies.
 	 */
 	struct quantised x;
 	float *rows;
