@@ -184,7 +184,7 @@ INLINE E_TARGET void exponent_rows(const struct dot_coded_args *a, size_t m)
 
 			e_decode_all(last, &table, planes, codes + p, escapes, end);
 			memcpy(rest, last, sizeof(rest));
-			/* What the last codes are is no one's: they may make an infinity. */
+			/* Codes behind the last column are 0: where that is the exponent of infinities, these are some. */
 			for (size_t i = a->k - p; i < CODED_STEP; i++)
 				rest[e_place(i)] = 0;
 			memcpy(last, rest, sizeof(rest));

@@ -162,6 +162,33 @@ TEST_F_TIMEOUT(kinds, every_bf16_comes_back, TIMEOUT_SECONDS)
 	coded_case_free(&w);
 }
 
+/* Codes behind the last column are 0, as that of the first exponent, which may be that of infinities. */
+TEST_F(kinds, first_exponent_of_infinities)
+{
+	enum { N = 3, K = 65 };
+	static const size_t m[] = { 1, 4, 9 };
+	static uint16_t halves[N * K];
+	static float x[9 * K], y[9 * N];
+	struct coded_case w;
+
+	for (size_t i = 0; i < N * K; i++)
+		halves[i] = 119 << 7 | i % 128;
+	for (size_t i = 0; i < ARRAY_SIZE(x); i++)
+		x[i] = 1;
+	coded_case_begin(_metadata, &w, &coded_forms[4], N, K);
+	coded_exponents_new(_metadata, &w, &coded_forms[4], halves);
+	ASSERT_NE(119, w.coded.exponents[0]);
+	*(unsigned char *)w.coded.exponents = 255;
+	for (size_t i = 0; i < ARRAY_SIZE(m); i++) {
+		struct pinpool_matmul_args args = { .size = sizeof(args), .m = m[i], .n = N, .k = K, .x = x, .y = y,
+						    .w_coded = &w.coded };
+
+		ASSERT_EQ(0, pinpool_matmul(self->math, &args, NULL));
+		EXPECT_EQ(0, count_wrong(&w, x, y, m[i], PINPOOL_MATMUL_BUDGET(K)));
+	}
+	coded_case_free(&w);
+}
+
 /* The same bits whatever the threads, the rows of X and which rows of W. */
 TEST_F_TIMEOUT(kinds, bits_depend_on_nothing_else, TIMEOUT_SECONDS)
 {
