@@ -282,7 +282,7 @@ interrupted() {
 	check "SIG$1 after $2 s: it is at work" at_work
 	sleep "$2"
 	kill "-$1" "$pid"
-	wait -f "$pid" 2>/dev/null || status=$?
+	ended "$pid" || status=$?
 	same "SIG$1 after $2 s: exit status" "$3" "$status"
 	same "SIG$1 after $2 s: no row" "" "$(<"$work/out")"
 	same "SIG$1 after $2 s: no pool is left" "" "$(pinpool ls -n)"
@@ -294,7 +294,7 @@ interrupted_products() {
 	start "${matmul[@]}" "${small[@]}" --rounds 1000
 	sleep 1
 	kill -INT "$pid"
-	wait -f "$pid" 2>/dev/null || status=$?
+	ended "$pid" || status=$?
 	same "SIGINT: exit status of products" 130 "$status"
 }
 

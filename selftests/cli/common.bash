@@ -59,6 +59,13 @@ refuses() {
 	fi
 }
 
+# ended PID: waits for a job to end; its status. One that is killed while it is stopped can be missed by wait -f, which then
+# waits for ever; each sleep that ends makes the shell look at all of its children.
+ended() {
+	while kill -0 "$1" 2>/dev/null; do sleep 0.01; done
+	wait "$1" 2>/dev/null
+}
+
 cleanup() {
 	[[ -z $label ]] || leave_backend
 	rm -rf "$work"

@@ -178,7 +178,7 @@ catch() {
 	for ((races = 0; races < 20; races++)); do
 		caught && break
 		kill -CONT "$pid" 2>/dev/null
-		wait -f "$pid" 2>/dev/null
+		ended "$pid"
 		pinpool rm clitest
 	done
 	same "it is in the middle" LOADING "$(pinpool ls -n -o STATE)"
@@ -203,14 +203,14 @@ failures() {
 	fails "two at once: the second has to wait" 1 'pinpool: compress: clitest: *' pinpool compress "$m" clitest
 	kill -INT "$pid"
 	kill -CONT "$pid"
-	wait -f "$pid" 2>/dev/null || status=$?
+	ended "$pid" || status=$?
 	same "interrupted: its status" 130 "$status"
 	same "interrupted: its words" "pinpool: compress: clitest: interrupted, nothing was published" "$(<"$work/err")"
 	same "interrupted: nothing is left" "" "$(pinpool ls -n -o NAME)"
 	catch
 	kill -KILL "$pid"
 	kill -CONT "$pid" 2>/dev/null
-	wait -f "$pid" 2>/dev/null
+	ended "$pid"
 	same "killed: nothing is READY" "" "$(pinpool ls -n -o STATE | grep -v EMPTY)"
 	check "and the next one takes its place" quiet "$work/large.safetensors" clitest
 	check "rm" pinpool rm clitest

@@ -161,7 +161,7 @@ interrupt() {
 		begin
 		kill -$signal "$pid"
 		status=0
-		wait -f "$pid" 2>/dev/null || status=$?
+		ended "$pid" || status=$?
 		exec 3>&-
 		same "SIG$signal: exit status" 130 "$status"
 		same "SIG$signal: it says so" "pinpool: kg build: clitest: interrupted, nothing was published" "$(<"$work/err")"
@@ -170,7 +170,7 @@ interrupt() {
 	done
 	begin
 	kill -KILL "$pid"
-	wait -f "$pid" 2>/dev/null
+	ended "$pid"
 	exec 3>&-
 	prints "SIGKILL: no pool" "" pinpool ls -n
 	same "SIGKILL: no temporary files" "" "$(ls -A "$TMPDIR")"
@@ -183,7 +183,7 @@ interrupt() {
 	sleep 0.3
 	kill -INT "$pid"
 	status=0
-	wait -f "$pid" 2>/dev/null || status=$?
+	ended "$pid" || status=$?
 	same "interrupted while it opens a pipe" "130 pinpool: kg build: clitest: interrupted, nothing was published" \
 		"$status $(<"$work/err")"
 	# Two at once: one is first, and the other says so.
@@ -191,7 +191,7 @@ interrupt() {
 	check "another build is faster" pinpool kg build -q clitest "$work/a.nt"
 	exec 3>&-
 	status=0
-	wait -f "$pid" 2>/dev/null || status=$?
+	ended "$pid" || status=$?
 	same "the slower one fails" "1 pinpool: kg build: clitest: a pool of this name is READY" \
 		"$status $(sed 's/ (.*//' "$work/err")"
 	same "and leaves what is there" 8 "$(pinpool kg query clitest --count '? ? ?')"

@@ -35,14 +35,14 @@ interrupted() {
 	for ((races = 0; races < 20; races++)); do
 		caught && break
 		kill -CONT "$pid" 2>/dev/null
-		wait -f "$pid" 2>/dev/null
+		ended "$pid"
 		pinpool rm clitest
 		[[ -z ${3-} ]] || pinpool create clitest "$3"
 	done
 	same "SIG$1: it is in the middle" LOADING "$(pinpool ls -n -o STATE)"
 	kill "-$1" "$pid"
 	kill -CONT "$pid" 2>/dev/null
-	wait -f "$pid" 2>/dev/null || status=$?
+	ended "$pid" || status=$?
 	same "SIG$1: exit status $2" "$2" "$status"
 	same "SIG$1: nothing on standard output" "" "$(<"$work/out")"
 	same "SIG$1: nothing is READY" "" "$(pinpool ls -n -o STATE | grep -v EMPTY)"

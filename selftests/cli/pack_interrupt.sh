@@ -28,7 +28,7 @@ ends() {
 
 	kill "-$1" "$pid"
 	kill -CONT "$pid" 2>/dev/null
-	wait -f "$pid" 2>/dev/null || status=$?
+	ended "$pid" || status=$?
 	same "SIG$1: exit status $2" "$2" "$status"
 	same "SIG$1: nothing on standard output" "" "$(<"$work/out")"
 }
@@ -46,7 +46,7 @@ caught() {
 			[[ $(state "$packed") != LOADING ]] || return 0
 			kill -CONT "$pid"
 		done
-		wait -f "$pid" 2>/dev/null
+		ended "$pid"
 		[[ $1 == pack ]] || pinpool rm clitest
 		pinpool pack --drop clitest 2>/dev/null
 	done
@@ -98,7 +98,7 @@ interrupted_at_any_time() {
 		start "$@"
 		sleep $delay
 		kill "-$signal" "$pid" 2>/dev/null
-		wait -f "$pid" 2>/dev/null || status=$?
+		ended "$pid" || status=$?
 		case $status:$(pinpool pack --list clitest -n -o STATE) in
 		0:current | 130: | 137: | 129: | 143:) ;;
 		# Published, and killed before it could say so.
@@ -117,7 +117,7 @@ removed_while_packing() {
 	check "it is in the middle" caught pack clitest --threads 1
 	prints "rm of the weights" "" pinpool rm clitest
 	kill -CONT "$pid"
-	wait -f "$pid" 2>/dev/null || status=$?
+	ended "$pid" || status=$?
 	same "is seen by who packs them" "1 pinpool: pack: clitest: was removed while it was packed" "$status $(<"$work/err")"
 	prints "nothing is left" "" pinpool ls -n
 
@@ -126,7 +126,7 @@ removed_while_packing() {
 	prints "rm of the packings" "" pinpool rm "$packed"
 	kill -CONT "$pid"
 	status=0
-	wait -f "$pid" 2>/dev/null || status=$?
+	ended "$pid" || status=$?
 	same "is seen, too" "1 pinpool: pack: $packed: was removed while it was made (pack again)" "$status $(<"$work/err")"
 	prints "the weights stay" clitest pinpool ls -n -o NAME
 }
@@ -144,7 +144,7 @@ dropped_while_used() {
 	prints "drop" "" pinpool pack --drop clitest
 	kill -0 "$pid" 2>/dev/null
 	same "while they are in use" 0 $?
-	wait -f "$pid" 2>/dev/null || status=$?
+	ended "$pid" || status=$?
 	same "who uses them goes on" "0 packed" "$status $(sed -n '2s/.*, //p' "$work/out")"
 	same "and is right" 1 "$(grep -c '^checked ' "$work/out")"
 	prints "nothing is left" clitest pinpool ls -n -o NAME
@@ -168,7 +168,7 @@ loads_that_pack() {
 	check "load --pack: it is in the middle" caught load clitest "$work/weights" --pack --io pread --chunk 64K --depth 1
 	prints "rm of the weights" "" pinpool rm clitest
 	kill -CONT "$pid"
-	wait -f "$pid" 2>/dev/null
+	ended "$pid"
 	same "is seen" "1 pinpool: load: clitest: was removed while it was loaded" "$? $(<"$work/err")"
 	prints "nothing is left" "" pinpool ls -n
 }

@@ -179,7 +179,7 @@ broken_off() {
 		until [[ $(readlink /proc/$!/fd/*) == *"$folder/"* ]] || ! kill -0 $! 2>/dev/null; do :; done
 		kill "-$signal" $! 2>/dev/null
 		status=0
-		wait -f $! 2>/dev/null || status=$?
+		ended "$!" || status=$?
 		[[ $status == 0 ]] || break
 		[[ $before ]] && echo other >"$folder/a" || rm -f "$folder/a"
 	done

@@ -67,7 +67,7 @@ loading() {
 		done=$(value 'next((p["done"] for p in d[0]["pools"] if p["done"] is not None), "")' <"$work/out")
 		[[ ! $done ]] || break
 		kill -CONT $pid 2>/dev/null
-		wait -f $pid 2>/dev/null
+		ended "$pid"
 		pinpool rm clitest 2>/dev/null
 	done
 	set +m
@@ -77,7 +77,7 @@ loading() {
 		"$(value 'abs(d[0]["pools"][0]["loaded"] / d[0]["pools"][0]["total"] - d[0]["pools"][0]["done"] / 100) < 1e-3' <"$work/out")"
 	same "one that stands still has no end" "0 None" "$(value 'd[0]["pools"][0]["rate"], d[0]["pools"][0]["left"]' <"$work/out" | tr -d '(),')"
 	kill -CONT $pid
-	wait -f $pid 2>/dev/null
+	ended "$pid"
 	same "READY is no load" "None None" "$(pinpool top -n 1 -d 0.1 -J -O | value 'd[0]["pools"][0]["loaded"], d[0]["pools"][0]["done"]' | tr -d '(),')"
 	check "rm" pinpool rm clitest
 }
