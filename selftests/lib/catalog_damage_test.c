@@ -3,36 +3,10 @@
  * Catalogs that are not as they were written: whatever else the bytes say, by accident or by intent with right
  * checksums, is refused or harmless. Damage is done through the data file, behind the library.
  */
-#include <xxhash.h>
-
 #include "catalog_case.h"
+#include "catalog_damage.h"
 
 POOL_FIXTURE_FILES(damage);
-
-/* The pool's file from behind: writable, although READY. Needs the owner, who may change its mode. */
-static char *map_behind(struct pool_env *env, uint64_t *capacity)
-{
-	struct stat st;
-	char path[128];
-	char *base;
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/model", env->huge[0] ? env->huge : env->state);
-	if (chmod(path, 0600))
-		return NULL;
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st))
-		return NULL;
-	base = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	close(fd);
-	*capacity = (uint64_t)st.st_size;
-	return base == MAP_FAILED ? NULL : base;
-}
-
-static struct catalog_footer *footer_of(char *base, uint64_t capacity)
-{
-	return (struct catalog_footer *)(base + capacity - CATALOG_FOOTER_BYTES);
-}
 
 TEST_F(damage, every_flipped_bit_is_refused)
 {
@@ -70,17 +44,6 @@ TEST_F(damage, every_flipped_bit_is_refused)
 	ASSERT_EQ(0, pinpool_catalog_open(pool, &catalog, NULL));
 	pinpool_catalog_close(catalog);
 	pinpool_pool_close(pool);
-}
-
-/* What somebody does who wants the reader to believe it. */
-static void sum(char *base, uint64_t capacity)
-{
-	struct catalog_footer *footer = footer_of(base, capacity);
-	XXH128_canonical_t digest;
-
-	XXH128_canonicalFromHash(&digest, XXH3_128bits(base + footer->catalog_offset, footer->catalog_bytes));
-	memcpy(footer->digest, digest.digest, sizeof(footer->digest));
-	footer->checksum = XXH3_64bits(footer, offsetof(struct catalog_footer, checksum));
 }
 
 /* Reads all that an accepted catalog leads to. False if any of it is outside. */

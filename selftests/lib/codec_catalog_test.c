@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
 /* What a catalog says of coded tensors, and what of that is not believed. */
-#include "harness.h"
-#include "pool/catalog_layout.h"
-#include "pool/catalog_writer.h"
-#include "pool_env.h"
+#include "catalog_damage.h"
 
 #include <math.h>
-#include <sys/stat.h>
-#include <xxhash.h>
 
-#define LENGTH	 4096
-#define CAPACITY (LENGTH + 8192)
+#define LENGTH 4096
 
 POOL_FIXTURE_FILES(codes);
 
@@ -60,37 +54,6 @@ static struct catalog_writer *make_writer(void)
 	return writer;
 }
 
-/* A READY pool of that catalog, and where its file is mapped behind the library's back. */
-static struct pinpool_pool *make_pool(struct pool_env *env, char **base, uint64_t *capacity)
-{
-	PINPOOL_OPTS(pinpool_create_opts, opts, .capacity = CAPACITY);
-	struct catalog_writer *writer = make_writer();
-	struct pinpool_pool *pool = NULL;
-	char path[192];
-	struct stat st;
-	size_t bytes;
-	void *addr;
-	int fd;
-
-	if (!writer || pinpool_pool_create(env->ctx, "model", &opts, NULL) ||
-	    pinpool_pool_open(env->ctx, "model", PINPOOL_OPEN_WRITE, &pool, NULL) || pinpool_pool_begin(pool, NULL) ||
-	    pinpool_pool_map_writable(pool, &addr, &bytes) || catalog_writer_write(writer, addr, bytes, LENGTH) ||
-	    env_commit(pool, LENGTH))
-		return NULL;
-	catalog_writer_free(writer);
-	pinpool_pool_close(pool);
-	snprintf(path, sizeof(path), "%s/model", env->huge[0] ? env->huge : env->state);
-	if (chmod(path, 0600) || pinpool_pool_open(env->ctx, "model", PINPOOL_OPEN_READ, &pool, NULL))
-		return NULL;
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st))
-		return NULL;
-	*capacity = (uint64_t)st.st_size;
-	*base = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	close(fd);
-	return *base == MAP_FAILED ? NULL : pool;
-}
-
 TEST_F(codes, are_read_as_they_were_written)
 {
 	struct pinpool_tensor tensor = {.size = sizeof(tensor)};
@@ -99,8 +62,10 @@ TEST_F(codes, are_read_as_they_were_written)
 	uint64_t capacity;
 	char *base;
 
-	pool = make_pool(&self->env, &base, &capacity);
+	pool = pool_of(&self->env, make_writer(), LENGTH);
 	ASSERT_NE(NULL, pool);
+	base = map_behind(&self->env, &capacity);
+	ASSERT_NE(NULL, base);
 	ASSERT_EQ(0, pinpool_catalog_open(pool, &catalog, NULL));
 	ASSERT_EQ(0, pinpool_catalog_find(catalog, "a", &tensor));
 	EXPECT_EQ(PINPOOL_DTYPE_U8, tensor.dtype);
@@ -149,32 +114,6 @@ TEST(writer_refuses_codes_of_no_matrix)
 	catalog_writer_free(writer);
 }
 
-static struct catalog_footer *footer_of(char *base, uint64_t capacity)
-{
-	return (struct catalog_footer *)(base + capacity - CATALOG_FOOTER_BYTES);
-}
-
-static void sum(char *base, uint64_t capacity)
-{
-	struct catalog_footer *footer = footer_of(base, capacity);
-	XXH128_canonical_t digest;
-
-	XXH128_canonicalFromHash(&digest, XXH3_128bits(base + footer->catalog_offset, footer->catalog_bytes));
-	memcpy(footer->digest, digest.digest, sizeof(footer->digest));
-	footer->checksum = XXH3_64bits(footer, offsetof(struct catalog_footer, checksum));
-}
-
-static struct catalog_section *section_of(char *catalog, enum catalog_section_type type)
-{
-	struct catalog_header *header = (struct catalog_header *)catalog;
-	struct catalog_section *sections = (struct catalog_section *)(catalog + header->header_bytes);
-
-	for (uint32_t i = 0; i < header->section_count; i++)
-		if (sections[i].type == type)
-			return &sections[i];
-	return NULL;
-}
-
 /* clang-format off */
 static void lie_unordered(struct catalog_code *c) { c[0].tensor = 1; c[1].tensor = 0; }
 static void lie_twice(struct catalog_code *c) { c[1].tensor = 0; }
@@ -201,8 +140,10 @@ TEST_F(codes, that_cannot_be_are_refused)
 	char saved[8192], *base, *at;
 	uint64_t capacity, bytes;
 
-	pool = make_pool(&self->env, &base, &capacity);
+	pool = pool_of(&self->env, make_writer(), LENGTH);
 	ASSERT_NE(NULL, pool);
+	base = map_behind(&self->env, &capacity);
+	ASSERT_NE(NULL, base);
 	at = base + footer_of(base, capacity)->catalog_offset;
 	bytes = footer_of(base, capacity)->catalog_bytes;
 	ASSERT_LE(bytes, sizeof(saved));
