@@ -5,13 +5,12 @@
  */
 #include "base/clock.h"
 #include "base/diag.h"
-#include "base/opts.h"
 #include "compress/compression.h"
 #include "format/safetensors_codes.h"
 #include "load/output.h"
 #include "pool/catalog_writer.h"
-#include "pool/ctx.h"
 #include "pool/populate.h"
+#include "pool/take.h"
 #include "stream/digest.h"
 
 #include <errno.h>
@@ -31,8 +30,7 @@ struct sink {
 	struct output output;
 	struct output_pace pace;
 	/* A pool. */
-	struct pinpool_pool *pool;
-	bool created;
+	struct take take;
 	bool published;
 	char *base;
 	size_t capacity;
@@ -117,54 +115,22 @@ static int too_small(const struct sink *sink, uint64_t capacity, struct pinpool_
 	return -ENOSPC;
 }
 
-static int create_pool(struct sink *sink, struct pinpool_diag *diag)
-{
-	struct pinpool_create_opts create;
-	int err;
-
-	err = opts_read(&create, sizeof(create), sink->c->opts.create);
-	if (err)
-		return diag_set(diag, err, "pinpool_create_opts", NULL, "options this library does not know");
-	if (!create.capacity)
-		create.capacity = sink->need;
-	if (create.capacity < sink->need)
-		return too_small(sink, create.capacity, diag);
-	err = pinpool_pool_create(sink->c->ctx, sink->c->to, &create, diag);
-	sink->created = !err;
-	/* Made by somebody else since we looked; whether it can be used shows below. */
-	return err == -EEXIST ? 0 : err;
-}
-
 /* The pool, LOADING and mapped. */
 static int take_pool(struct sink *sink, struct pinpool_diag *diag)
 {
-	const char *name = sink->c->to;
-	struct pinpool_diag why = {0};
 	void *base;
 	int err;
 
-	err = pinpool_pool_open(sink->c->ctx, name, PINPOOL_OPEN_WRITE, &sink->pool, &why);
-	if (err && err != -ENOENT && diag)
-		*diag = why;
-	if (err == -ENOENT) {
-		err = create_pool(sink, diag);
-		if (!err)
-			err = pinpool_pool_open(sink->c->ctx, name, PINPOOL_OPEN_WRITE, &sink->pool, diag);
-	}
+	sink->take = (struct take){
+		.ctx = sink->c->ctx, .name = sink->c->to, .create = sink->c->opts.create, .need = sink->need};
+	err = take_begin(&sink->take, diag);
+	if (sink->take.small)
+		return too_small(sink, sink->take.small, diag);
 	if (err)
 		return err;
-	err = pinpool_pool_begin(sink->pool, diag);
-	/* Somebody else was faster, with the pool that we made, too: it is his now. */
-	if (err == -EBUSY || err == -EROFS)
-		sink->created = false;
-	if (err == -EROFS)
-		return diag_set(diag, -EEXIST, name, "choose another name, or remove the pool first",
-				"a pool of this name is READY");
+	err = pinpool_pool_map_writable(sink->take.pool, &base, &sink->capacity);
 	if (err)
-		return err;
-	err = pinpool_pool_map_writable(sink->pool, &base, &sink->capacity);
-	if (err)
-		return diag_errno(diag, err, name);
+		return diag_errno(diag, err, sink->c->to);
 	sink->base = base;
 	return sink->capacity < sink->need ? too_small(sink, sink->capacity, diag) : 0;
 }
@@ -261,7 +227,7 @@ static int publish_pool(struct sink *sink, struct pinpool_diag *diag)
 	err = catalog_writer_write(sink->writer, sink->base, sink->capacity, sink->length);
 	if (err)
 		return diag_errno(diag, err, sink->c->to);
-	err = pinpool_pool_commit(sink->pool, &commit, diag);
+	err = pinpool_pool_commit(sink->take.pool, &commit, diag);
 	sink->published = !err;
 	return err;
 }
@@ -283,13 +249,10 @@ void sink_close(struct sink *sink)
 	if (!sink)
 		return;
 	output_close(&sink->output, false);
-	/* Before it is EMPTY, so that nobody takes over what goes next. */
-	if (!sink->published && sink->created && pinpool_pool_destroy(sink->c->ctx, sink->c->to, NULL))
-		ctx_log(sink->c->ctx, PINPOOL_LOG_WARN, "%s: the pool made for codes could not be removed",
-			sink->c->to);
-	if (!sink->published && sink->pool)
-		pinpool_pool_abort(sink->pool);
-	pinpool_pool_close(sink->pool);
+	if (sink->published)
+		pinpool_pool_close(sink->take.pool);
+	else
+		take_give_up(&sink->take, "codes");
 	catalog_writer_free(sink->writer);
 	XXH3_freeState(sink->state);
 	free(sink);

@@ -9,10 +9,9 @@
 #include <string.h>
 
 #include "base/diag.h"
-#include "base/opts.h"
 #include "pool/catalog_writer.h"
-#include "pool/ctx.h"
 #include "pool/populate.h"
+#include "pool/take.h"
 #include "stream/digest.h"
 
 /* Bytes between two looks at whether to go on. */
@@ -26,8 +25,7 @@ struct work {
 	uint64_t offsets[KG_SECTIONS + 1];
 	uint64_t bytes[KG_SECTIONS + 1];
 	uint64_t capacity; /* that is needed */
-	struct pinpool_pool *pool;
-	bool created;
+	struct take take;
 	char *base;
 	size_t mapped;
 	struct pinpool_commit_opts commit;
@@ -142,53 +140,21 @@ static int too_small(const struct work *work, uint64_t capacity, struct pinpool_
 	return -ENOSPC;
 }
 
-static int create_pool(struct work *work, struct pinpool_diag *diag)
-{
-	struct pinpool_create_opts create;
-	int err;
-
-	err = opts_read(&create, sizeof(create), work->publish->create);
-	if (err)
-		return diag_set(diag, err, "pinpool_create_opts", NULL, "options this library does not know");
-	if (!create.capacity)
-		create.capacity = work->capacity;
-	if (create.capacity < work->capacity)
-		return too_small(work, create.capacity, diag);
-	err = pinpool_pool_create(work->publish->ctx, work->publish->name, &create, diag);
-	work->created = !err;
-	/* Made by somebody else since we looked; whether it can be used shows below. */
-	return err == -EEXIST ? 0 : err;
-}
-
 /* The pool, LOADING and mapped. */
 static int take_pool(struct work *work, struct pinpool_diag *diag)
 {
-	const struct publish *publish = work->publish;
-	struct pinpool_diag why = {0};
 	void *base;
 	int err;
 
-	err = pinpool_pool_open(publish->ctx, publish->name, PINPOOL_OPEN_WRITE, &work->pool, &why);
-	if (err && err != -ENOENT && diag)
-		*diag = why;
-	if (err == -ENOENT) {
-		err = create_pool(work, diag);
-		if (!err)
-			err = pinpool_pool_open(publish->ctx, publish->name, PINPOOL_OPEN_WRITE, &work->pool, diag);
-	}
+	work->take.need = work->capacity;
+	err = take_begin(&work->take, diag);
+	if (work->take.small)
+		return too_small(work, work->take.small, diag);
 	if (err)
 		return err;
-	err = pinpool_pool_begin(work->pool, diag);
-	/* Somebody else was faster, with the pool that we made, too: it is his now. */
-	if (err == -EBUSY || err == -EROFS)
-		work->created = false;
-	if (err == -EROFS)
-		return is_ready(publish->name, diag);
+	err = pinpool_pool_map_writable(work->take.pool, &base, &work->mapped);
 	if (err)
-		return err;
-	err = pinpool_pool_map_writable(work->pool, &base, &work->mapped);
-	if (err)
-		return diag_errno(diag, err, publish->name);
+		return diag_errno(diag, err, work->publish->name);
 	work->base = base;
 	return work->mapped < work->capacity ? too_small(work, work->mapped, diag) : 0;
 }
@@ -245,12 +211,15 @@ static int fill(struct work *work, struct pinpool_diag *diag)
 		.digest_kind = PINPOOL_DIGEST_XXH3_128,
 	};
 	digest_store(XXH3_128bits(work->base, publish->length), work->commit.digest);
-	return pinpool_pool_commit(work->pool, &work->commit, diag);
+	return pinpool_pool_commit(work->take.pool, &work->commit, diag);
 }
 
 int publish_graph(struct publish *publish, struct pinpool_diag *diag)
 {
-	struct work work = {.publish = publish};
+	struct work work = {
+		.publish = publish,
+		.take = {.ctx = publish->ctx, .name = publish->name, .create = publish->create},
+	};
 	int err;
 
 	err = plan(&work);
@@ -260,12 +229,10 @@ int publish_graph(struct publish *publish, struct pinpool_diag *diag)
 		err = take_pool(&work, diag);
 	if (!err)
 		err = fill(&work, diag);
-	if (err && work.pool)
-		pinpool_pool_abort(work.pool);
-	pinpool_pool_close(work.pool);
-	if (err && work.created && pinpool_pool_destroy(publish->ctx, publish->name, NULL))
-		ctx_log(publish->ctx, PINPOOL_LOG_WARN, "%s: the pool made for the graph could not be removed",
-			publish->name);
+	if (err)
+		take_give_up(&work.take, "the graph");
+	else
+		pinpool_pool_close(work.take.pool);
 	catalog_writer_free(work.catalog);
 	return err;
 }

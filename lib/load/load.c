@@ -15,6 +15,7 @@
 #include "pool/backend.h"
 #include "pool/module_error.h"
 #include "pool/populate.h"
+#include "pool/take.h"
 #include "stream/digest.h"
 #include "stream/place.h"
 #include "stream/stream.h"
@@ -63,28 +64,6 @@ static int too_small(const struct load *load, uint64_t capacity, struct pinpool_
 	return -ENOSPC;
 }
 
-static int create_pool(struct load *load, struct pinpool_diag *diag)
-{
-	struct pinpool_create_opts create;
-	uint64_t start = clock_now_ns();
-	int err;
-
-	err = opts_read(&create, sizeof(create), load->opts.create);
-	if (err)
-		return diag_set(diag, err, "pinpool_create_opts", NULL, "options this library does not know");
-	if (!create.capacity)
-		create.capacity = load->plan.capacity;
-	if (create.capacity < load->plan.capacity)
-		return too_small(load, create.capacity, diag);
-	err = pinpool_pool_create(load->ctx, load->name, &create, diag);
-	if (!err) {
-		load->created = true;
-		load->create_ns = clock_now_ns() - start;
-	}
-	/* Made by somebody else since we looked; whether it can be used shows below. */
-	return err == -EEXIST ? 0 : err;
-}
-
 /* Whether the kernel could not write to the pool's memory, through the mapping or by a command. */
 static bool is_fault(const struct load *load, int err)
 {
@@ -120,27 +99,14 @@ static int find_commands(struct load *load, struct pinpool_diag *diag)
 /* The pool, in state LOADING. */
 static int begin_pool(struct load *load, struct pinpool_diag *diag)
 {
-	struct pinpool_diag why = {0};
-	int err;
+	struct take take = {
+		.ctx = load->ctx, .name = load->name, .create = load->opts.create, .need = load->plan.capacity};
+	int err = take_begin(&take, diag);
 
-	err = pinpool_pool_open(load->ctx, load->name, PINPOOL_OPEN_WRITE, &load->pool, &why);
-	if (err && err != -ENOENT && diag)
-		*diag = why;
-	if (err == -ENOENT) {
-		err = create_pool(load, diag);
-		if (!err)
-			err = pinpool_pool_open(load->ctx, load->name, PINPOOL_OPEN_WRITE, &load->pool, diag);
-	}
-	if (err)
-		return err;
-	err = pinpool_pool_begin(load->pool, diag);
-	/* Somebody else was faster, with the pool that we made, too: it is his now. */
-	if (err == -EBUSY || err == -EROFS)
-		load->created = false;
-	if (err == -EROFS)
-		return diag_set(diag, -EEXIST, load->name, "choose another name, or remove the pool first",
-				"a pool of this name is READY");
-	return err;
+	load->pool = take.pool;
+	load->created = take.created;
+	load->create_ns = take.create_ns;
+	return take.small ? too_small(load, take.small, diag) : err;
 }
 
 /* Whether what has the name is the pool that we hold: who waited for a load that failed may have one that is gone. */
