@@ -11,6 +11,7 @@
  * PINPOOL_ISA forces kernels. NAME: the coded weights to measure, such as csr80, with 1, 4, 8 and 16 rows of X.
  */
 #include "eigen.h"
+#include "timing.h"
 
 #include <math.h>
 #include <pinpool/coded.h>
@@ -19,7 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #define N	   4096
 #define K	   4096
@@ -66,14 +66,6 @@ static void die(const char *what, const struct pinpool_diag *diag)
 {
 	fprintf(stderr, "coded: %s%s%s\n", what, diag ? ": " : "", diag ? diag->cause : "");
 	exit(1);
-}
-
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
 static uint32_t random_bits(void)
@@ -340,19 +332,6 @@ static void check(struct bench *b, struct weights *w, uint64_t m, const char *na
 		}
 	}
 	fprintf(stderr, "  %s: %zu bytes\n", name, w->bytes);
-}
-
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double median(double *values, int count)
-{
-	qsort(values, (size_t)count, sizeof(*values), compare);
-	return values[count / 2];
 }
 
 static void print_row(const char *name, int m, const char *other, double ours, double rival, double ratio, double limit)

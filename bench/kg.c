@@ -5,6 +5,8 @@
  *
  * usage: kg FILE [ROUNDS]
  */
+#include "timing.h"
+
 #include <fcntl.h>
 #include <serd/serd.h>
 #include <stdio.h>
@@ -12,7 +14,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #define ROUNDS	   5
 #define MAX_ROUNDS 101
@@ -52,21 +53,6 @@ static int no_error(void *arg)
 {
 	(void)arg;
 	return 0;
-}
-
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
 }
 
 int main(int argc, char **argv)

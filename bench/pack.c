@@ -8,12 +8,13 @@
  *
  * PINPOOL_ISA forces kernels to pack for.
  */
+#include "timing.h"
+
 #include <pinpool/packing.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #define ROWS	   11008
 #define COLUMNS	   4096
@@ -38,14 +39,6 @@ static void die(const char *what, const struct pinpool_diag *diag)
 	exit(1);
 }
 
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 /* Huge pages where the system has them, all touched. */
 static void *memory(size_t bytes)
 {
@@ -59,19 +52,6 @@ static void *memory(size_t bytes)
 	/* Bytes that are small finite numbers in any type. */
 	memset(at, 0x11, bytes);
 	return at;
-}
-
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double median(double *values, int count)
-{
-	qsort(values, (size_t)count, sizeof(*values), compare);
-	return values[count / 2];
 }
 
 struct turn {

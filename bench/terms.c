@@ -13,10 +13,11 @@
  */
 #include "kg/terms.h"
 
+#include "timing.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define FOLDER	    "/usr/share/wordnet"
 #define ROUNDS	    9
@@ -37,27 +38,6 @@ static void die(const char *what, const char *why)
 {
 	fprintf(stderr, "terms: %s: %s\n", what, why);
 	exit(1);
-}
-
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double median(double *values, int count)
-{
-	qsort(values, (size_t)count, sizeof(*values), compare);
-	return values[count / 2];
 }
 
 static void add(struct terms_list *list, enum term_kind kind, const char *text, size_t bytes)
