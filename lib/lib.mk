@@ -7,7 +7,7 @@ LIB_PACKAGES := liburing jansson libxxhash hwloc libcrypto serd-0
 # Folders of it. Fewer make an archive that needs fewer of the packages; the shared object is always of all.
 LIB_PARTS ?= *
 LIB_MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
-ISA_x86_64 := %_avx2.c %_avx512.c %_avx512_vnni.c
+ISA_x86_64 := %_avx2.c %_avx512.c %_avx512_vnni.c %_avx512_bf16.c
 ISA_aarch64 := %_neon.c
 LIB_SOURCES := $(filter-out $(filter-out $(ISA_$(LIB_MACHINE)),$(ISA_x86_64) $(ISA_aarch64)), \
 		 $(sort $(wildcard $(LIB_PARTS:%=lib/%/*.c))))
@@ -17,8 +17,9 @@ LIB_LIBS = $(shell $(PKG_CONFIG) --libs $(LIB_PACKAGES) 2>/dev/null) -lm
 # Vectors wider than the registers have no ABI of their own: those of the portable kernels are never passed, but inlined.
 ISA_CFLAGS = $(if $(filter %_portable.o,$@),-Wno-psabi) \
 	     $(if $(filter %_avx2.o,$@),-mavx2 -mfma -mf16c) \
-	     $(if $(filter %_avx512.o %_avx512_vnni.o,$@),-mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512) \
+	     $(if $(filter %_avx512.o %_avx512_vnni.o %_avx512_bf16.o,$@),-mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512) \
 	     $(if $(filter %_avx512_vnni.o,$@),-mavx512vnni) \
+	     $(if $(filter %_avx512_bf16.o,$@),-mavx512bf16) \
 	     $(if $(filter %_neon.o,$@),-march=armv8.2-a+dotprod -Wno-psabi)
 
 LIB_A := $(BUILD)/lib/libpinpool.a

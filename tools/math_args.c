@@ -3,10 +3,11 @@
 #include "math_args.h"
 #include "error.h"
 
-const char *const isa_words[] = {"auto", "portable", "avx2", "avx512", "avx512-vnni", "neon", NULL};
+const char *const isa_words[] = {"auto", "portable", "avx2", "avx512", "avx512-vnni", "neon", "avx512-bf16", NULL};
 
 _Static_assert(PINPOOL_ISA_AUTO == 0 && PINPOOL_ISA_PORTABLE == 1 && PINPOOL_ISA_AVX2 == 2 && PINPOOL_ISA_AVX512 == 3 &&
-		       PINPOOL_ISA_AVX512_VNNI == 4 && PINPOOL_ISA_NEON == 5 && PINPOOL_ISA_COUNT == 6,
+		       PINPOOL_ISA_AVX512_VNNI == 4 && PINPOOL_ISA_NEON == 5 && PINPOOL_ISA_AVX512_BF16 == 6 &&
+		       PINPOOL_ISA_COUNT == 7,
 	       "isa_words follows enum pinpool_isa");
 
 int math_args_open(struct cli *cli, const struct math_args *args, struct pinpool_math **math)

@@ -23,6 +23,7 @@ extern "C" {
  * @PINPOOL_ISA_AVX512: AVX-512 F, BW, DQ, VL
  * @PINPOOL_ISA_AVX512_VNNI: the same and VNNI
  * @PINPOOL_ISA_NEON: AArch64 with dot products (ASIMDDP)
+ * @PINPOOL_ISA_AVX512_BF16: AVX512_VNNI and BF16
  */
 enum pinpool_isa {
 	PINPOOL_ISA_AUTO = 0,
@@ -31,10 +32,11 @@ enum pinpool_isa {
 	PINPOOL_ISA_AVX512 = 3,
 	PINPOOL_ISA_AVX512_VNNI = 4,
 	PINPOOL_ISA_NEON = 5,
+	PINPOOL_ISA_AVX512_BF16 = 6,
 	PINPOOL_ISA_COUNT
 };
 
-/* "portable", "avx2", "avx512", "avx512-vnni", "neon", "auto"; NULL for a value that is none of them. */
+/* "portable", "avx2", "avx512", "avx512-vnni", "neon", "avx512-bf16", "auto"; NULL for a value that is none of them. */
 PINPOOL_API const char *pinpool_isa_name(enum pinpool_isa isa);
 /* True if this library has kernels for it and this processor and system can run them. */
 PINPOOL_API bool pinpool_isa_available(enum pinpool_isa isa);

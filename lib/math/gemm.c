@@ -60,7 +60,7 @@ static size_t even(size_t total, size_t most, size_t multiple)
 static size_t x_bytes(const struct panel_type *type, size_t k)
 {
 	if (!type->run)
-		return k * type->x_bytes;
+		return round_up(k, sizeof(float) / type->x_bytes) * type->x_bytes;
 	return round_up(k, 4) * type->x_bytes + ceil_div(k, type->run) * (1 + type->x_sums) * sizeof(float);
 }
 
@@ -237,6 +237,8 @@ void gemm_plan(struct gemm *g, const struct pinpool_math *math, const struct pro
 		type = &math->kernels->fresh[p->weight];
 	if (gemm_takes_codebooks(math, p))
 		type = &math->kernels->codebook;
+	if (product_is_of_pairs(p, math->kernels))
+		type = &math->kernels->pairs;
 	*g = (struct gemm){
 		.kernels = math->kernels,
 		.product = p,

@@ -219,7 +219,7 @@ bool gemv_fits(const struct pinpool_math *math, const struct product *p)
 	/* Codes would be decoded again for every four rows, which pays for some rows if the panels would be f32. */
 	if (meets_integers(p))
 		return p->m <= ROWS_INTEGERS && !gemm_takes_codebooks(math, p);
-	if (p->coded.kind || elements[p->weight].block > 1)
+	if (p->coded.kind || elements[p->weight].block > 1 || product_is_of_pairs(p, math->kernels))
 		return false;
 	return p->m <= math->kernels->stream_m && p->k <= math->cache.l3 / 4 / sizeof(float) / p->m;
 }

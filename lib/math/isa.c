@@ -18,6 +18,7 @@ static const char *const names[PINPOOL_ISA_COUNT] = {
 	[PINPOOL_ISA_AVX512] = "avx512",
 	[PINPOOL_ISA_AVX512_VNNI] = "avx512-vnni",
 	[PINPOOL_ISA_NEON] = "neon",
+	[PINPOOL_ISA_AVX512_BF16] = "avx512-bf16",
 };
 
 /* Those of this architecture. */
@@ -27,6 +28,7 @@ static const struct math_kernels *const tables[PINPOOL_ISA_COUNT] = {
 	[PINPOOL_ISA_AVX2] = &kernels_avx2,
 	[PINPOOL_ISA_AVX512] = &kernels_avx512,
 	[PINPOOL_ISA_AVX512_VNNI] = &kernels_avx512_vnni,
+	[PINPOOL_ISA_AVX512_BF16] = &kernels_avx512_bf16,
 #elif defined(__aarch64__)
 	[PINPOOL_ISA_NEON] = &kernels_neon,
 #endif
@@ -54,6 +56,8 @@ static bool machine_runs(enum pinpool_isa isa)
 		       __builtin_cpu_supports("avx512vl");
 	case PINPOOL_ISA_AVX512_VNNI:
 		return machine_runs(PINPOOL_ISA_AVX512) && __builtin_cpu_supports("avx512vnni");
+	case PINPOOL_ISA_AVX512_BF16:
+		return machine_runs(PINPOOL_ISA_AVX512_VNNI) && __builtin_cpu_supports("avx512bf16");
 	default:
 		return false;
 	}
@@ -89,7 +93,7 @@ static int from_environment(enum pinpool_isa *isa, struct pinpool_diag *diag)
 			return 0;
 		}
 	}
-	return diag_set(diag, -EINVAL, "PINPOOL_ISA", "set it to auto, portable, avx2, avx512, avx512-vnni or neon, or unset it",
+	return diag_set(diag, -EINVAL, "PINPOOL_ISA", "set it to auto, portable, avx2, avx512, avx512-vnni, avx512-bf16 or neon, or unset it",
 			"no instruction set is called '%s'", name);
 }
 

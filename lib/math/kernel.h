@@ -111,7 +111,7 @@ struct panel_type {
 	size_t bytes;
 	/* Of so many rows of X, how high a panel to make; the rest of it is zero. */
 	const uint8_t *heights;
-	/* Of activations: values that share a scale, 0 for f32; bytes of one value; sums of codes kept for each run. */
+	/* Of activations: values that share a scale, 0 for f32 and bf16; bytes of one value; sums of codes kept for each run. */
 	size_t run;
 	size_t x_bytes;
 	size_t x_sums;
@@ -139,6 +139,11 @@ struct math_kernels {
 	struct panel_type packed[ELEMENT_COUNT];
 	/* Panels for use at once: f32 of types whose elements stand alone, else the same. */
 	struct panel_type fresh[ELEMENT_COUNT];
+	/*
+	 * Panels of bf16, packed and fresh, for activations that are bf16 as well; without a tile where the processor has no
+	 * such product. A packing is the same with either.
+	 */
+	struct panel_type pairs;
 	/* Straight from memory, of the types whose elements stand alone. */
 	void (*dot[ELEMENT_COUNT])(const struct dot_args *args);
 	/* One row of k activations, in runs of 32 or 256. */
@@ -186,6 +191,7 @@ extern const struct math_kernels kernels_portable;
 extern const struct math_kernels kernels_avx2;
 extern const struct math_kernels kernels_avx512;
 extern const struct math_kernels kernels_avx512_vnni;
+extern const struct math_kernels kernels_avx512_bf16;
 extern const struct math_kernels kernels_neon;
 
 #endif

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
-/* Kernels for AVX-512 with VNNI: products of codes in one instruction, unsigned with signed, added up in 32 bits. */
+/*
+ * Kernels for AVX-512 with VNNI: products of codes in one instruction, unsigned with signed, added up in 32 bits. And the
+ * table of processors that have BF16 as well, which differs in one product.
+ */
+#include "math/kernel_avx512_bf16.h"
 #include "math/kernel_avx512_coded.h"
 
 #if !defined(__AVX512VNNI__)
@@ -111,3 +115,16 @@ static inline E_TARGET __attribute__((always_inline)) size_t e_decode_all(vec *d
 }
 
 #include "math/kernel_template.h"
+
+const struct math_kernels kernels_avx512_bf16 =
+	TABLE(PINPOOL_ISA_AVX512_BF16, .pairs = {
+		.mr = MR,
+		.nr = NR,
+		.values = 2,
+		.bytes = UNIT_BYTES,
+		.x_bytes = sizeof(uint16_t),
+		.heights = NAME(heights),
+		.pack_x = pack_x_pairs_avx512_bf16,
+		.pack_w = NAME(pack_bf16),
+		.tile = tile_pairs_avx512_bf16,
+	});

@@ -27,11 +27,7 @@
  * A sum of VL or fewer products of padding is exactly zero because both factors of a padded lane are zero, so padding
  * along k cannot make a NaN of an infinity. Padded columns of a tile may hold anything: they are not stored.
  */
-#define NR (NV * VL)
-/* Most vectors of results, or panels, of a tile that has several panels side by side. */
-#define TILE_MOST 16
-#define UNROLL _Pragma("GCC unroll 16")
-#define INLINE static inline __attribute__((always_inline))
+#include "math/kernel_common.h"
 
 /* Bytes ahead of the dot product's reads. Far enough for DRAM latency at the rate of one core's share of the bus. */
 #define PREFETCH_BYTES 1024
@@ -72,7 +68,7 @@ CONVERSIONS_OF(bf16, 2)
 CONVERSIONS_OF(f16, 2)
 
 #include "math/kernel_stream.h"
-#include "math/kernel_tile.h"
+#include "math/kernel_float.h"
 #include "math/kernel_decode.h"
 #include "math/kernel_coded.h"
 #include "math/kernel_integer.h"
@@ -81,46 +77,50 @@ CONVERSIONS_OF(f16, 2)
 #include "math/kernel_panel.h"
 #include "math/kernel_pack.h"
 
-const struct math_kernels NAME(kernels) = {
-	.isa = KERNELS_ISA,
-	.dot_m = 4,
-	.dot_rows = DOT_ROWS(1),
-	.stream_m = STREAM_M,
-	.packed = {
-		[ELEMENT_F32] = PACKED(f32, MR, 1),
-		[ELEMENT_BF16] = PACKED(bf16, MR_BF16, 2),
-		[ELEMENT_F16] = UNPACKABLE(f16, 2, UNPACK_F16),
-		[ELEMENT_F8_E4M3] = UNPACKABLE(f8_e4m3, 4, 1),
-		[ELEMENT_F8_E5M2] = UNPACKABLE(f8_e5m2, 4, 1),
-		QUANT_PANELS_OF_ALL,
-	},
-	.fresh = {
-		[ELEMENT_F32] = PACKED(f32, MR, 1),
-		[ELEMENT_BF16] = WIDENED(bf16),
-		[ELEMENT_F16] = WIDENED(f16),
-		[ELEMENT_F8_E4M3] = WIDENED(f8_e4m3),
-		[ELEMENT_F8_E5M2] = WIDENED(f8_e5m2),
-		QUANT_PANELS_OF_ALL,
-	},
-	.dot = { NAME(dot_f32), NAME(dot_bf16), NAME(dot_f16), NAME(dot_f8_e4m3), NAME(dot_f8_e5m2) },
-	.quantise = NAME(quantise),
-	.dot_blocks = { [ELEMENT_Q8_0] = NAME(dot_q8_0), [ELEMENT_Q4_0] = NAME(dot_q4_0),
-			[ELEMENT_Q4_K] = NAME(dot_q4_k), [ELEMENT_Q6_K] = NAME(dot_q6_k) },
-	.quantise_halves = NAME(quantise_halves),
-	.dot_decoded = NAME(dot_decoded),
-	.dot_codebook = NAME(dot_codebook),
-	.dot_sparse = NAME(dot_sparse),
-	.dot_sparse_panel = NAME(dot_sparse_panel),
-	.pack_decoded = NAME(pack_decoded),
 #if CODEBOOK_PANELS
-	.codebook = CODEBOOK,
-	.pack_codebook = NAME(pack_codebook),
+#define TABLE_CODEBOOK .codebook = CODEBOOK, .pack_codebook = NAME(pack_codebook),
+#else
+#define TABLE_CODEBOOK
 #endif
 #if EXPONENTS_FUSED
-	.order_x = NAME(order_x),
+#define TABLE_EXPONENTS .order_x = NAME(order_x),
+#else
+#define TABLE_EXPONENTS
 #endif
-	.pack_sparse_x = NAME(pack_sparse_x),
-	.stream_out = NAME(stream_out),
-	.widen = { NAME(widen_f32), NAME(widen_bf16), NAME(widen_f16) },
-	.narrow = { NAME(narrow_f32), NAME(narrow_bf16), NAME(narrow_f16) },
-};
+
+/* What else there is comes last. */
+#define TABLE(isa_, ...)                                                                                                \
+	{                                                                                                               \
+		.isa = (isa_), .dot_m = 4, .dot_rows = DOT_ROWS(1), .stream_m = STREAM_M,                               \
+		.packed = {                                                                                             \
+			[ELEMENT_F32] = PACKED(f32, MR, 1),                                                             \
+			[ELEMENT_BF16] = PACKED(bf16, MR_BF16, 2),                                                      \
+			[ELEMENT_F16] = UNPACKABLE(f16, 2, UNPACK_F16),                                                 \
+			[ELEMENT_F8_E4M3] = UNPACKABLE(f8_e4m3, 4, 1),                                                  \
+			[ELEMENT_F8_E5M2] = UNPACKABLE(f8_e5m2, 4, 1),                                                  \
+			QUANT_PANELS_OF_ALL,                                                                            \
+		},                                                                                                      \
+		.fresh = {                                                                                              \
+			[ELEMENT_F32] = PACKED(f32, MR, 1),                                                             \
+			[ELEMENT_BF16] = WIDENED(bf16),                                                                 \
+			[ELEMENT_F16] = WIDENED(f16),                                                                   \
+			[ELEMENT_F8_E4M3] = WIDENED(f8_e4m3),                                                           \
+			[ELEMENT_F8_E5M2] = WIDENED(f8_e5m2),                                                           \
+			QUANT_PANELS_OF_ALL,                                                                            \
+		},                                                                                                      \
+		.dot = { NAME(dot_f32), NAME(dot_bf16), NAME(dot_f16), NAME(dot_f8_e4m3), NAME(dot_f8_e5m2) },           \
+		.quantise = NAME(quantise),                                                                             \
+		.dot_blocks = {                                                                                         \
+			[ELEMENT_Q8_0] = NAME(dot_q8_0), [ELEMENT_Q4_0] = NAME(dot_q4_0),                               \
+			[ELEMENT_Q4_K] = NAME(dot_q4_k), [ELEMENT_Q6_K] = NAME(dot_q6_k),                               \
+		},                                                                                                      \
+		.quantise_halves = NAME(quantise_halves), .dot_decoded = NAME(dot_decoded),                             \
+		.dot_codebook = NAME(dot_codebook), .dot_sparse = NAME(dot_sparse),                                     \
+		.dot_sparse_panel = NAME(dot_sparse_panel), .pack_decoded = NAME(pack_decoded),                         \
+		.pack_sparse_x = NAME(pack_sparse_x), .stream_out = NAME(stream_out),                                   \
+		.widen = { NAME(widen_f32), NAME(widen_bf16), NAME(widen_f16) },                                        \
+		.narrow = { NAME(narrow_f32), NAME(narrow_bf16), NAME(narrow_f16) },                                    \
+		TABLE_CODEBOOK TABLE_EXPONENTS __VA_ARGS__                                                              \
+	}
+
+const struct math_kernels NAME(kernels) = TABLE(KERNELS_ISA, );

@@ -14,6 +14,7 @@ struct product {
 	size_t k;
 	const void *x;
 	size_t ldx;
+	/* The caller's, which says what values can be, also of a product in f32 that was made of it. */
 	enum element x_element;
 	const unsigned char *w;
 	/* Bytes from one row of W to the next. */
@@ -36,6 +37,12 @@ struct product {
 static inline size_t product_w_bytes(const struct product *product, size_t k)
 {
 	return element_bytes(&elements[product->weight], k);
+}
+
+/* Whether bf16 meets bf16 as it is. Coded weights have another type, whatever they decode to. */
+static inline bool product_is_of_pairs(const struct product *product, const struct math_kernels *kernels)
+{
+	return kernels->pairs.tile && product->weight == ELEMENT_BF16 && product->x_element == ELEMENT_BF16;
 }
 
 /* Returns 0, -EINVAL, -E2BIG, -EOPNOTSUPP as pinpool_matmul(). @kernels: NULL if there can be no packing. */

@@ -86,7 +86,7 @@ wrong "pinpool: show: --output: 'PATH' is no column (see pinpool show --help)" p
 wrong "pinpool: show: --output: 'DTYPE' is no column (see pinpool show --help)" pinpool show a --sources -o DTYPE
 
 wrong "pinpool: matmul: --m: '0' is not a value it takes (a number from 1 to 1048576)" pinpool matmul a b --m 0
-wrong "pinpool: matmul: --isa: 'sse' is not a value it takes (one of auto, portable, avx2, avx512, avx512-vnni, neon)" pinpool matmul a b --isa sse
+wrong "pinpool: matmul: --isa: 'sse' is not a value it takes (one of auto, portable, avx2, avx512, avx512-vnni, neon, avx512-bf16)" pinpool matmul a b --isa sse
 wrong "pinpool: matmul: --x: *--m*" pinpool matmul a b --x f --m 3
 wrong 'pinpool: pack: NAME is missing (see pinpool pack --help)' pinpool pack
 wrong 'pinpool: pack: --list: not together with --drop (leave one of them out)' pinpool pack --list --drop a

@@ -295,7 +295,8 @@ static inline struct pinpool_math *math_for(struct __test_metadata *_metadata, e
 	MATH_VARIANT(fixture, portable, PINPOOL_ISA_PORTABLE);             \
 	MATH_VARIANT(fixture, avx2, PINPOOL_ISA_AVX2);                     \
 	MATH_VARIANT(fixture, avx512, PINPOOL_ISA_AVX512);                 \
-	MATH_VARIANT(fixture, avx512_vnni, PINPOOL_ISA_AVX512_VNNI)
+	MATH_VARIANT(fixture, avx512_vnni, PINPOOL_ISA_AVX512_VNNI);       \
+	MATH_VARIANT(fixture, avx512_bf16, PINPOOL_ISA_AVX512_BF16)
 #elif defined(__aarch64__)
 #define MATH_VARIANTS(fixture)                                             \
 	MATH_VARIANT(fixture, portable, PINPOOL_ISA_PORTABLE);             \

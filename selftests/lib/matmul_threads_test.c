@@ -16,6 +16,7 @@ static const enum pinpool_isa foreign[] = {
 	PINPOOL_ISA_AVX2,
 	PINPOOL_ISA_AVX512,
 	PINPOOL_ISA_AVX512_VNNI,
+	PINPOOL_ISA_AVX512_BF16,
 #endif
 #ifndef __aarch64__
 	PINPOOL_ISA_NEON,
@@ -433,6 +434,7 @@ TEST(names_of_instruction_sets)
 	EXPECT_STREQ("avx512", pinpool_isa_name(PINPOOL_ISA_AVX512));
 	EXPECT_STREQ("avx512-vnni", pinpool_isa_name(PINPOOL_ISA_AVX512_VNNI));
 	EXPECT_STREQ("neon", pinpool_isa_name(PINPOOL_ISA_NEON));
+	EXPECT_STREQ("avx512-bf16", pinpool_isa_name(PINPOOL_ISA_AVX512_BF16));
 	EXPECT_EQ(NULL, pinpool_isa_name(PINPOOL_ISA_COUNT));
 	EXPECT_EQ(NULL, pinpool_isa_name((enum pinpool_isa)-1));
 	EXPECT_TRUE(pinpool_isa_available(PINPOOL_ISA_PORTABLE));

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/* Products of bf16 with bf16; see kernel_avx512_bf16.c. */
+#ifndef PINPOOL_MATH_KERNEL_AVX512_BF16_H
+#define PINPOOL_MATH_KERNEL_AVX512_BF16_H
+
+#include "math/kernel.h"
+
+/* As struct panel_type has them, of activations that are bf16 in f32. */
+void pack_x_pairs_avx512_bf16(void *panel, const float *x, size_t ldx, size_t rows, size_t height, size_t k);
+void tile_pairs_avx512_bf16(const struct tile_args *args);
+
+#endif
