@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /* pinpool bench decode: every weight product of a forward pass of a transformer, from a pool. */
+#include "bench/activations.h"
 #include "bench/decode.h"
 #include "bench/memory.h"
 #include "bench/shapes.h"
@@ -24,6 +25,7 @@ struct decode_args {
 	bool unpacked;
 	int64_t prompt; /* 0 for none */
 	int64_t rounds;
+	int activations; /* see bench_activation_type() */
 	int isa; /* enum pinpool_isa */
 	struct table_args table;
 };
@@ -47,6 +49,8 @@ static const struct option_spec options[] = {
 	       struct decode_args, pool),
 	OPTION(0, "unpacked", NULL, "with weights as they lie in a checkpoint, not packed for the kernels", OPTION_FLAG,
 	       struct decode_args, unpacked),
+	OPTION(0, "activations", "TYPE", "type of activations", OPTION_CHOICE, struct decode_args, activations,
+	       .choices = bench_activation_words),
 	OPTION('t', "threads", "N,...", "threads; as many as processors if not given", OPTION_TEXT, struct decode_args,
 	       threads),
 	OPTION(0, "prompt", "N", "tokens of the prompt, 0 for none; 512 if not given", OPTION_NUMBER,
@@ -67,6 +71,12 @@ static void get_type(const void *row, struct cell *cell)
 {
 	cell->kind = CELL_TEXT;
 	bench_type_name(((const struct bench_pass *)row)->dtype, cell->buf);
+}
+
+static void get_activations(const void *row, struct cell *cell)
+{
+	cell->kind = CELL_TEXT;
+	bench_type_name(((const struct bench_pass *)row)->activations, cell->buf);
 }
 
 static void get_threads(const void *row, struct cell *cell)
@@ -152,13 +162,14 @@ static const struct column columns[] = {
 	{"TOKENS", "rows of activations: one token, or a prompt", true, false, get_tokens},
 	{"RATE", "tokens a second", true, false, get_rate},
 	{"LIMIT", "tokens a second that the machine allows", true, false, get_limit},
-	{"BOUND", "what sets this limit: bandwidth, fma or int8", false, false, get_bound},
+	{"BOUND", "what sets this limit: bandwidth, fma, int8 or bf16", false, false, get_bound},
 	{"SHARE", "reached of the limit", true, false, get_share},
 	{"BYTES", "weights that a pass reads", true, false, get_bytes},
 	{"GBS", "weights read, 1e9 bytes a second", true, false, get_gbs},
 	{"GFLOPS", "1e9 operations a second: multiplications and additions", true, false, get_gflops},
 	{"CANARY", "FMA rate around the rounds, as a share of the highest", true, false, get_canary},
 	{"ERROR", "largest error of a sample, as a share of the budget", true, false, get_error},
+	{"ACTIVATIONS", "type of activations", false, true, get_activations},
 	{"ISA", "kernels", false, true, get_isa},
 	{"UNPACKED", "matrices that were multiplied as they lie", true, true, get_unpacked},
 	{"REPEATED", "rounds made again because the machine was not quiet", true, true, get_repeated},
@@ -229,6 +240,7 @@ static int measure_team(struct cli *cli, struct plan *plan, struct bench_decode 
 		struct bench_pass pass = {
 			.model = plan->args->shape,
 			.dtype = decode->network->weights[0].dtype,
+			.activations = bench_activation_type(plan->args->activations),
 			.threads = threads,
 			.tokens = tokens[i],
 		};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /* pinpool bench matmul: products of any shape and type beside rivals and beside what the machine can do. */
+#include "bench/activations.h"
 #include "bench/cell.h"
 #include "bench/plot.h"
 #include "commands.h"
@@ -27,6 +28,7 @@ struct bench_args {
 	bool unpacked;
 	int64_t rounds;
 	uint64_t rotate;
+	int activations; /* see bench_activation_type() */
 	int isa; /* enum pinpool_isa */
 	struct table_args table;
 };
@@ -46,6 +48,8 @@ static const struct option_spec options[] = {
 	       rows),
 	OPTION(0, "type", "TYPE,...", "types of W, such as f32, bf16, q8_0; f32,bf16,q8_0,q4_k if not given",
 	       OPTION_TEXT, struct bench_args, types),
+	OPTION(0, "activations", "TYPE", "type of X", OPTION_CHOICE, struct bench_args, activations,
+	       .choices = bench_activation_words),
 	OPTION('t', "threads", "N,...", "threads; one, and as many as processors, if not given", OPTION_TEXT,
 	       struct bench_args, threads),
 	OPTION(0, "packed", NULL, "with weights packed for the kernels; this is the default", OPTION_FLAG,
@@ -73,6 +77,14 @@ static void get_type(const void *row, struct cell *cell)
 
 	cell->kind = CELL_TEXT;
 	bench_type_name(is->dtype, cell->buf);
+}
+
+static void get_activations(const void *row, struct cell *cell)
+{
+	const struct bench_cell *is = row;
+
+	cell->kind = CELL_TEXT;
+	bench_type_name(is->activations, cell->buf);
 }
 
 static void get_bound(const void *row, struct cell *cell)
@@ -166,6 +178,7 @@ GET_REAL(canary, canary, 2)
 GET_REAL(error, error, 2)
 GET_REAL(fma, rates[BENCH_FMA], 1)
 GET_REAL(int8, rates[BENCH_INT8], 1)
+GET_REAL(bf16, rates[BENCH_BF16], 1)
 GET_REAL(read, rates[BENCH_READ], 1)
 GET_REAL(openblas, rivals[0].gflops, 1)
 GET_REAL(openblas_ratio, rivals[0].ratio, 2)
@@ -184,7 +197,7 @@ static const struct column columns[] = {
 	{"GFLOPS", "1e9 operations a second: multiplications and additions", true, false, get_gflops},
 	{"GBS", "weights read, 1e9 bytes a second", true, false, get_gbs},
 	{"LIMIT", "1e9 operations a second that the machine allows", true, false, get_limit},
-	{"BOUND", "what sets this limit: bandwidth, fma or int8", false, false, get_bound},
+	{"BOUND", "what sets this limit: bandwidth, fma, int8 or bf16", false, false, get_bound},
 	{"SHARE", "reached of the limit", true, false, get_share},
 	{"OPENBLAS", "GFLOPS of OpenBLAS", true, true, get_openblas},
 	{"OPENBLAS_RATIO", "ours to that", true, true, get_openblas_ratio},
@@ -200,7 +213,9 @@ static const struct column columns[] = {
 	{"ERROR", "largest error, as a share of the budget", true, false, get_error},
 	{"FMA", "f32 FMA from registers, GFLOPS", true, true, get_fma},
 	{"INT8", "exact 8-bit products from registers, GFLOPS", true, true, get_int8},
+	{"BF16", "products of bf16 from registers, GFLOPS", true, true, get_bf16},
 	{"READ", "memory read, 1e9 bytes a second", true, true, get_read},
+	{"ACTIVATIONS", "type of X", false, true, get_activations},
 	{"ISA", "kernels", false, true, get_isa},
 	{"BYTES", "weights, one copy, as a checkpoint has them", true, true, get_bytes},
 	{"PACKCOST", "time to pack, as a multiple of a memcpy() of the weights", true, true, get_pack_cost},
@@ -329,6 +344,7 @@ static int measure_cell(struct cli *cli, struct plan *plan, const struct bench_m
 	struct pinpool_diag diag = {0};
 	int err, i;
 
+	cell->activations = bench_activation_type(plan->args->activations);
 	cell->m = m;
 	cell->packed = packed;
 	err = bench_cell_measure(cell, &plan->cell_args, team, matrix, &diag);

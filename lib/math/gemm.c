@@ -29,7 +29,10 @@
 #define UNITS_A_THREAD 6
 /* Panels of X up to which one of W is better used for all of them before the next comes. */
 #define FEW_PANELS 4
-/* Rows of X in a panel for each byte of a value of W, and in all, up to which the next panels of W are fetched meanwhile. */
+/*
+ * Rows of X in a panel for each byte of a value of W, and in all, up to which the next panels of W are fetched meanwhile;
+ * of f32, and more of what is shorter and takes less time.
+ */
 #define ROWS_A_BYTE 2
 #define ROWS_FAR 128
 /* Up to so many rows in a panel, the processor runs ahead by itself. */
@@ -135,7 +138,7 @@ static bool memory_matters(const struct gemm *g)
 	const struct panel_type *type = g->type;
 
 	return g->panels == PANELS_PACKED && g->panel_m > ROWS_ALONE && g->product->m <= ROWS_FAR &&
-	       g->panel_m * type->values * type->nr <= ROWS_A_BYTE * type->bytes;
+	       g->panel_m * type->values * type->nr * type->x_bytes <= ROWS_A_BYTE * sizeof(float) * type->bytes;
 }
 
 void gemm_tile_unit(const struct gemm *g, size_t unit, unsigned int thread)

@@ -12,6 +12,7 @@
 #endif
 
 #define NAME(op) op##_avx512_bf16
+#define TILE_ALONE 4
 #define TILE_FMA(x, w, sum) _mm512_dpbf16_ps(sum, (__m512bh)(w), (__m512bh)(x))
 
 #include "math/kernel_tile.h"

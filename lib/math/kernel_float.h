@@ -10,6 +10,7 @@
  * so that a load and at most two operations make a vector of f32 of each. Values keep their bits.
  */
 
+#define TILE_ALONE 2
 #define TILE_FMA(x, w, sum) v_fma(x, w, sum)
 #include "math/kernel_tile.h"
 

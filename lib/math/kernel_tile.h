@@ -4,6 +4,7 @@
  * of one product alone, which define vec, VL, MR, NV, TILE_PANELS and the operations on vec as kernel_template.h says, and
  *
  *   TILE_FMA(x, w, sum)    @sum and the products of words of 32 bits: one of X in all lanes and one of each row of W
+ *   TILE_ALONE             rows of X up to which the processor runs ahead by itself; measured
  */
 #include "math/kernel_common.h"
 
@@ -95,8 +96,8 @@ INLINE void tile_unit(vec *acc, const float *x, const unsigned char *const w[], 
 		for (size_t at = 0; at < s.values; at++)
 			tile_step(acc, x + at * s.m, w, s, at);
 	}
-	/* For few rows of X the processor runs ahead by itself, and better: see fetch() of kernel_panel.h. */
-	if (s.m <= 2)
+	/* The processor does it better where it can: see fetch() of kernel_panel.h. */
+	if (s.m <= TILE_ALONE)
 		return;
 	UNROLL
 	for (size_t p = 0; p < s.panels; p++) {

@@ -9,9 +9,9 @@
  * Before that, each makes the product once, for the check: fast and wrong is no result.
  */
 #include "bench/cell.h"
+#include "bench/activations.h"
 #include "bench/figures.h"
 #include "matmul_check.h"
-#include "random.h"
 
 #include <errno.h>
 #include <math.h>
@@ -44,7 +44,7 @@ struct measurement {
 	const struct bench_cell_args *args;
 	struct bench_team *team;
 	const struct bench_matrix *matrix;
-	struct bench_memory x;
+	struct bench_activations x;
 	struct bench_memory y;
 	struct bench_product product;
 	struct contestant contestants[CONTESTANTS];
@@ -59,7 +59,7 @@ struct measurement {
 
 static enum bench_limit compute_limit(const struct measurement *is)
 {
-	return pinpool_matmul_run(is->cell->dtype) ? BENCH_INT8 : BENCH_FMA;
+	return bench_compute_limit(is->cell->dtype, is->cell->activations);
 }
 
 static struct pinpool_matmul_args product_args(const struct measurement *is, uint64_t copy)
@@ -76,6 +76,8 @@ static int run_ours(const struct measurement *is, uint64_t copy, struct pinpool_
 	struct pinpool_matmul_args args = product_args(is, copy);
 	struct pinpool_packing packing;
 
+	args.x = bench_activations_data(&is->x);
+	args.x_dtype = is->x.dtype;
 	if (is->cell->packed) {
 		packing = bench_matrix_packing(is->matrix, copy);
 		args.w = NULL;
@@ -224,7 +226,7 @@ static int measure_limits(const struct measurement *is, double rates[BENCH_LIMIT
 
 	for (i = 0; i < BENCH_LIMITS && !err; i++) {
 		rates[i] = NAN;
-		if (i != BENCH_INT8 || compute_limit(is) == BENCH_INT8)
+		if (i == BENCH_FMA || i == BENCH_READ || i == (int)compute_limit(is))
 			err = bench_limit_measure(&is->machine, i, &rates[i]);
 	}
 	return err;
@@ -358,7 +360,7 @@ static int allocate(struct measurement *is)
 		is->rates[i] = list;
 	is->canaries = list;
 	is->scratch = list + rounds;
-	return bench_memory_new(&is->x, is->cell->m * is->cell->shape.k * sizeof(float)) ||
+	return bench_activations_new(&is->x, is->cell->m * is->cell->shape.k, is->cell->activations, SEED) ||
 			       bench_memory_new(&is->y, is->cell->m * is->cell->shape.n * sizeof(float))
 		       ? -ENOMEM
 		       : 0;
@@ -367,7 +369,6 @@ static int allocate(struct measurement *is)
 static int begin(struct measurement *is, struct pinpool_diag *diag)
 {
 	const struct bench_matrix *matrix = is->matrix;
-	uint64_t seed = SEED, i;
 	int err = allocate(is);
 
 	if (err) {
@@ -376,14 +377,12 @@ static int begin(struct measurement *is, struct pinpool_diag *diag)
 		snprintf(diag->change, sizeof(diag->change), "choose a smaller --m");
 		return err;
 	}
-	for (i = 0; i < is->cell->m * matrix->shape.k; i++)
-		((float *)is->x.data)[i] = random_float(&seed);
 	is->product = (struct bench_product){
 		.m = is->cell->m,
 		.n = matrix->shape.n,
 		.k = matrix->shape.k,
 		.dtype = matrix->dtype,
-		.x = is->x.data,
+		.x = is->x.f32.data,
 		.w = bench_matrix_copy(matrix, 0),
 		.w_bytes = (const char *)bench_matrix_copy(matrix, 1) - (const char *)bench_matrix_copy(matrix, 0),
 		.copies = matrix->copies,
@@ -435,7 +434,7 @@ int bench_cell_measure(struct bench_cell *cell, const struct bench_cell_args *ar
 	for (who = 0; who < BENCH_RIVALS; who++)
 		if (is.contestants[who].job)
 			args->rivals[who].rival->release(is.contestants[who].job);
-	bench_memory_free(&is.x);
+	bench_activations_free(&is.x);
 	bench_memory_free(&is.y);
 	free(is.figures);
 	return err;

@@ -27,6 +27,7 @@ struct bench_rival_figures {
 /* What is measured, and what came out. Rates are medians of rounds, ratios and shares medians of those of rounds. */
 struct bench_cell {
 	enum pinpool_dtype dtype;
+	enum pinpool_dtype activations;
 	struct bench_shape shape;
 	uint64_t m;
 	unsigned int threads;
@@ -58,8 +59,8 @@ struct bench_cell_args {
 };
 
 /*
- * Fills @cell, of which @m and @packed are given, for @matrix, packed before if it is to be. Returns 0, -ECANCELED
- * (interrupted), -EBADMSG (our result is wrong), or what a product gave.
+ * Fills @cell, of which @activations, @m and @packed are given, for @matrix, packed before if it is to be. Returns 0,
+ * -ECANCELED (interrupted), -EBADMSG (our result is wrong), or what a product gave.
  */
 int bench_cell_measure(struct bench_cell *cell, const struct bench_cell_args *args, struct bench_team *team,
 		       const struct bench_matrix *matrix, struct pinpool_diag *diag);

@@ -4,10 +4,10 @@
  * (norms, attention) reads no weights. Of a prompt, the head sees the last token only, as in generation.
  */
 #include "bench/decode.h"
+#include "bench/activations.h"
 #include "bench/figures.h"
 #include "bench/memory.h"
 #include "matmul_check.h"
-#include "random.h"
 
 #include <errno.h>
 #include <math.h>
@@ -23,7 +23,7 @@ enum {
 struct pass {
 	const struct bench_decode *decode;
 	struct bench_pass *out;
-	struct bench_memory x; /* rows for the widest matrix; narrower ones take a part */
+	struct bench_activations x; /* rows for the widest matrix; narrower ones take a part */
 	struct bench_memory y[BENCH_ROLES]; /* results of one layer, and of the head */
 };
 
@@ -31,8 +31,8 @@ static struct pinpool_matmul_args product(const struct pass *is, size_t index, e
 {
 	const struct bench_weight *weight = &is->decode->network->weights[index];
 	PINPOOL_OPTS(pinpool_matmul_args, args, .m = role == BENCH_HEAD ? 1 : is->out->tokens, .n = weight->n,
-		     .k = weight->k, .x = is->x.data, .w = weight->data, .w_dtype = weight->dtype,
-		     .w_scales = weight->scales, .y = is->y[role].data,
+		     .k = weight->k, .x = bench_activations_data(&is->x), .x_dtype = is->x.dtype, .w = weight->data,
+		     .w_dtype = weight->dtype, .w_scales = weight->scales, .y = is->y[role].data,
 		     .packing = weight->packing.data ? &weight->packing : NULL);
 
 	return args;
@@ -98,6 +98,8 @@ static int check_role(const struct pass *is, enum bench_role role, struct pinpoo
 	int err;
 
 	/* Columns of Y that come from the rows that were kept. */
+	args.x = is->x.f32.data;
+	args.x_dtype = PINPOOL_DTYPE_F32;
 	args.packing = NULL;
 	args.w = weight->sample;
 	args.w_scales = weight->sample_scales;
@@ -138,22 +140,20 @@ static int check(const struct pass *is, struct pinpool_diag *diag)
 static int begin(struct pass *is)
 {
 	const struct bench_network *network = is->decode->network;
-	uint64_t widest = 0, seed = SEED, i;
+	uint64_t widest = 0, i;
 	int role, err;
 
 	/* Those of the first layer and the head: the last matrix comes first where there is but one. */
 	for (i = 0; i < network->count; i++)
 		if (network->weights[i].k > widest)
 			widest = network->weights[i].k;
-	err = bench_memory_new(&is->x, is->out->tokens * widest * sizeof(float));
+	err = bench_activations_new(&is->x, is->out->tokens * widest, is->out->activations, SEED);
 	for (role = 0; role < BENCH_ROLES && !err; role++) {
 		size_t index = role == BENCH_HEAD ? network->count - 1 : (size_t)role;
 		uint64_t rows = role == BENCH_HEAD ? 1 : is->out->tokens;
 
 		err = bench_memory_new(&is->y[role], rows * network->weights[index].n * sizeof(float));
 	}
-	for (i = 0; !err && i < is->out->tokens * widest; i++)
-		((float *)is->x.data)[i] = random_float(&seed);
 	return err;
 }
 
@@ -181,8 +181,7 @@ struct round {
 static int make_round(const struct pass *is, struct round *round, struct pinpool_diag *diag)
 {
 	const struct bench_decode *decode = is->decode;
-	enum pinpool_dtype dtype = is->out->dtype;
-	enum bench_limit compute = pinpool_matmul_run(dtype) ? BENCH_INT8 : BENCH_FMA;
+	enum bench_limit compute = bench_compute_limit(is->out->dtype, is->out->activations);
 	double fma[2], rate[2], read[2];
 	int i, err = 0;
 
@@ -284,7 +283,7 @@ int bench_decode_measure(const struct bench_decode *decode, struct bench_pass *p
 		err = check(&is, diag);
 	if (!err)
 		err = make_rounds(&is, diag);
-	bench_memory_free(&is.x);
+	bench_activations_free(&is.x);
 	for (role = 0; role < BENCH_ROLES; role++)
 		bench_memory_free(&is.y[role]);
 	return err;

@@ -11,6 +11,7 @@
 struct bench_pass {
 	const char *model; /* as it was asked for */
 	enum pinpool_dtype dtype;
+	enum pinpool_dtype activations;
 	unsigned int threads;
 	uint64_t tokens; /* 1, or those of the prompt */
 

@@ -81,7 +81,7 @@ static const struct bench_loops *loops(enum pinpool_isa isa)
 
 const char *bench_limit_name(enum bench_limit limit)
 {
-	static const char *const names[] = {"fma", "int8", "bandwidth"};
+	static const char *const names[] = {"fma", "int8", "bf16", "bandwidth"};
 
 	return names[limit];
 }
@@ -106,7 +106,9 @@ static double work(const struct meeting *meeting, unsigned int index)
 {
 	const struct bench_machine *machine = meeting->machine;
 	const struct bench_loops *these = loops(machine->isa);
-	double (*loop)(void) = meeting->limit == BENCH_INT8 ? these->int8 : these->fma;
+	double (*loop)(void) = meeting->limit == BENCH_INT8   ? these->int8
+			       : meeting->limit == BENCH_BF16 ? these->bf16
+							      : these->fma;
 	double amount = 0, end;
 
 	if (meeting->limit == BENCH_READ)

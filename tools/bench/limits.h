@@ -8,11 +8,12 @@
 enum bench_limit {
 	BENCH_FMA, /* f32, 1e9 operations a second */
 	BENCH_INT8, /* exact products of 8 bits, likewise */
+	BENCH_BF16, /* products of bf16 summed as f32, likewise */
 	BENCH_READ, /* 1e9 bytes a second */
 	BENCH_LIMITS,
 };
 
-/* "fma", "int8", "bandwidth" */
+/* "fma", "int8", "bf16", "bandwidth" */
 const char *bench_limit_name(enum bench_limit limit);
 
 /* Where and with what limits are measured. */

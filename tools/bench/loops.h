@@ -12,6 +12,7 @@ struct bench_loops {
 	/* Returns operations: each multiplication and each addition. */
 	double (*fma)(void); /* f32 */
 	double (*int8)(void); /* products of 8 bits, summed to 32 bits without loss */
+	double (*bf16)(void); /* products of bf16, summed in f32; that of f32 where they are made in it */
 };
 
 /* Of a family, those of @isa; NULL if it has none. */

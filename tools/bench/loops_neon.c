@@ -52,7 +52,7 @@ __attribute__((target("arch=armv8.2-a+dotprod"), noinline)) static double int8_n
 
 const struct bench_loops *bench_loops_neon(enum pinpool_isa isa)
 {
-	static const struct bench_loops neon = {fma_neon, int8_neon};
+	static const struct bench_loops neon = {fma_neon, int8_neon, fma_neon};
 
 	return isa == PINPOOL_ISA_NEON ? &neon : NULL;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
  * Loops for any processor; see loops.h: what the compiler makes of vectors of 16 bytes. The portable kernels multiply
- * codes of 8 bits as f32, where such products are exact, so the same loop is the limit of both.
+ * codes of 8 bits and bf16 as f32, where such products are exact, so the same loop is the limit of all.
  */
 #include "bench/loops.h"
 
@@ -42,7 +42,7 @@ static double fma_portable(void)
 
 const struct bench_loops *bench_loops_portable(enum pinpool_isa isa)
 {
-	static const struct bench_loops portable = {fma_portable, fma_portable};
+	static const struct bench_loops portable = {fma_portable, fma_portable, fma_portable};
 
 	return isa == PINPOOL_ISA_PORTABLE ? &portable : NULL;
 }

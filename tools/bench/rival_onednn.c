@@ -7,7 +7,7 @@
  * bf16 weights meet activations rounded to bf16, I8 weights activations rounded to 8 bits with one scale for all of
  * them, which is what it offers.
  */
-#include "bench/memory.h"
+#include "bench/activations.h"
 #include "bench/rivals.h"
 
 #include <dlfcn.h>
@@ -211,15 +211,6 @@ static void onednn_release(void *data)
 	free(job);
 }
 
-/* To the nearest, ties to even; activations are finite. */
-static uint16_t to_bf16(float value)
-{
-	uint32_t bits;
-
-	memcpy(&bits, &value, sizeof(bits));
-	return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-}
-
 /* Activations in the type that goes with the weights; for I8, the scales of Y as well. */
 static int convert_x(struct job *job, const struct bench_product *product, struct bench_tolerance *tolerance)
 {
@@ -238,7 +229,7 @@ static int convert_x(struct job *job, const struct bench_product *product, struc
 		/* Half a step of 8 bits of mantissa. */
 		tolerance->rounding = 0x1p-9;
 		for (i = 0; i < count; i++)
-			((uint16_t *)job->x)[i] = to_bf16(product->x[i]);
+			((uint16_t *)job->x)[i] = bench_to_bf16(product->x[i]);
 		return 0;
 	default:
 		break;
