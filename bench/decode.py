@@ -15,11 +15,11 @@ import sys
 import host
 
 SHAPES = ["openpangu-embedded-1b", "openpangu-embedded-7b"]
-TYPES = ["f32", "bf16", "f16", "q8_0", "q4_0", "q4_k", "q6_k"]
+TYPES = ["f32", "bf16", "bf16_bf16", "f16", "q8_0", "q4_0", "q4_k", "q6_k"]
 PROMPT = 512
 # Weights in all, and bits of each.
 WEIGHTS = {"openpangu-embedded-1b": 1.16e9, "openpangu-embedded-7b": 7.6e9}
-BITS = {"f32": 32, "bf16": 16, "f16": 16, "q8_0": 8.5, "q4_0": 4.5, "q4_k": 4.5, "q6_k": 6.5625}
+BITS = {"f32": 32, "bf16": 16, "bf16_bf16": 16, "f16": 16, "q8_0": 8.5, "q4_0": 4.5, "q4_k": 4.5, "q6_k": 6.5625}
 NAME = re.compile(r"decode\.([\w-]+)\.(\w+)\.(prompt\.)?t(\d+)$")
 
 
@@ -29,13 +29,13 @@ def names(shapes, types, threads):
 
 
 # What takes some minutes, and all that there is.
-ROWS = names(SHAPES[:1], ["bf16", "q8_0", "q4_0", "q4_k"], [2])
+ROWS = names(SHAPES[:1], ["bf16", "bf16_bf16", "q8_0", "q4_0", "q4_k"], [2])
 ALL = names(SHAPES, TYPES, [1, 2])
 
 
 def row(shape, cell):
     what = "" if cell["tokens"] == 1 else "prompt."
-    return host.row(f"decode.{shape}.{cell['type']}.{what}t{cell['threads']}", cell["rate"], "tokens/s",
+    return host.row(f"decode.{shape}.{host.type_name(cell)}.{what}t{cell['threads']}", cell["rate"], "tokens/s",
                     limit=cell["limit"], limit_share=cell["share"])
 
 
@@ -52,8 +52,10 @@ def pool_environment(stack, shape, kind):
 
 
 def run_command(shape, kind, threads, prompt):
+    weights, activations = host.types(kind)
     command = [os.path.join(host.build_dir(), "bin", "pinpool"), "bench", "decode", "-v", "-O", "-J", "--shape", shape,
-               "--type", kind, "--threads", ",".join(str(count) for count in threads), "--prompt", str(prompt)]
+               "--type", weights, "--activations", activations, "--threads", ",".join(str(count) for count in threads),
+               "--prompt", str(prompt)]
     with host.Host() as stack:
         done = subprocess.run(command, stdout=subprocess.PIPE, env=pool_environment(stack, shape, kind), check=False)
     if done.returncode:

@@ -172,6 +172,17 @@ def row(name, ours=None, unit=None, rival=None, rival_name=None, ratio=None, lim
             "limit": limit, "limit_share": limit_share}
 
 
+def types(kind):
+    """Types of weights and activations of a row: "bf16" or, where activations are not f32, "bf16_bf16"."""
+    weights, _, activations = kind.partition("_")
+    return (weights, activations) if activations == "bf16" else (kind, "f32")
+
+
+def type_name(cell):
+    """The same of a measured product."""
+    return cell["type"] if cell["activations"] == "f32" else cell["type"] + "_" + cell["activations"]
+
+
 def print_rows(names, measure):
     """Prints the rows that measure() returns, for bench/run; those of @names, empty, if it cannot be measured here."""
     try:

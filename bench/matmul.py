@@ -17,7 +17,7 @@ import host
 
 SHAPES = ["1536x1536", "4096x4096", "11008x4096", "4096x11008"]
 SQUARES = ["512", "1024", "2048", "4096"]
-TYPES = ["f32", "bf16", "f16", "f8_e4m3", "f8_e5m2", "i8", "q8_0", "q4_0", "q4_k", "q6_k"]
+TYPES = ["f32", "bf16", "bf16_bf16", "f16", "f8_e4m3", "f8_e5m2", "i8", "q8_0", "q4_0", "q4_k", "q6_k"]
 HEIGHTS = [1, 4, 16, 64, 512]
 THREADS = [1, 2]
 WAYS = ["", ".unpacked"]
@@ -37,13 +37,15 @@ def squares(sizes, ways=("",)):
 
 
 # What fits in some ten minutes, and all that there is.
-ROWS = squares(["2048"]) + names(["f32", "bf16", "i8", "q8_0", "q4_0", "q4_k", "q6_k"], ["4096x4096"], [1, 16, 512])
+ROWS = squares(["2048"]) + names(["f32", "bf16", "bf16_bf16", "i8", "q8_0", "q4_0", "q4_k", "q6_k"], ["4096x4096"],
+                                 [1, 16, 512])
 ALL = squares(SQUARES, WAYS) + names(TYPES, SHAPES, HEIGHTS, WAYS)
 
 
 def row(cell):
     """A row of the command's JSON as one of ours."""
-    name = "matmul.{type}.{n}x{k}.m{m}.t{threads}".format(**cell) + ("" if cell["packed"] else ".unpacked")
+    name = "matmul.{0}.{n}x{k}.m{m}.t{threads}".format(host.type_name(cell), **cell)
+    name += "" if cell["packed"] else ".unpacked"
     streams = cell["bound"] == "bandwidth"
     # GB/s of weights for each GFLOP/s of this product.
     factor = cell["gbs"] / cell["gflops"] if streams else 1
@@ -62,8 +64,9 @@ def groups(wanted):
 
 
 def run_command(kind, shape, way, cells):
+    weights, activations = host.types(kind)
     command = [os.path.join(host.build_dir(), "bin", "pinpool"), "bench", "matmul", "-v", "-O", "-J", way,
-               "--rounds", str(ROUNDS), "--type", kind, "--shape", shape,
+               "--rounds", str(ROUNDS), "--type", weights, "--activations", activations, "--shape", shape,
                "--m", ",".join(str(m) for m in sorted({m for m, _ in cells})),
                "--threads", ",".join(str(threads) for threads in sorted({threads for _, threads in cells}))]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=False)

@@ -22,7 +22,7 @@
 #include <time.h>
 
 enum {
-	MAX_COLUMNS = 32,
+	MAX_COLUMNS = 64,
 	/* Of the text of a cell that is not text itself: a shape of 16 extents of 20 digits. */
 	CELL_TEXT_MAX = 384,
 };

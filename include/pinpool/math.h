@@ -188,7 +188,8 @@ struct pinpool_matmul_args {
  * pinpool_matmul - Y = X * W^T with the context's threads and kernels
  *
  * One call at a time per context. On one machine with one ISA the result has the same bits whatever the number of
- * threads and the caller's rounding mode. NaN and infinities follow IEEE arithmetic, subnormals are exact. Each element
+ * threads and the caller's rounding mode. NaN and infinities follow IEEE arithmetic, subnormals are exact (but for bf16
+ * with activations of bf16, where PINPOOL_ISA_AVX512_BF16 takes factors and sums below 2^-126 for zero). Each element
  * differs from the exact sum by at most PINPOOL_MATMUL_BUDGET(k) times the sum of the products' magnitudes and the
  * bias's, and k times 2^-149 where products underflow, as long as no partial sum overflows; bf16 and f16 then by half a
  * step of theirs more. What sparse weights do not store is not multiplied: its activations do not count, be they NaN or

@@ -40,6 +40,8 @@ lists() {
 	done
 	wrong "pinpool: bench matmul: --rival: 'mkl' is not a list it takes (names from openblas, blis, onednn, or none)" \
 		pinpool bench matmul --rival mkl
+	wrong "pinpool: bench matmul: --activations: 'f16' is not a value it takes (one of f32, bf16)" \
+		pinpool bench matmul --activations f16
 	wrong "pinpool: bench matmul: --rounds: '0' is not a value it takes (*)" pinpool bench matmul --rounds 0
 	wrong "pinpool: bench matmul: --output: 'SPEED' is no column (*)" pinpool bench matmul -o SPEED
 	wrong "pinpool: bench matmul: 1 operand too many (see pinpool bench matmul --help)" pinpool bench matmul 4096x4096
@@ -67,6 +69,11 @@ products() {
 		eval 'cells "${matmul[@]}" "${small[@]}" --packed --unpacked -n -b -o BYTES,PACKCOST | tr "\n" " " | sed "s/ [0-9.]* $/ yes/"'
 	prints "every type" $'f32\nbf16\nf16\nf8_e4m3\nf8_e5m2\ni8\nq8_0\nq4_0\nq4_k\nq6_k' \
 		cells "${matmul[@]}" --shape 32x256 --m 2 -t 1 --type f32,bf16,f16,f8_e4m3,f8_e5m2,i8,q8_0,q4_0,q4_k,q6_k -n -o TYPE
+	prints "activations of bf16" $'bf16 bf16\nf32 bf16\nq8_0 bf16' \
+		cells "${matmul[@]}" "${small[@]}" --type bf16,f32,q8_0 --activations bf16 -n -o TYPE,ACTIVATIONS
+	prints "whose limit is measured where it counts" $'yes no\nno yes' eval \
+		'cells "${matmul[@]}" "${small[@]}" --type bf16,q8_0 --activations bf16 -n -o BF16,INT8 | sed "s/[0-9.]\+/yes/g; s/-/no/g"'
+	prints "and of f32 without being asked" f32 cells "${matmul[@]}" "${small[@]}" --type bf16 -n -o ACTIVATIONS
 	prints "without rivals" "- - -" cells "${matmul[@]}" "${small[@]}" -n -o RIVAL,RATIO,WRONG
 	prints "forced kernels" "portable" cells "${matmul[@]}" "${small[@]}" --isa portable -n -o ISA
 	check "JSON" eval 'pinpool "${matmul[@]}" "${small[@]}" -O -J >"$work/out"'
@@ -188,6 +195,8 @@ q8_0 1 7 $((bytes / 32 * 34))" \
 		cells "${decode[@]}" --prompt 7 --type f32,q8_0 -n -b -o TYPE,THREADS,TOKENS,BYTES
 	prints "packed" $'yes\nyes\nyes' cells "${decode[@]}" --prompt 0 --type f32,i8,q4_0 -n -o PACKED
 	prints "as they lie" $'no\nno\nno' cells "${decode[@]}" --prompt 0 --type f32,i8,q4_0 --unpacked -n -o PACKED
+	prints "activations of bf16" $'bf16 1\nbf16 7' \
+		cells "${decode[@]}" --prompt 7 --type bf16 --activations bf16 -n -o ACTIVATIONS,TOKENS
 	prints "no prompt" "1" cells "${decode[@]}" --prompt 0 --type bf16 -n -o TOKENS
 	columns=$(pinpool --list columns bench decode | cut -f 1)
 	check "JSON" eval 'pinpool "${decode[@]}" --prompt 0 --type f32 -O -J >"$work/out"'
