@@ -50,16 +50,18 @@ static const struct form {
 	enum pinpool_dtype beside;
 	const char *beside_name;
 	int rows[4]; /* of X, in the rows of a run without NAME */
+	enum pinpool_dtype activations; /* 0: f32 */
 } forms[] = {
-	{"codebook16", PINPOOL_CODED_DICTIONARY, 4, 0, PINPOOL_DTYPE_Q4_0, "q4_0", {1, 16}},
-	{"codebook256", PINPOOL_CODED_DICTIONARY, 8, 0, PINPOOL_DTYPE_Q8_0, "q8_0", {0}},
-	{"pq4", PINPOOL_CODED_PRODUCT, 4, 0, PINPOOL_DTYPE_Q4_0, "q4_0", {0}},
-	{"bf16lossless", PINPOOL_CODED_EXPONENTS, 0, 0, PINPOOL_DTYPE_BF16, "bf16", {1}},
-	{"mask50", PINPOOL_CODED_BITMASK, 0, 500, PINPOOL_DTYPE_F32, "f32", {0}},
-	{"two_of_four", PINPOOL_CODED_STRUCTURED, 0, 0, PINPOOL_DTYPE_F32, "f32", {0}},
-	{"blocks80", PINPOOL_CODED_BLOCKS, 0, 200, PINPOOL_DTYPE_F32, "f32", {0}},
-	{"csr80", PINPOOL_CODED_SPARSE, 0, 200, PINPOOL_DTYPE_F32, "f32", {1, 16}},
-	{"csr95", PINPOOL_CODED_SPARSE, 0, 50, PINPOOL_DTYPE_F32, "f32", {1, 16}},
+	{"codebook16", PINPOOL_CODED_DICTIONARY, 4, 0, PINPOOL_DTYPE_Q4_0, "q4_0", {1, 16}, 0},
+	{"codebook256", PINPOOL_CODED_DICTIONARY, 8, 0, PINPOOL_DTYPE_Q8_0, "q8_0", {0}, 0},
+	{"pq4", PINPOOL_CODED_PRODUCT, 4, 0, PINPOOL_DTYPE_Q4_0, "q4_0", {0}, 0},
+	{"bf16lossless", PINPOOL_CODED_EXPONENTS, 0, 0, PINPOOL_DTYPE_BF16, "bf16", {1}, 0},
+	{"bf16lossless_bf16", PINPOOL_CODED_EXPONENTS, 0, 0, PINPOOL_DTYPE_BF16, "bf16", {1}, PINPOOL_DTYPE_BF16},
+	{"mask50", PINPOOL_CODED_BITMASK, 0, 500, PINPOOL_DTYPE_F32, "f32", {0}, 0},
+	{"two_of_four", PINPOOL_CODED_STRUCTURED, 0, 0, PINPOOL_DTYPE_F32, "f32", {0}, 0},
+	{"blocks80", PINPOOL_CODED_BLOCKS, 0, 200, PINPOOL_DTYPE_F32, "f32", {0}, 0},
+	{"csr80", PINPOOL_CODED_SPARSE, 0, 200, PINPOOL_DTYPE_F32, "f32", {1, 16}, 0},
+	{"csr95", PINPOOL_CODED_SPARSE, 0, 50, PINPOOL_DTYPE_F32, "f32", {1, 16}, 0},
 };
 
 static void die(const char *what, const struct pinpool_diag *diag)
@@ -275,7 +277,9 @@ static const void *of_copy(const struct weights *w, const void *array)
 
 struct bench {
 	struct pinpool_math *math;
-	float x[MOST_M * K];
+	enum pinpool_dtype activations; /* of products */
+	float x[MOST_M * K]; /* values of bf16 */
+	uint16_t halves[MOST_M * K]; /* the same */
 	float y[MOST_M * N];
 };
 
@@ -287,6 +291,10 @@ static double run(struct bench *b, struct weights *w, uint64_t m)
 	struct pinpool_diag diag = {0};
 	double start;
 
+	if (b->activations == PINPOOL_DTYPE_BF16) {
+		args.x = b->halves;
+		args.x_dtype = b->activations;
+	}
 	if (coded.kind) {
 		coded.codes = of_copy(w, coded.codes);
 		coded.dictionary = of_copy(w, coded.dictionary);
@@ -352,6 +360,7 @@ static void measure(struct bench *b, const struct form *f, struct weights *coded
 	struct eigen_product *product = NULL;
 	double from_memory, time;
 
+	b->activations = f->activations;
 	if (f->kind == PINPOOL_CODED_SPARSE)
 		product = eigen_new(N, K, coded->coded.starts, coded->coded.columns, coded->coded.values, b->x, m);
 	check(b, coded, (uint64_t)m, f->name);
@@ -370,6 +379,7 @@ static void measure(struct bench *b, const struct form *f, struct weights *coded
 		eigen[i] = now() - time;
 		eigen_ratios[i] = eigen[i] / ours[i];
 	}
+	b->activations = 0;
 	from_memory = run(b, dense, 1) * (double)coded->bytes / (double)dense->bytes;
 	time = median(ours, rounds);
 	print_row(f->name, m, f->beside_name, time, median(theirs, rounds), median(ratios, rounds), from_memory);
@@ -393,8 +403,11 @@ int main(int argc, char **argv)
 	}
 	if (pinpool_math_new(&bench.math, &opts, &diag))
 		die("context", &diag);
-	for (size_t i = 0; i < sizeof(bench.x) / sizeof(bench.x[0]); i++)
-		bench.x[i] = (float)((double)random_bits() * 0x1p-31 - 1);
+	for (size_t i = 0; i < sizeof(bench.x) / sizeof(bench.x[0]); i++) {
+		/* Seven bits and a sign. */
+		bench.x[i] = (float)((int)(random_bits() >> 24) - 128) / 128;
+		memcpy(&bench.halves[i], (const unsigned char *)&bench.x[i] + 2, 2);
+	}
 	weights_new(&dense, NULL, PINPOOL_DTYPE_F32);
 	run(&bench, &dense, 1);
 	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {

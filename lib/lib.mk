@@ -19,7 +19,7 @@ ISA_CFLAGS = $(if $(filter %_portable.o,$@),-Wno-psabi) \
 	     $(if $(filter %_avx2.o,$@),-mavx2 -mfma -mf16c) \
 	     $(if $(filter %_avx512.o %_avx512_vnni.o %_avx512_bf16.o,$@),-mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512) \
 	     $(if $(filter %_avx512_vnni.o,$@),-mavx512vnni) \
-	     $(if $(filter %_avx512_bf16.o,$@),-mavx512bf16) \
+	     $(if $(filter %_avx512_bf16.o,$@),-mavx512bf16 -mavx512vbmi2) \
 	     $(if $(filter %_neon.o,$@),-march=armv8.2-a+dotprod -Wno-psabi)
 
 LIB_A := $(BUILD)/lib/libpinpool.a

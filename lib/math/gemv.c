@@ -16,8 +16,9 @@
 /* Rows of X from which on sparse weights meet it in panels. */
 #define ROWS_SPARSE 3
 
-/* Rows of X up to which codes of 4 bits meet it as integers. */
+/* Rows of X up to which codes of 4 bits meet it as integers, and bf16 with its exponents apart as pairs. */
 #define ROWS_INTEGERS 32
+#define ROWS_PAIRS    32
 
 /* Rows of W from which on a copy of X is paid for. */
 #define ROWS_FOR_COPY 64
@@ -54,10 +55,20 @@ static size_t copied_stride(const struct product *p)
 	return (p->k + PAGE_VALUES / 2 - 1) / PAGE_VALUES * PAGE_VALUES + PAGE_VALUES / 2;
 }
 
-/* Whether X is brought into the order in which the weights come. */
-static bool orders_x(const struct math_kernels *kernels, const struct product *p)
+/* Whether bf16 with its exponents apart meets activations of bf16 as they are. */
+static bool is_of_exponent_pairs(const struct math_kernels *kernels, const struct product *p)
 {
-	return p->coded.kind == PINPOOL_CODED_EXPONENTS && kernels->order_x;
+	return p->coded.kind == PINPOOL_CODED_EXPONENTS && p->x_element == ELEMENT_BF16 && kernels->order_pairs;
+}
+
+/* What brings a row of X into the order in which the weights come; NULL: it is as it is. */
+typedef void (*order_fn)(float *dst, const float *x, size_t k);
+
+static order_fn order_of(const struct math_kernels *kernels, const struct product *p)
+{
+	if (is_of_exponent_pairs(kernels, p))
+		return kernels->order_pairs;
+	return p->coded.kind == PINPOOL_CODED_EXPONENTS ? kernels->order_x : NULL;
 }
 
 static struct quantised quantised_row(const struct product *p, const struct quantised *all, size_t row)
@@ -77,11 +88,14 @@ static void dot_coded(const struct gemv *gemv, struct dot_coded_args args, size_
 		args.q = quantised_row(gemv->product, &gemv->x, m0);
 		gemv->kernels->dot_codebook(&args);
 	} else if (!coded_is_sparse(args.w)) {
-		if (gemv->x_size) {
+		if (order_of(gemv->kernels, gemv->product)) {
 			args.ldx = copied_stride(gemv->product);
 			args.x = gemv->rows + m0 * args.ldx;
 		}
-		gemv->kernels->dot_decoded(&args);
+		if (is_of_exponent_pairs(gemv->kernels, gemv->product))
+			gemv->kernels->dot_exponent_pairs(&args);
+		else
+			gemv->kernels->dot_decoded(&args);
 	} else if (!gemv->x_size) {
 		gemv->kernels->dot_sparse(&args);
 	} else {
@@ -165,6 +179,7 @@ size_t gemv_units(const struct gemv *gemv)
 void gemv_prepare_unit(const struct gemv *gemv, size_t unit)
 {
 	const struct product *p = gemv->product;
+	order_fn order = order_of(gemv->kernels, p);
 	struct quantised row;
 
 	if (coded_is_sparse(&p->coded)) {
@@ -173,8 +188,8 @@ void gemv_prepare_unit(const struct gemv *gemv, size_t unit)
 					     min(p->m - unit * SPARSE_ROWS, SPARSE_ROWS), p->k);
 		return;
 	}
-	if (orders_x(gemv->kernels, p)) {
-		gemv->kernels->order_x(gemv->rows + unit * copied_stride(p), (const float *)p->x + unit * p->ldx, p->k);
+	if (order) {
+		order(gemv->rows + unit * copied_stride(p), (const float *)p->x + unit * p->ldx, p->k);
 		return;
 	}
 	if (!x_run(p)) {
@@ -219,6 +234,8 @@ bool gemv_fits(const struct pinpool_math *math, const struct product *p)
 	/* Codes would be decoded again for every four rows, which pays for some rows if the panels would be f32. */
 	if (meets_integers(p))
 		return p->m <= ROWS_INTEGERS && !gemm_takes_codebooks(math, p);
+	if (is_of_exponent_pairs(math->kernels, p))
+		return p->m <= ROWS_PAIRS;
 	if (p->coded.kind || elements[p->weight].block > 1 || product_is_of_pairs(p, math->kernels))
 		return false;
 	return p->m <= math->kernels->stream_m && p->k <= math->cache.l3 / 4 / sizeof(float) / p->m;
@@ -253,7 +270,7 @@ void gemv_plan(struct gemv *gemv, const struct pinpool_math *math, const struct 
 		gemv->dot_m = SPARSE_ROWS;
 		gemv->x_size = ((p->m - 1) / SPARSE_ROWS + 1) * SPARSE_ROWS * p->k * sizeof(float);
 	}
-	if (orders_x(kernels, p))
+	if (order_of(kernels, p))
 		gemv->x_size = p->m * copied_stride(p) * sizeof(float);
 	if (!run && !p->coded.kind) {
 		gemv->dot_m = DOT_MOST;

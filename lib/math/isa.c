@@ -57,7 +57,8 @@ static bool machine_runs(enum pinpool_isa isa)
 	case PINPOOL_ISA_AVX512_VNNI:
 		return machine_runs(PINPOOL_ISA_AVX512) && __builtin_cpu_supports("avx512vnni");
 	case PINPOOL_ISA_AVX512_BF16:
-		return machine_runs(PINPOOL_ISA_AVX512_VNNI) && __builtin_cpu_supports("avx512bf16");
+		return machine_runs(PINPOOL_ISA_AVX512_VNNI) && __builtin_cpu_supports("avx512bf16") &&
+		       __builtin_cpu_supports("avx512vbmi2");
 	default:
 		return false;
 	}

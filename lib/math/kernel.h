@@ -169,6 +169,12 @@ struct math_kernels {
 	 */
 	void (*order_x)(float *dst, const float *x, size_t k);
 	/*
+	 * The same for activations that are bf16 as well, of which two go into a word: one row, zeros up to a multiple of
+	 * CODED_STEP, and the product, ldx in words. NULL, both, where the processor has no such product.
+	 */
+	void (*order_pairs)(float *dst, const float *x, size_t k);
+	void (*dot_exponent_pairs)(const struct dot_coded_args *args);
+	/*
 	 * Rows of coded weights from @row on, rows at most nr, @all columns each, and k columns from @first on, a multiple
 	 * of CODED_STEP, as pack_w() of fresh f32.
 	 */

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
  * Products of bf16 with bf16 by AVX-512 BF16: two products of each lane in one instruction, exact, added to an f32 one
- * after the other. It takes subnormal values and sums for zero. Panels of W are those of packed bf16 in kernel_float.h, those of X
- * hold for each two k a word of each row: the first k's value is the lower half.
+ * after the other. It takes subnormal values and sums for zero. Panels of W are those of packed bf16 in kernel_float.h,
+ * those of X hold for each two k a word of each row: the first k's value is the lower half. Weights with their exponents
+ * apart become such words in registers.
  */
 #include "math/kernel_avx512_bf16.h"
-#include "math/kernel_avx512.h"
+#include "math/kernel_avx512_coded.h"
 
-#if !defined(__AVX512BF16__)
-#error "compile with -mavx512bf16"
+#if !defined(__AVX512BF16__) || !defined(__AVX512VBMI2__)
+#error "compile with -mavx512bf16 -mavx512vbmi2"
 #endif
 
 #define NAME(op) op##_avx512_bf16
@@ -16,6 +17,9 @@
 #define TILE_FMA(x, w, sum) _mm512_dpbf16_ps(sum, (__m512bh)(w), (__m512bh)(x))
 
 #include "math/kernel_tile.h"
+
+/* Bytes ahead of the reads of coded weights. */
+#define AHEAD 2048
 
 INLINE vec load_values(const float *src, size_t count)
 {
@@ -53,4 +57,110 @@ void NAME(tile_pairs)(const struct tile_args *args)
 
 	words.k = (args->k + 1) / 2;
 	NAME(tile_words)(&words);
+}
+
+/* Activations in the order in which e_pairs() has weights: of each 64, eight of each quarter, then the other eight. */
+void NAME(order_pairs)(float *dst, const float *x, size_t k)
+{
+	for (size_t p = 0; p < k; p += CODED_STEP, dst += CODED_STEP / 2) {
+		size_t left = k - p, half = CODED_STEP / 2;
+		vec first = words_of_pairs(x + p, left < half ? left : half), second = v_zero();
+
+		if (left > half)
+			second = words_of_pairs(x + p + half, left < CODED_STEP ? left - half : half);
+		v_store(dst, _mm512_shuffle_f32x4(first, second, 0x88));
+		v_store(dst + VL, _mm512_shuffle_f32x4(first, second, 0xdd));
+	}
+}
+
+/* 64 weights; returns how many of them have an exponent without a code. */
+INLINE size_t decode_pairs(__m512i w[2], e_table table, const uint64_t *planes, const unsigned char *codes,
+			   const unsigned char *escapes, const unsigned char *end)
+{
+	uint64_t each[3] = { planes[0], planes[1], planes[2] }, mask;
+
+	/* In general registers, to which masks are slow to move. */
+	__asm__("" : "+r"(each[0]), "+r"(each[1]), "+r"(each[2]));
+	mask = coded_escapes(each);
+	e_pairs(w, _mm512_mask_expand_epi8(e_exponents(table, each), mask, e_own(escapes, end)), _mm512_loadu_si512(codes));
+	return (size_t)__builtin_popcountll(mask);
+}
+
+/* Of 64 weights the first @left, and zeros: codes behind the last column are 0, which may be the exponent of infinities. */
+INLINE void keep_first(__m512i w[2], size_t left)
+{
+	uint32_t keep[2] = { 0, 0 };
+
+	for (size_t i = 0; i < left; i++)
+		keep[i / 8 % 2] |= 1u << (i / 16 * 8 + i % 8);
+	w[0] = _mm512_maskz_mov_epi16(keep[0], w[0]);
+	w[1] = _mm512_maskz_mov_epi16(keep[1], w[1]);
+}
+
+INLINE void add_pairs(vec acc[4][2], const float *x, size_t ldx, const __m512i w[2], size_t m)
+{
+	UNROLL
+	for (size_t i = 0; i < m; i++) {
+		acc[i][0] = TILE_FMA(v_load(x + i * ldx), w[0], acc[i][0]);
+		acc[i][1] = TILE_FMA(v_load(x + i * ldx + VL), w[1], acc[i][1]);
+	}
+}
+
+INLINE void exponent_pair_rows(const struct dot_coded_args *a, size_t m)
+{
+	const struct coded *w = a->w;
+	const unsigned char *end = w->escapes + w->count, *own = NULL;
+	e_table table = { 0 };
+
+	for (size_t j = 0; j < a->rows; j++) {
+		const unsigned char *codes = w->codes + (a->first + j) * w->ld;
+		const unsigned char *escapes = w->escapes + w->starts[a->first + j];
+		const uint64_t *planes = w->bits + (a->first + j) * w->words;
+		__m512i values[2];
+		vec acc[4][2];
+		size_t p = 0;
+
+		if (own != coded_exponents(w, a->first + j)) {
+			unsigned char exponents[PINPOOL_CODED_EXPONENTS_MAX + 1] = { 0 };
+
+			own = coded_exponents(w, a->first + j);
+			memcpy(exponents, own, w->dictionary_size);
+			e_start(&table, exponents);
+		}
+		UNROLL
+		for (size_t i = 0; i < m; i++)
+			acc[i][0] = acc[i][1] = v_zero();
+		for (; p + CODED_STEP <= a->k; p += CODED_STEP, planes += 3) {
+			__builtin_prefetch(codes + p + AHEAD);
+			__builtin_prefetch((const unsigned char *)planes + AHEAD / 2);
+			escapes += decode_pairs(values, table, planes, codes + p, escapes, end);
+			add_pairs(acc, a->x + p / 2, a->ldx, values, m);
+		}
+		if (p < a->k) {
+			decode_pairs(values, table, planes, codes + p, escapes, end);
+			keep_first(values, a->k - p);
+			add_pairs(acc, a->x + p / 2, a->ldx, values, m);
+		}
+		UNROLL
+		for (size_t i = 0; i < m; i++)
+			a->y[i * a->ldy + j] = v_sum(v_add(acc[i][0], acc[i][1]));
+	}
+}
+
+void NAME(dot_exponent_pairs)(const struct dot_coded_args *args)
+{
+	switch (args->m) {
+	case 1:
+		exponent_pair_rows(args, 1);
+		break;
+	case 2:
+		exponent_pair_rows(args, 2);
+		break;
+	case 3:
+		exponent_pair_rows(args, 3);
+		break;
+	case 4:
+		exponent_pair_rows(args, 4);
+		break;
+	}
 }

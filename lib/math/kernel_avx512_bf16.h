@@ -8,5 +8,8 @@
 /* As struct panel_type has them, of activations that are bf16 in f32. */
 void pack_x_pairs_avx512_bf16(void *panel, const float *x, size_t ldx, size_t rows, size_t height, size_t k);
 void tile_pairs_avx512_bf16(const struct tile_args *args);
+/* As struct math_kernels has them. */
+void order_pairs_avx512_bf16(float *dst, const float *x, size_t k);
+void dot_exponent_pairs_avx512_bf16(const struct dot_coded_args *args);
 
 #endif

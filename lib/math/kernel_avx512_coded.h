@@ -99,23 +99,41 @@ static inline __m512i e_exponents(e_table table, const uint64_t *planes)
 	return _mm512_shuffle_epi8(table, code);
 }
 
-/*
- * The upper and the lower bytes of bf16, which unpacking brings side by side and behind 16 zeros, within quarters: vector i
- * has four values of each, in its quarter j those from 16 j + 4 i on. 0xca: bits of the second where the first has ones,
- * else of the third.
- */
-static inline void e_widen(vec *dst, __m512i exponent, __m512i rest)
+/* Loads under a mask of bytes are slow, so only the last ones, which end at @end, are. */
+static inline __attribute__((always_inline)) __m512i e_own(const unsigned char *escapes, const unsigned char *end)
 {
-	const __m512i top = _mm512_set1_epi8(INT8_MIN), zero = _mm512_setzero_si512();
+	size_t left = (size_t)(end - escapes);
+
+	if (__builtin_expect(left >= 64, 1))
+		return _mm512_loadu_si512(escapes);
+	return _mm512_maskz_loadu_epi8((1ull << left) - 1, escapes);
+}
+
+/*
+ * The upper and the lower bytes of bf16, which unpacking brings side by side, within quarters: vector i has eight values of
+ * each, in its quarter j those from 16 j + 8 i on. 0xca: bits of the second where the first has ones, else of the third.
+ */
+static inline void e_pairs(__m512i *dst, __m512i exponent, __m512i rest)
+{
+	const __m512i top = _mm512_set1_epi8(INT8_MIN);
 	__m512i upper = _mm512_ternarylogic_epi32(top, rest, _mm512_srli_epi16(exponent, 1), 0xca);
 	__m512i lower = _mm512_ternarylogic_epi32(top, _mm512_slli_epi16(exponent, 7), rest, 0xca);
-	__m512i pairs = _mm512_unpacklo_epi8(lower, upper);
 
-	dst[0] = _mm512_castsi512_ps(_mm512_unpacklo_epi16(zero, pairs));
-	dst[1] = _mm512_castsi512_ps(_mm512_unpackhi_epi16(zero, pairs));
-	pairs = _mm512_unpackhi_epi8(lower, upper);
-	dst[2] = _mm512_castsi512_ps(_mm512_unpacklo_epi16(zero, pairs));
-	dst[3] = _mm512_castsi512_ps(_mm512_unpackhi_epi16(zero, pairs));
+	dst[0] = _mm512_unpacklo_epi8(lower, upper);
+	dst[1] = _mm512_unpackhi_epi8(lower, upper);
+}
+
+/* And behind 16 zeros: vector i has four of each quarter, those from 16 j + 4 i on. */
+static inline void e_widen(vec *dst, __m512i exponent, __m512i rest)
+{
+	const __m512i zero = _mm512_setzero_si512();
+	__m512i pairs[2];
+
+	e_pairs(pairs, exponent, rest);
+	dst[0] = _mm512_castsi512_ps(_mm512_unpacklo_epi16(zero, pairs[0]));
+	dst[1] = _mm512_castsi512_ps(_mm512_unpackhi_epi16(zero, pairs[0]));
+	dst[2] = _mm512_castsi512_ps(_mm512_unpacklo_epi16(zero, pairs[1]));
+	dst[3] = _mm512_castsi512_ps(_mm512_unpackhi_epi16(zero, pairs[1]));
 }
 
 /* So that values come in order, fours of bytes are exchanged before: number i of quarter j with number j of quarter i. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
  * Kernels for AVX-512 with VNNI: products of codes in one instruction, unsigned with signed, added up in 32 bits. And the
- * table of processors that have BF16 as well, which differs in one product.
+ * table of processors that have BF16 and VBMI2 as well, which differs in products of bf16 with bf16.
  */
 #include "math/kernel_avx512_bf16.h"
 #include "math/kernel_avx512_coded.h"
@@ -79,17 +79,6 @@ static inline ivec s_dot(ivec acc, ivec w, ivec x)
 #define E_TARGET	__attribute__((target("avx512vbmi2")))
 #define E_FUSES		__builtin_cpu_supports("avx512vbmi2")
 
-/* Loads under a mask of bytes are slow, so only the last ones, which end at @end, are. */
-static inline E_TARGET __attribute__((always_inline)) __m512i e_own(const unsigned char *escapes,
-								    const unsigned char *end)
-{
-	size_t left = (size_t)(end - escapes);
-
-	if (__builtin_expect(left >= 64, 1))
-		return _mm512_loadu_si512(escapes);
-	return _mm512_maskz_loadu_epi8((1ull << left) - 1, escapes);
-}
-
 /* Where number @i of the values that e_decode_all() decodes is: it is activations that are brought into order, by fours. */
 #define E_TOGETHER 4
 static inline size_t e_place(size_t i)
@@ -127,4 +116,5 @@ const struct math_kernels kernels_avx512_bf16 =
 		.pack_x = pack_x_pairs_avx512_bf16,
 		.pack_w = NAME(pack_bf16),
 		.tile = tile_pairs_avx512_bf16,
-	});
+	},
+	.order_pairs = order_pairs_avx512_bf16, .dot_exponent_pairs = dot_exponent_pairs_avx512_bf16);
