@@ -2,8 +2,8 @@
 /*
  * Products of f32 with what sparse rows and blocks store. A part of kernel_template.h.
  *
- * For few rows of X the activations of the columns of a run are brought side by side; of blocks of 8 rows, the rows are
- * the lanes. For more they meet X in panels: each value that is stored meets SPARSE_ROWS activations side by side.
+ * For few rows of X values that stand alone meet activations one by one; those of blocks meet them side by side; of blocks
+ * of 8 rows, the rows are the lanes. For more they meet X in panels: each value that is stored meets SPARSE_ROWS activations side by side.
  */
 
 /*
@@ -67,11 +67,71 @@ static __attribute__((noinline)) void NAME(gather)(float *dst, const float *x, c
 	case 8:
 		gather_columns(dst, x, w, first, n, 8);
 		break;
-	case 16:
-		gather_columns(dst, x, w, first, n, 16);
-		break;
 	default:
-		gather_columns(dst, x, w, first, n, 1);
+		gather_columns(dst, x, w, first, n, 16);
+	}
+}
+
+/* Sums of a row of single values: as many as hide how long a fused multiplication takes, where two start in a cycle. */
+#define SINGLE_SUMS 8
+/* Bytes ahead of its reads, and into the first cache: of 1 to 8 KiB, to the first or the second, the fastest. */
+#define SINGLE_AHEAD 2048
+
+/* Adds the products of @n stored values, at most SINGLE_SUMS, each with one activation of each row of X. */
+INLINE void single_add(float acc[4][SINGLE_SUMS], const float *x, size_t ldx, const uint32_t *columns,
+		       const unsigned char *values, size_t n, size_t m)
+{
+	UNROLL
+	for (size_t l = 0; l < SINGLE_SUMS; l++) {
+		float value;
+
+		if (l == n)
+			break;
+		memcpy(&value, values + l * sizeof(value), sizeof(value));
+		UNROLL
+		for (size_t i = 0; i < m; i++)
+			acc[i][l] += x[i * ldx + columns[l]] * value;
+	}
+}
+
+/*
+ * Rows of values that stand alone. One multiplication each, from where both factors lie: to bring activations side by side
+ * takes longer than what vectors then save.
+ */
+INLINE void single_rows(const struct dot_coded_args *a, size_t m)
+{
+	struct lookup lookup = { .values = NULL };
+	const struct coded *w = a->w;
+	const size_t each = w->code_bits ? 1 : elements[w->element].size;
+	const unsigned char *stored = w->code_bits ? w->codes : w->values;
+
+	for (size_t j = 0; j < a->rows; j++) {
+		size_t end = w->starts[a->first + j + 1];
+		float acc[4][SINGLE_SUMS] = { 0 }, weights[CODED_RUN];
+
+		for (size_t p = w->starts[a->first + j], n; p < end; p += n) {
+			const uint32_t *columns = w->columns + p;
+			const unsigned char *values;
+			size_t l = 0;
+
+			n = end - p < CODED_RUN ? end - p : CODED_RUN;
+			values = sparse_values(weights, &lookup, w, a->first + j, p, n);
+			for (; l + SINGLE_SUMS <= n; l += SINGLE_SUMS, values += SINGLE_SUMS * sizeof(float)) {
+				/* Each second time it is the line from before. */
+				__builtin_prefetch((const char *)(columns + l) + SINGLE_AHEAD, 0, 3);
+				__builtin_prefetch(stored + (p + l) * each + SINGLE_AHEAD, 0, 3);
+				single_add(acc, a->x, a->ldx, columns + l, values, SINGLE_SUMS, m);
+			}
+			single_add(acc, a->x, a->ldx, columns + l, values, n - l, m);
+		}
+		UNROLL
+		for (size_t i = 0; i < m; i++) {
+			UNROLL
+			for (size_t half = SINGLE_SUMS / 2; half; half /= 2)
+				for (size_t s = 0; s < half; s++)
+					acc[i][s] += acc[i][s + half];
+			a->y[i * a->ldy + j] = acc[i][0];
+		}
 	}
 }
 
@@ -152,6 +212,8 @@ INLINE void sparse_rows(const struct dot_coded_args *a, size_t m)
 {
 	if (a->w->block_rows > 1)
 		tall_rows(a, m);
+	else if (a->w->block_columns == 1)
+		single_rows(a, m);
 	else
 		stored_rows(a, m);
 }
