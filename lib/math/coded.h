@@ -6,6 +6,8 @@
 #ifndef PINPOOL_MATH_CODED_H
 #define PINPOOL_MATH_CODED_H
 
+#include <string.h>
+
 #include <pinpool/coded.h>
 
 #include "math/element.h"
@@ -77,6 +79,16 @@ static inline const float *coded_dictionaries(const struct coded *w, size_t row)
 static inline const unsigned char *coded_exponents(const struct coded *w, size_t row)
 {
 	return w->exponents + row / w->group_rows * w->dictionary_size;
+}
+
+/* As many as codes tell apart. */
+#define CODED_EXPONENTS (PINPOOL_CODED_EXPONENTS_MAX + 1)
+
+/* The same with zeros for codes that have none. */
+static inline void coded_copy_exponents(unsigned char dst[CODED_EXPONENTS], const struct coded *w, size_t row)
+{
+	memset(dst, 0, CODED_EXPONENTS);
+	memcpy(dst, coded_exponents(w, row), w->dictionary_size);
 }
 
 /* Whether only what is stored is multiplied. */

@@ -18,9 +18,6 @@
 
 #include "math/kernel_tile.h"
 
-/* Bytes ahead of the reads of coded weights. */
-#define AHEAD 2048
-
 INLINE vec load_values(const float *src, size_t count)
 {
 	return count >= VL ? v_load(src) : v_load_part(src, count);
@@ -77,13 +74,10 @@ void NAME(order_pairs)(float *dst, const float *x, size_t k)
 INLINE size_t decode_pairs(__m512i w[2], e_table table, const uint64_t *planes, const unsigned char *codes,
 			   const unsigned char *escapes, const unsigned char *end)
 {
-	uint64_t each[3] = { planes[0], planes[1], planes[2] }, mask;
+	size_t count;
 
-	/* In general registers, to which masks are slow to move. */
-	__asm__("" : "+r"(each[0]), "+r"(each[1]), "+r"(each[2]));
-	mask = coded_escapes(each);
-	e_pairs(w, _mm512_mask_expand_epi8(e_exponents(table, each), mask, e_own(escapes, end)), _mm512_loadu_si512(codes));
-	return (size_t)__builtin_popcountll(mask);
+	e_pairs(w, e_all(table, planes, escapes, end, &count), _mm512_loadu_si512(codes));
+	return count;
 }
 
 /* Of 64 weights the first @left, and zeros: codes behind the last column are 0, which may be the exponent of infinities. */
@@ -120,19 +114,13 @@ INLINE void exponent_pair_rows(const struct dot_coded_args *a, size_t m)
 		vec acc[4][2];
 		size_t p = 0;
 
-		if (own != coded_exponents(w, a->first + j)) {
-			unsigned char exponents[PINPOOL_CODED_EXPONENTS_MAX + 1] = { 0 };
-
-			own = coded_exponents(w, a->first + j);
-			memcpy(exponents, own, w->dictionary_size);
-			e_start(&table, exponents);
-		}
+		e_start_row(&table, &own, w, a->first + j);
 		UNROLL
 		for (size_t i = 0; i < m; i++)
 			acc[i][0] = acc[i][1] = v_zero();
 		for (; p + CODED_STEP <= a->k; p += CODED_STEP, planes += 3) {
-			__builtin_prefetch(codes + p + AHEAD);
-			__builtin_prefetch((const unsigned char *)planes + AHEAD / 2);
+			__builtin_prefetch(codes + p + 2 * PREFETCH_BYTES);
+			__builtin_prefetch((const unsigned char *)planes + PREFETCH_BYTES);
 			escapes += decode_pairs(values, table, planes, codes + p, escapes, end);
 			add_pairs(acc, a->x + p / 2, a->ldx, values, m);
 		}
@@ -149,18 +137,5 @@ INLINE void exponent_pair_rows(const struct dot_coded_args *a, size_t m)
 
 void NAME(dot_exponent_pairs)(const struct dot_coded_args *args)
 {
-	switch (args->m) {
-	case 1:
-		exponent_pair_rows(args, 1);
-		break;
-	case 2:
-		exponent_pair_rows(args, 2);
-		break;
-	case 3:
-		exponent_pair_rows(args, 3);
-		break;
-	case 4:
-		exponent_pair_rows(args, 4);
-		break;
-	}
+	FOR_ROWS(exponent_pair_rows, args);
 }

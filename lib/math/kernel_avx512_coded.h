@@ -89,6 +89,18 @@ static inline void e_start(e_table *table, const unsigned char *exponents)
 	*table = _mm512_broadcast_i32x4(_mm_loadl_epi64((const __m128i *)exponents));
 }
 
+/* The table of a row; *@own, NULL to begin with, says whose it is. */
+static inline void e_start_row(e_table *table, const unsigned char **own, const struct coded *w, size_t row)
+{
+	unsigned char exponents[CODED_EXPONENTS];
+
+	if (*own == coded_exponents(w, row))
+		return;
+	*own = coded_exponents(w, row);
+	coded_copy_exponents(exponents, w, row);
+	e_start(table, exponents);
+}
+
 /* Which exponent each of 64 values has. */
 static inline __m512i e_exponents(e_table table, const uint64_t *planes)
 {
@@ -107,6 +119,22 @@ static inline __attribute__((always_inline)) __m512i e_own(const unsigned char *
 	if (__builtin_expect(left >= 64, 1))
 		return _mm512_loadu_si512(escapes);
 	return _mm512_maskz_loadu_epi8((1ull << left) - 1, escapes);
+}
+
+#define E_TARGET __attribute__((target("avx512vbmi2")))
+
+/* The same of all of them: those without a code, of which *@count becomes the number, have the next of @escapes. */
+static inline E_TARGET __attribute__((always_inline)) __m512i e_all(e_table table, const uint64_t *planes,
+								    const unsigned char *escapes,
+								    const unsigned char *end, size_t *count)
+{
+	uint64_t each[3] = { planes[0], planes[1], planes[2] }, mask;
+
+	/* In general registers, to which masks are slow to move. */
+	__asm__("" : "+r"(each[0]), "+r"(each[1]), "+r"(each[2]));
+	mask = coded_escapes(each);
+	*count = (size_t)__builtin_popcountll(mask);
+	return _mm512_mask_expand_epi8(e_exponents(table, each), mask, e_own(escapes, end));
 }
 
 /*

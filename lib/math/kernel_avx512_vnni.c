@@ -76,8 +76,7 @@ static inline ivec s_dot(ivec acc, ivec w, ivec x)
 
 /* Processors with VNNI mostly have VBMI2 too, which spreads bytes over the lanes of a mask. */
 #define EXPONENTS_FUSED 1
-#define E_TARGET	__attribute__((target("avx512vbmi2")))
-#define E_FUSES		__builtin_cpu_supports("avx512vbmi2")
+#define E_FUSES __builtin_cpu_supports("avx512vbmi2")
 
 /* Where number @i of the values that e_decode_all() decodes is: it is activations that are brought into order, by fours. */
 #define E_TOGETHER 4
@@ -93,14 +92,10 @@ static inline E_TARGET __attribute__((always_inline)) size_t e_decode_all(vec *d
 									  const unsigned char *escapes,
 									  const unsigned char *end)
 {
-	uint64_t each[3] = { planes[0], planes[1], planes[2] }, mask;
+	size_t count;
 
-	/* In general registers, to which masks are slow to move. */
-	__asm__("" : "+r"(each[0]), "+r"(each[1]), "+r"(each[2]));
-	mask = coded_escapes(each);
-	e_widen(dst, _mm512_mask_expand_epi8(e_exponents(*table, each), mask, e_own(escapes, end)),
-		_mm512_loadu_si512(codes));
-	return (size_t)__builtin_popcountll(mask);
+	e_widen(dst, e_all(*table, planes, escapes, end, &count), _mm512_loadu_si512(codes));
+	return count;
 }
 
 #include "math/kernel_template.h"

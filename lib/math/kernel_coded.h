@@ -163,13 +163,7 @@ INLINE E_TARGET void exponent_rows(const struct dot_coded_args *a, size_t m)
 		vec acc[4][CODED_SUMS], values[CODED_STEP / VL];
 		size_t p = 0;
 
-		if (own != coded_exponents(w, a->first + j)) {
-			unsigned char exponents[PINPOOL_CODED_EXPONENTS_MAX + 1] = { 0 };
-
-			own = coded_exponents(w, a->first + j);
-			memcpy(exponents, own, w->dictionary_size);
-			e_start(&table, exponents);
-		}
+		e_start_row(&table, &own, w, a->first + j);
 		coded_begin(acc, m);
 		for (; p + CODED_STEP <= a->k; p += CODED_STEP, planes += 3) {
 			__builtin_prefetch(codes + p + 2 * PREFETCH_BYTES);
@@ -211,20 +205,7 @@ static void NAME(order_x)(float *dst, const float *x, size_t k)
 
 static E_TARGET void NAME(dot_exponents)(const struct dot_coded_args *a)
 {
-	switch (a->m) {
-	case 1:
-		exponent_rows(a, 1);
-		break;
-	case 2:
-		exponent_rows(a, 2);
-		break;
-	case 3:
-		exponent_rows(a, 3);
-		break;
-	case 4:
-		exponent_rows(a, 4);
-		break;
-	}
+	FOR_ROWS(exponent_rows, a);
 }
 #endif
 
@@ -243,20 +224,7 @@ INLINE void decoded_rows(const struct dot_coded_args *a, size_t m)
 #define CODED_OF(kind)                                               \
 	static void NAME(dot_##kind)(const struct dot_coded_args *a) \
 	{                                                            \
-		switch (a->m) {                                      \
-		case 1:                                              \
-			kind##_rows(a, 1);                           \
-			break;                                       \
-		case 2:                                              \
-			kind##_rows(a, 2);                           \
-			break;                                       \
-		case 3:                                              \
-			kind##_rows(a, 3);                           \
-			break;                                       \
-		case 4:                                              \
-			kind##_rows(a, 4);                           \
-			break;                                       \
-		}                                                    \
+		FOR_ROWS(kind##_rows, a);                            \
 	}
 
 CODED_OF(decoded)

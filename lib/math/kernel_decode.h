@@ -17,6 +17,7 @@
  *   e_decode_all(vec *dst, table, planes, codes, escapes, end)    the same with the exponents that have no code, which
  *                             are read as far as @end, whether of these values or not; value i comes as e_place(i),
  *                             E_TOGETHER side by side
+ *   e_start_row(table, own, w, row)    e_start() with a row's exponents, unless *own, NULL at first, says it has them
  *
  * Gathers are in none of them: they measured slower than loads one by one (Zen 4: 0.37 and 0.27 ns a value).
  */
@@ -290,10 +291,10 @@ INLINE void decode_exponents(float *dst, const struct coded *w, size_t row, size
 {
 	const unsigned char *codes = w->codes + row * w->ld + first;
 	const uint64_t *planes = w->bits + row * w->words + first / CODED_STEP * 3;
-	unsigned char exponents[PINPOOL_CODED_EXPONENTS_MAX + 1] = { 0 };
+	unsigned char exponents[CODED_EXPONENTS];
 	e_table table;
 
-	memcpy(exponents, coded_exponents(w, row), w->dictionary_size);
+	coded_copy_exponents(exponents, w, row);
 	e_start(&table, exponents);
 	for (size_t p = 0; p < end - first; p += CODED_STEP)
 		e_decode(dst + p, &table, planes + p / CODED_STEP * 3, codes + p);

@@ -3,7 +3,8 @@
  * Products of f32 with what sparse rows and blocks store. A part of kernel_template.h.
  *
  * For few rows of X values that stand alone meet activations one by one; those of blocks meet them side by side; of blocks
- * of 8 rows, the rows are the lanes. For more they meet X in panels: each value that is stored meets SPARSE_ROWS activations side by side.
+ * of 8 rows, the rows are the lanes. For more they meet X in panels: each value that is stored meets SPARSE_ROWS
+ * activations side by side.
  */
 
 /*

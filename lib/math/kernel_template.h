@@ -29,8 +29,6 @@
  */
 #include "math/kernel_common.h"
 
-/* Bytes ahead of the dot product's reads. Far enough for DRAM latency at the rate of one core's share of the bus. */
-#define PREFETCH_BYTES 1024
 /* Values of k for which its rows stay in the first cache while they meet many rows of X; a multiple of VL. */
 #define DOT_STRETCH 512
 
