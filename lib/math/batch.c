@@ -49,7 +49,7 @@ static size_t prepare_units(const struct flat *flat)
 {
 	if (flat->x != flat)
 		return 0;
-	return flat->streams ? gemv_prepare_units(&flat->gemv) : gemm_prepare_units(&flat->gemm);
+	return flat->streams ? gemv_prepare_units(&flat->gemv) : gemm_x_units(&flat->gemm);
 }
 
 static size_t work_units(const struct flat *flat)
@@ -68,7 +68,7 @@ static void prepare(void *arg, size_t unit, unsigned int thread)
 	if (flat->streams)
 		gemv_prepare_unit(&flat->gemv, unit);
 	else
-		gemm_prepare_unit(&flat->gemm, unit);
+		gemm_x_unit(&flat->gemm, unit);
 }
 
 static void work(void *arg, size_t unit, unsigned int thread)

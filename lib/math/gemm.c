@@ -3,11 +3,12 @@
  * Products in which both factors are used often, and all products with a packing: the loops of Goto and van de Geijn,
  * "Anatomy of High-Performance Matrix Multiplication". From the outside in:
  *
- *   block of N, block of M     panels of one step fit into a share of the last cache
- *     step of K                a panel of X and one of W fit into an eighth of the second cache
- *       tile of Y              a unit of a thread's work: its panels of W and X fit into the second cache
- *         panel of X           at most mr rows
- *           panel of W         nr columns: one call of the kernel, Y in registers
+ *   block of M                 panels of X of one step fit into a share of the last cache; those of all steps are made
+ *     block of N               of W likewise, and of Y
+ *       step of K              a panel of X and one of W fit into an eighth of the second cache
+ *         tile of Y            a unit of a thread's work: its panels of W and X fit into the second cache
+ *           panel of X         at most mr rows
+ *             panel of W       nr columns: one call of the kernel, Y in registers
  *
  * The innermost loop goes along rows of Y and not down its columns: a panel's rows of Y are as many pages as rows, and
  * this way they stay in the TLB.
@@ -73,13 +74,25 @@ static size_t panel_height(const struct gemm *g, size_t row)
 	return g->type->heights[min(g->panel_m, g->m - row)];
 }
 
-static void pack_x_panel(const struct gemm *g, size_t panel)
+/* Where panels of X of the step that begins at @k0 are. */
+static unsigned char *x_panels(const struct gemm *g, size_t k0)
+{
+	return g->x + k0 / g->step * g->x_stride;
+}
+
+size_t gemm_x_units(const struct gemm *g)
+{
+	return ceil_div(g->m, g->panel_m) * ceil_div(g->product->k, g->step);
+}
+
+void gemm_x_unit(const struct gemm *g, size_t unit)
 {
 	const struct product *p = g->product;
-	size_t row = panel * g->panel_m;
+	size_t panels = ceil_div(g->m, g->panel_m), row = unit % panels * g->panel_m, k0 = unit / panels * g->step;
+	size_t k = min(g->step, p->k - k0);
 
-	g->type->pack_x(g->x + row * x_bytes(g->type, g->k), (const float *)p->x + (g->m0 + row) * p->ldx + g->k0,
-			p->ldx, min(g->panel_m, g->m - row), panel_height(g, row), g->k);
+	g->type->pack_x(x_panels(g, k0) + row * x_bytes(g->type, k), (const float *)p->x + (g->m0 + row) * p->ldx + k0,
+			p->ldx, min(g->panel_m, g->m - row), panel_height(g, row), k);
 }
 
 /* @column counts from the block's first. */
@@ -105,19 +118,6 @@ static void pack_w_panel(const struct gemm *g, unsigned char *dst, size_t column
 	}
 	g->type->pack_w(dst, p->w + (g->n0 + column) * p->ldw + product_w_bytes(p, g->k0), p->ldw,
 			min(g->type->nr, g->n - column), g->k);
-}
-
-void gemm_prepare_unit(const struct gemm *g, size_t unit)
-{
-	size_t x_panels = ceil_div(g->m, g->panel_m);
-
-	if (unit < x_panels) {
-		pack_x_panel(g, unit);
-	} else {
-		size_t panel = unit - x_panels;
-
-		pack_w_panel(g, g->w + panel * g->w_stride, panel * g->type->nr);
-	}
 }
 
 /*
@@ -182,7 +182,7 @@ void gemm_tile_unit(const struct gemm *g, size_t unit, unsigned int thread)
 		one.w = args.w + group / nr * g->w_stride;
 		one.w_scales = args.w_scales ? args.w_scales + group : NULL;
 		for (size_t row = row0; row < row1; row += g->panel_m, one.far_call++) {
-			one.x = g->x + row * x_bytes(g->type, g->k);
+			one.x = x_panels(g, g->k0) + row * x_bytes(g->type, g->k);
 			one.y = (float *)p->y + (g->m0 + row) * p->ldy + g->n0 + column0 + group;
 			one.m = min(g->panel_m, row1 - row);
 			one.height = panel_height(g, row);
@@ -255,7 +255,8 @@ void gemm_plan(struct gemm *g, const struct pinpool_math *math, const struct pro
 
 	g->block_m = even(p->m, cache->l3 / 8 / x_step, g->panel_m);
 	g->block_n = even(p->n, cache->l3 / 8 / w_step, type->nr);
-	if (is_flat(g, cache))
+	/* W of a packing comes from memory once for a block of M: only Y may be wanted again, where there are more steps. */
+	if (g->panels == PANELS_PACKED && g->step >= p->k)
 		g->block_n = round_up(p->n, type->nr);
 
 	/* The more rows of X, the less often are panels of the same part of W made, or read from where others made them. */
@@ -270,28 +271,29 @@ void gemm_plan(struct gemm *g, const struct pinpool_math *math, const struct pro
 	if (is_flat(g, cache))
 		g->group_n = g->tile_n;
 	/* The last panel may have more rows than X has left. */
-	g->x_size = round_up((round_up(g->block_m, g->panel_m) + type->mr) * x_step, 64) + 64;
+	g->x_stride = round_up((round_up(g->block_m, g->panel_m) + type->mr) * x_step, 64) + 64;
+	g->x_size = ceil_div(p->k, g->step) * g->x_stride;
 	g->w_stride = packing_panel_bytes(type, g->panels == PANELS_PACKED ? p->k : g->step);
 	if (g->panels == PANELS_PACKED)
 		return;
 	g->w_size = (g->panels == PANELS_SHARED ? g->block_n : threads * g->tile_n) / type->nr * g->w_stride;
 }
 
-static void prepare_unit(void *arg, size_t unit, unsigned int thread)
+static void x_unit(void *arg, size_t unit, unsigned int thread)
 {
-	gemm_prepare_unit(arg, unit);
+	gemm_x_unit(arg, unit);
+}
+
+static void w_unit(void *arg, size_t unit, unsigned int thread)
+{
+	const struct gemm *g = arg;
+
+	pack_w_panel(g, g->w + unit * g->w_stride, unit * g->type->nr);
 }
 
 static void tile_unit(void *arg, size_t unit, unsigned int thread)
 {
 	gemm_tile_unit(arg, unit, thread);
-}
-
-size_t gemm_prepare_units(const struct gemm *g)
-{
-	size_t units = ceil_div(g->m, g->panel_m);
-
-	return g->panels == PANELS_SHARED ? units + ceil_div(g->n, g->type->nr) : units;
 }
 
 size_t gemm_tile_units(const struct gemm *g)
@@ -313,6 +315,19 @@ void gemm_select_all(struct gemm *g)
 	g->k = g->product->k;
 }
 
+/* The current rows against the current columns. */
+static void run_block(struct pinpool_math *math, struct gemm *g)
+{
+	const struct product *p = g->product;
+
+	for (g->k0 = 0; g->k0 < p->k; g->k0 += g->step) {
+		g->k = min(g->step, p->k - g->k0);
+		if (g->panels == PANELS_SHARED)
+			team_run(math->team, w_unit, g, ceil_div(g->n, g->type->nr));
+		team_run(math->team, tile_unit, g, gemm_tile_units(g));
+	}
+}
+
 int gemm_run(struct pinpool_math *math, struct gemm *g)
 {
 	const struct product *p = g->product;
@@ -321,15 +336,12 @@ int gemm_run(struct pinpool_math *math, struct gemm *g)
 	if (!g->x)
 		return -ENOMEM;
 	g->w = g->x + g->x_size;
-	for (g->n0 = 0; g->n0 < p->n; g->n0 += g->block_n) {
-		g->n = min(g->block_n, p->n - g->n0);
-		for (g->m0 = 0; g->m0 < p->m; g->m0 += g->block_m) {
-			g->m = min(g->block_m, p->m - g->m0);
-			for (g->k0 = 0; g->k0 < p->k; g->k0 += g->step) {
-				g->k = min(g->step, p->k - g->k0);
-				team_run(math->team, prepare_unit, g, gemm_prepare_units(g));
-				team_run(math->team, tile_unit, g, gemm_tile_units(g));
-			}
+	for (g->m0 = 0; g->m0 < p->m; g->m0 += g->block_m) {
+		g->m = min(g->block_m, p->m - g->m0);
+		team_run(math->team, x_unit, g, gemm_x_units(g));
+		for (g->n0 = 0; g->n0 < p->n; g->n0 += g->block_n) {
+			g->n = min(g->block_n, p->n - g->n0);
+			run_block(math, g);
 		}
 	}
 	return 0;

@@ -35,9 +35,13 @@ struct gemm {
 	size_t tile_n;
 	size_t step;
 
-	/* Panels of the current block and step: of X; of W, w_stride bytes apart; and their sizes. */
+	/*
+	 * Panels of the current rows of X, those of steps x_stride bytes apart; of the current block and step of W, w_stride
+	 * bytes apart; and their sizes.
+	 */
 	unsigned char *x;
 	unsigned char *w;
+	size_t x_stride;
 	size_t w_stride;
 	size_t x_size;
 	size_t w_size;
@@ -54,11 +58,12 @@ struct gemm {
 /* Whether panels of codes of 4 bits are made, which activations meet as integers. */
 bool gemm_takes_codebooks(const struct pinpool_math *math, const struct product *product);
 void gemm_plan(struct gemm *g, const struct pinpool_math *math, const struct product *product);
-/* One block and step is all: units can run beside those of other products, after gemm_prepare_unit() on all panels. */
+/* One block and step is all: units can run beside those of other products, after gemm_x_unit() on all. */
 bool gemm_is_single(const struct gemm *g);
 void gemm_select_all(struct gemm *g);
-size_t gemm_prepare_units(const struct gemm *g);
-void gemm_prepare_unit(const struct gemm *g, size_t unit);
+/* Panels of the current rows of X, of all steps. */
+size_t gemm_x_units(const struct gemm *g);
+void gemm_x_unit(const struct gemm *g, size_t unit);
 size_t gemm_tile_units(const struct gemm *g);
 void gemm_tile_unit(const struct gemm *g, size_t unit, unsigned int thread);
 /* All of it, block by block. Returns 0 or -ENOMEM. */
