@@ -15,6 +15,7 @@
 #define NAME(op) op##_avx2
 #define KERNELS_ISA PINPOOL_ISA_AVX2
 #define VL 8
+#define REGISTERS 16
 #define MR 6
 #define MR_BF16 MR
 #define UNPACK_F16 4

@@ -21,7 +21,9 @@ static inline u_vec u_start(const int32_t *sum)
 
 static inline u_vec u_dot(u_vec u, ivec w, ivec x)
 {
-	return _mm512_add_epi16(u, _mm512_maddubs_epi16(w, x));
+	u = _mm512_add_epi16(u, _mm512_maddubs_epi16(w, x));
+	__asm__ volatile("" : "+v"(u));
+	return u;
 }
 
 static inline ivec u_end(u_vec u, const int32_t *sum)
@@ -52,7 +54,9 @@ static inline ivec s_start(const int32_t *sum)
 
 static inline ivec s_dot(ivec acc, ivec w, ivec x)
 {
-	return _mm512_add_epi32(acc, _mm512_madd_epi16(w, x));
+	acc = _mm512_add_epi32(acc, _mm512_madd_epi16(w, x));
+	__asm__ volatile("" : "+v"(acc));
+	return acc;
 }
 
 #define EXPONENTS_FUSED 0

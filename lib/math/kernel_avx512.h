@@ -15,6 +15,7 @@
 #endif
 
 #define VL 16
+#define REGISTERS 32
 #define MR 14
 #define MR_BF16 12
 #define UNPACK_F16 12

@@ -18,6 +18,7 @@
 #define NAME(op) op##_neon
 #define KERNELS_ISA PINPOOL_ISA_NEON
 #define VL 4
+#define REGISTERS 32
 #define MR 8
 #define MR_BF16 MR
 #define UNPACK_F16 4
@@ -255,6 +256,8 @@ static inline codes32 i_look_up(codes16 table, codes32 codes)
 		all.s8[i] = (int8x16_t)vqtbl1q_u8((uint8x16_t)table, (uint8x16_t)all.s8[i]);
 	return all.codes;
 }
+
+#define i_bytes sums8_bytes
 
 static inline sums8 i_eight(const void *src)
 {

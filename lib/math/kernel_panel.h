@@ -49,6 +49,12 @@
 #define MQ QUANT_ROWS
 /* Most vectors of results of a tile. */
 #define QUANT_MOST (2 * MQ)
+/*
+ * Where sums of a run take most of the registers, results wait in memory until it is over, and words go by fours: the
+ * compiler would keep results and put sums aside.
+ */
+#define CROWDED	 (REGISTERS < 32)
+#define S_WORDS(all) (CROWDED ? 4 : (all))
 
 /* One run of a panel of X. */
 struct x_run {
@@ -177,7 +183,9 @@ INLINE void run_q8_0(vec *f, size_t step, const unsigned char *const *panels, si
 	UNROLL
 	for (size_t i = 0; i < m * step; i++)
 		acc[i] = s_start(x->sums + i / step);
-	signed_words(acc, codes, step, x, m, 0, GROUP / S_VALUES, AHEAD(UNIT_q8_0));
+	_Pragma("GCC unroll 1")
+	for (size_t word = 0; word < GROUP / S_VALUES; word += S_WORDS(GROUP / S_VALUES))
+		signed_words(acc, codes, step, x, m, word, S_WORDS(GROUP / S_VALUES), AHEAD(UNIT_q8_0));
 	UNROLL
 	for (size_t p = 0; p < step; p++) {
 		UNROLL
@@ -428,6 +436,8 @@ INLINE void quant_body(const struct tile_args *a, size_t column, struct quant_sh
 	UNROLL
 	for (size_t i = 0; i < s.m * s.panels; i++)
 		f[i] = v_zero();
+	if (CROWDED)
+		__asm__ volatile("" : : "r"(f) : "memory");
 	while (k) {
 		UNROLL
 		for (size_t at = 0; at < s.unit; at++) {

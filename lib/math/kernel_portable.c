@@ -7,6 +7,7 @@
 #define NAME(op) op##_portable
 #define KERNELS_ISA PINPOOL_ISA_PORTABLE
 #define VL 4
+#define REGISTERS 16
 #define MR 4
 #define MR_BF16 MR
 #define UNPACK_F16 4
@@ -178,6 +179,8 @@ static inline codes32 i_look_up(codes16 table, codes32 codes)
 		codes[i] = table[codes[i]];
 	return codes;
 }
+
+#define i_bytes sums8_bytes
 
 static inline sums8 i_eight(const void *src)
 {

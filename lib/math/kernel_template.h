@@ -6,6 +6,7 @@
  *   NAME(op)            op with the instruction set's name appended
  *   KERNELS_ISA         enum pinpool_isa
  *   VL, vec             lanes of a vector of f32, a power of two
+ *   REGISTERS           vectors that there are registers for
  *   MR, NV              rows of a tile and vectors in one of its rows; MR at most 14
  *   MR_BF16             rows of one with packed bf16, whose two operations want registers as well
  *   UNPACK_F16          panels of X from which on packed f16 is better widened first
