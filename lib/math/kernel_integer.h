@@ -10,6 +10,7 @@
  *                           i_dot() takes two signed codes
  *   i_halves(pairs)         32 codes: the lower halves of 16 bytes, then the upper ones
  *   i_eight(src)            8 signed bytes as sums
+ *   i_bytes(sums)           32 sums, of 4 vectors, as signed bytes, into which they fit
  *   i_weights(bytes)        16 signed bytes as weights
  *   i_spread(weights, g)    weight g for the first 8, and weight 8 + g for the next; g is a constant
  *   f_fma(a, b, c)          a * b + c
@@ -224,17 +225,26 @@ DOT_BLOCKS_OF(q6_k, 256, 210)
 /* Added to a float of at most 2^21, the lowest bits are the nearest integer, ties to even. */
 #define ROUNDER 0x1.8p23f
 
+INLINE sums8 sums8_larger(sums8 a, sums8 b)
+{
+	sums8 larger = a > b;
+
+	return (a & larger) | (b & ~larger);
+}
+
 /* The largest magnitude, as bits: larger than those of infinity if there is a NaN. */
 static uint32_t largest_bits(const float *x, size_t run)
 {
 	sums8 largest = { 0 };
 	int32_t most = 0;
 
-	for (size_t i = 0; i < run; i += 8) {
-		sums8 bits = (sums8)floats8_load(x + i) & INT32_MAX;
-		sums8 larger = bits > largest;
+	for (size_t i = 0; i < run; i += GROUP) {
+		sums8 of[4];
 
-		largest = (bits & larger) | (largest & ~larger);
+		UNROLL
+		for (size_t j = 0; j < 4; j++)
+			of[j] = (sums8)floats8_load(x + i + j * 8) & INT32_MAX;
+		largest = sums8_larger(largest, sums8_larger(sums8_larger(of[0], of[1]), sums8_larger(of[2], of[3])));
 	}
 	for (size_t i = 0; i < 8; i++)
 		most = largest[i] > most ? largest[i] : most;
@@ -247,10 +257,14 @@ static float quantise_run(int8_t *codes, const float *x, size_t run)
 	float largest = f32_from_bits(largest_bits(x, run)), inverse = 127 / largest;
 
 	if (!(largest < QUANTISED_LEAST) && largest <= FLT_MAX) {
-		for (size_t i = 0; i < run; i += 8) {
-			floats8 scaled = floats8_load(x + i) * inverse + ROUNDER;
-			signed8 bytes = __builtin_convertvector((sums8)scaled - (sums8)ALL8(ROUNDER), signed8);
+		for (size_t i = 0; i < run; i += GROUP) {
+			codes32 bytes;
+			sums8 of[4];
 
+			UNROLL
+			for (size_t j = 0; j < 4; j++)
+				of[j] = (sums8)(floats8_load(x + i + j * 8) * inverse + ROUNDER) - (sums8)ALL8(ROUNDER);
+			bytes = i_bytes(of);
 			memcpy(codes + i, &bytes, sizeof(bytes));
 		}
 		return largest / 127;

@@ -251,18 +251,6 @@ INLINE void sums_q6_k(int32_t *dst, const int8_t *codes, size_t run)
 	sums_pairs(dst, codes, run, 16);
 }
 
-INLINE void x_words(unsigned char *dst, const int8_t *codes, size_t count, size_t height, size_t row, size_t bytes)
-{
-	size_t values = 4 / bytes;
-
-	for (size_t i = 0; i < count; i += values) {
-		unsigned char *word = dst + (i / values * height + row) * 4;
-		int16_t wide[2] = { codes[i], codes[i + 1] };
-
-		memcpy(word, bytes == 1 ? (const void *)(codes + i) : wide, 4);
-	}
-}
-
 /* The even ones of 32 codes first. */
 INLINE void even_first(int8_t *codes)
 {
@@ -272,42 +260,77 @@ INLINE void even_first(int8_t *codes)
 	memcpy(codes, &halves, sizeof(halves));
 }
 
-/* Rows behind the last are zero. @halves: of each run the even columns come first. */
-INLINE void quant_x(void *panel, const float *x, size_t ldx, size_t rows, size_t height, size_t k, size_t run,
-		    size_t bytes, size_t sums_a_run, sums_fn sums, bool halves)
+/* How activations become codes, all known when it is compiled. */
+struct x_codes {
+	size_t run;
+	size_t bytes; /* of a code */
+	size_t sums_a_run;
+	sums_fn sums;
+	bool halves; /* of each run the even columns come first */
+};
+
+/* Values of a row that become codes before those of the next row do: whole runs of each length. */
+#define QUANT_STRETCH 256
+
+/* One run of a row; @left values are not behind its end. Scales and sums are for every row, @height of them. */
+INLINE void quant_run(unsigned char *dst, const float *x, size_t left, struct x_codes c, float *scale, int32_t *sums,
+		      size_t height)
 {
-	size_t padded = (k + 3) / 4 * 4, runs = (k + run - 1) / run;
+	float part[ELEMENT_BLOCK_MAX];
+	int8_t codes[ELEMENT_BLOCK_MAX];
+	int32_t own[QUANTISED_SUMS];
+
+	if (left < c.run) {
+		memset(part, 0, c.run * sizeof(float));
+		memcpy(part, x, left * sizeof(float));
+	}
+	*scale = quantise_run(codes, left < c.run ? part : x, c.run);
+	if (c.halves)
+		even_first(codes);
+	c.sums(own, codes, c.run);
+	for (size_t s = 0; s < c.sums_a_run; s++)
+		sums[s * height] = own[s];
+	if (c.bytes == 1)
+		memcpy(dst, codes, c.run);
+	else
+		for (size_t i = 0; i < c.run; i += 2 * VL)
+			v_store(dst + 2 * i, (vec)s_load(codes + i));
+}
+
+/* Rows behind the last are zero. */
+INLINE void quant_x(void *panel, const float *x, size_t ldx, size_t rows, size_t height, size_t k, struct x_codes c)
+{
+	size_t padded = (k + 3) / 4 * 4, runs = (k + c.run - 1) / c.run;
+	const size_t row_bytes = QUANT_STRETCH * c.bytes;
+	unsigned char codes[MQ * QUANT_STRETCH * 2];
 	unsigned char *words = panel;
-	float *scales = (float *)(words + height * padded * bytes);
-	int32_t *all = (int32_t *)(scales + height * runs);
+	float *scales = (float *)(words + height * padded * c.bytes);
+	int32_t *sums = (int32_t *)(scales + height * runs);
 
 	if (rows < height)
-		memset(panel, 0, height * (padded * bytes + runs * (1 + sums_a_run) * 4));
-	for (size_t row = 0; row < rows; row++, x += ldx) {
-		for (size_t r = 0; r < runs; r++) {
-			size_t first = r * run, left = k - first < run ? k - first : run;
-			float part[ELEMENT_BLOCK_MAX] = { 0 };
-			int8_t codes[ELEMENT_BLOCK_MAX];
-			int32_t own[QUANTISED_SUMS];
+		memset(scales, 0, height * runs * (1 + c.sums_a_run) * 4);
+	for (size_t first = 0; first < k; first += QUANT_STRETCH) {
+		size_t some = at_most(k - first, QUANT_STRETCH);
 
-			if (left < run)
-				memcpy(part, x + first, left * sizeof(float));
-			scales[r * height + row] = quantise_run(codes, left < run ? part : x + first, run);
-			if (halves)
-				even_first(codes);
-			x_words(words + first * height * bytes, codes, (left + 3) / 4 * 4, height, row, bytes);
-			sums(own, codes, run);
-			for (size_t s = 0; s < sums_a_run; s++)
-				all[(r * sums_a_run + s) * height + row] = own[s];
+		for (size_t row = 0; row < rows; row++) {
+			for (size_t at = 0; at < some; at += c.run) {
+				size_t r = (first + at) / c.run;
+
+				quant_run(codes + row * row_bytes + at * c.bytes, x + row * ldx + first + at, some - at, c,
+					  scales + r * height + row, sums + r * c.sums_a_run * height + row, height);
+			}
 		}
+		pack_x_words((float *)(words + first * height * c.bytes), (const float *)codes, row_bytes / 4, rows, height,
+			     (some + 3) / 4 * c.bytes, 1, words_of_f32);
 	}
 }
 
-#define QUANT_X_OF(type, run, bytes, count, sums, halves)                                                       \
+/* run, bytes, sums_a_run, sums, halves */
+#define QUANT_X_OF(type, ...)                                                                                   \
 	static void NAME(pack_x_##type)(void *panel, const float *x, size_t ldx, size_t rows, size_t height,   \
 					size_t k)                                                               \
 	{                                                                                                       \
-		quant_x(panel, x, ldx, rows, height, k, run, bytes, count, sums, halves);                               \
+		quant_x(panel, x, ldx, rows, height, k, (struct x_codes){ __VA_ARGS__ });                       \
 	}
 
 QUANT_X_OF(i8, QUANT_RUN_I8, S_BYTES, 1, sums_signed, false)

@@ -48,6 +48,15 @@ static inline sums8 i_eight(const void *src)
 	return (sums8)_mm256_cvtepi8_epi32(_mm_loadl_epi64(src));
 }
 
+static inline codes32 i_bytes(const sums8 *sums)
+{
+	__m256i low = _mm256_packs_epi32((__m256i)sums[0], (__m256i)sums[1]);
+	__m256i high = _mm256_packs_epi32((__m256i)sums[2], (__m256i)sums[3]);
+	const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+
+	return (codes32)_mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high), order);
+}
+
 static inline weights16 i_weights(codes16 bytes)
 {
 	return (weights16)_mm256_cvtepi8_epi16((__m128i)bytes);

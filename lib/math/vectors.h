@@ -49,6 +49,18 @@ static inline floats8 floats8_load(const void *src)
 	return values;
 }
 
+/* 32 sums, of 4 vectors, as signed bytes, into which they fit. */
+static inline codes32 sums8_bytes(const sums8 *sums)
+{
+	signed8 bytes[4];
+	codes32 codes;
+
+	for (int i = 0; i < 4; i++)
+		bytes[i] = __builtin_convertvector(sums[i], signed8);
+	memcpy(&codes, bytes, sizeof(codes));
+	return codes;
+}
+
 /*
  * Which of the first of four lanes goes to each of four, of which those with a bit of a mask get one, in order; 4 to those
  * that get none.
