@@ -5,7 +5,7 @@
  *
  *   block of M                 panels of X of one step fit into a share of the last cache; those of all steps are made
  *     block of N               of W likewise, and of Y
- *       step of K              a panel of X and one of W fit into an eighth of the second cache
+ *       step of K              a panel of X and one of W fit into the second cache, or an eighth of it
  *         tile of Y            a unit of a thread's work: its panels of W and X fit into the second cache
  *           panel of X         at most mr rows
  *             panel of W       nr columns: one call of the kernel, Y in registers
@@ -213,7 +213,8 @@ static size_t plan_step(const struct gemm *g, const struct cache *cache)
 		return p->k;
 	if (few_panels(g))
 		return even(p->k, cache->l2 / 4 / (type->bytes / type->values + 1), block);
-	return even(p->k, cache->l2 / 8 / both, block);
+	/* Y is added to once a step. Panels that are made are written and read: shorter ones stay in the cache meanwhile. */
+	return even(p->k, cache->l2 / (g->panels == PANELS_PACKED ? 1 : 8) / both, block);
 }
 
 /* Equal panels, as high as there are kernels for. */
