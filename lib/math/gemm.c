@@ -213,8 +213,11 @@ static size_t plan_step(const struct gemm *g, const struct cache *cache)
 		return p->k;
 	if (few_panels(g))
 		return even(p->k, cache->l2 / 4 / (type->bytes / type->values + 1), block);
-	/* Y is added to once a step. Panels that are made are written and read: shorter ones stay in the cache meanwhile. */
-	return even(p->k, cache->l2 / (g->panels == PANELS_PACKED ? 1 : 8) / both, block);
+	/*
+	 * Y is added to once a step. Panels that are made are written and read: shorter ones stay in the cache meanwhile,
+	 * the more so of rows that lie apart.
+	 */
+	return even(p->k, cache->l2 / (g->panels == PANELS_PACKED ? 1 : p->packing ? 2 : 8) / both, block);
 }
 
 /* Equal panels, as high as there are kernels for. */
