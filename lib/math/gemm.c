@@ -4,7 +4,7 @@
  * "Anatomy of High-Performance Matrix Multiplication". From the outside in:
  *
  *   block of M                 panels of X of one step fit into a share of the last cache; those of all steps are made
- *     block of N               of W likewise, and of Y
+ *     block of N               of W likewise, where they are made; all of it where they lie in a packing
  *       step of K              a panel of X and one of W fit into the second cache, or an eighth of it
  *         tile of Y            a unit of a thread's work: its panels of W and X fit into the second cache
  *           panel of X         at most mr rows
@@ -259,8 +259,7 @@ void gemm_plan(struct gemm *g, const struct pinpool_math *math, const struct pro
 
 	g->block_m = even(p->m, cache->l3 / 8 / x_step, g->panel_m);
 	g->block_n = even(p->n, cache->l3 / 8 / w_step, type->nr);
-	/* W of a packing comes from memory once for a block of M: only Y may be wanted again, where there are more steps. */
-	if (g->panels == PANELS_PACKED && g->step >= p->k)
+	if (g->panels == PANELS_PACKED)
 		g->block_n = round_up(p->n, type->nr);
 
 	/* The more rows of X, the less often are panels of the same part of W made, or read from where others made them. */
