@@ -308,7 +308,7 @@ bool gemm_is_single(const struct gemm *g)
 {
 	const struct product *p = g->product;
 
-	return g->panels == PANELS_PACKED && g->step >= p->k && g->block_m >= p->m && g->block_n >= p->n;
+	return g->panels == PANELS_PACKED && g->step >= p->k && g->block_m >= p->m;
 }
 
 void gemm_select_all(struct gemm *g)

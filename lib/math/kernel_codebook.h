@@ -13,9 +13,15 @@
  *   i_dot_halves(sums, upper, lower, s)    128 times sums and those of the upper halves with s, and those of the lower
  */
 
-#define EVEN_FIRST                                                                    \
-	((codes32){ 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30,        \
-		    1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31 })
+/* The even ones of 32 codes first. */
+INLINE void even_first(int8_t *codes)
+{
+	const codes32 order = { 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30,
+				1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31 };
+	codes32 halves = __builtin_shuffle(codes32_load(codes), order);
+
+	memcpy(codes, &halves, sizeof(halves));
+}
 
 struct codebook {
 	const float *values; /* NULL: none yet */
@@ -160,9 +166,6 @@ static void NAME(dot_codebook)(const struct dot_coded_args *a)
 static void NAME(quantise_halves)(const struct quantised *dst, const float *x, size_t k)
 {
 	NAME(quantise)(dst, x, k, CODEBOOK_RUN);
-	for (size_t p = 0; p < k; p += CODEBOOK_RUN) {
-		codes32 codes = __builtin_shuffle(codes32_load(dst->codes + p), EVEN_FIRST);
-
-		memcpy(dst->codes + p, &codes, sizeof(codes));
-	}
+	for (size_t p = 0; p < k; p += CODEBOOK_RUN)
+		even_first(dst->codes + p);
 }

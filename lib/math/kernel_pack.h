@@ -251,15 +251,6 @@ INLINE void sums_q6_k(int32_t *dst, const int8_t *codes, size_t run)
 	sums_pairs(dst, codes, run, 16);
 }
 
-/* The even ones of 32 codes first. */
-INLINE void even_first(int8_t *codes)
-{
-	codes32 halves = codes32_load(codes);
-
-	halves = __builtin_shuffle(halves, EVEN_FIRST);
-	memcpy(codes, &halves, sizeof(halves));
-}
-
 /* How activations become codes, all known when it is compiled. */
 struct x_codes {
 	size_t run;
